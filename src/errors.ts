@@ -1,0 +1,146 @@
+/** The one error class of this module, and the union of its codes. */
+
+/**
+ * What went wrong, as one stable word.
+ *
+ * The README's table tells when each one occurs. A code is part of the API: it does not change with
+ * the wording of xorriso's messages.
+ *
+ * @example Tell a missing name from a broken medium
+ * ```ts
+ * import { XorrisoError, type XorrisoErrorCode } from "@xorriso/backend";
+ *
+ * const code: XorrisoErrorCode = "ENTRY_NOT_FOUND";
+ * const error = new XorrisoError(code, 'Cannot find "a.tar" on the medium');
+ * if (error.code === "ENTRY_NOT_FOUND") error.messages satisfies readonly string[];
+ * ```
+ */
+export type XorrisoErrorCode =
+  | "NO_DRIVE"
+  | "DRIVE_BUSY"
+  | "DRIVE_LOST"
+  | "NOT_READY"
+  | "PERMISSION_DENIED"
+  | "NO_MEDIUM"
+  | "NOT_ISO"
+  | "IMAGE_DAMAGED"
+  | "MEDIUM_NOT_WRITABLE"
+  | "MEDIUM_FULL"
+  | "MEDIUM_CHANGED"
+  | "VOLUME_MISMATCH"
+  | "SESSION_NOT_FOUND"
+  | "READ_ERROR"
+  | "WRITE_ERROR"
+  | "BLANK_FAILED"
+  | "ENTRY_NOT_FOUND"
+  | "ENTRY_EXISTS"
+  | "SOURCE_UNREADABLE"
+  | "SOURCE_CHANGED"
+  | "TARGET_UNWRITABLE"
+  | "CHECKSUM_MISMATCH"
+  | "INVALID_COMMAND"
+  | "ABORTED"
+  | "SESSION_LOST"
+  | "TIMEOUT"
+  | "PROTOCOL"
+  | "CLOSED"
+  | "UNKNOWN";
+
+/** What a {@linkcode XorrisoError} carries besides its code and message. */
+export interface XorrisoErrorOptions extends ErrorOptions {
+  /** xorriso's own lines that tell the problem, oldest first. @default {[]} */
+  readonly messages?: readonly string[];
+  /** The path on disk or on the medium that the error is about. */
+  readonly path?: string;
+  /** Bytes that the change needs, with MEDIUM_FULL. */
+  readonly needed?: number;
+  /** Bytes that are free on the medium, with MEDIUM_FULL. */
+  readonly free?: number;
+}
+
+/** Conditions that pass by themselves: the same call may succeed later. */
+const RETRYABLE: ReadonlySet<XorrisoErrorCode> = new Set<XorrisoErrorCode>([
+  "DRIVE_BUSY",
+  "NOT_READY",
+]);
+
+/**
+ * A failure of the drive, the medium, the session or a file in it.
+ *
+ * Bad arguments are `TypeError` or `RangeError`, missing Deno permissions are
+ * `Deno.errors.NotCapable`, a missing xorriso is `Deno.errors.NotFound`, and an abort rethrows the
+ * signal's reason: none of these is a `XorrisoError`.
+ *
+ * @example Decide by the code
+ * ```ts
+ * import { XorrisoBackend, XorrisoError } from "@xorriso/backend";
+ *
+ * try {
+ *   await XorrisoBackend.open("xorriso:///nowhere/photos.iso");
+ * } catch (error) {
+ *   if (!(error instanceof XorrisoError) || error.code !== "NO_DRIVE") throw error;
+ * }
+ * ```
+ */
+export class XorrisoError extends Error {
+  /** What went wrong, as one stable word. */
+  readonly code: XorrisoErrorCode;
+  /** xorriso's own lines that tell the problem, oldest first; empty if xorriso was not asked. */
+  readonly messages: readonly string[];
+  /** The path on disk or on the medium that the error is about, if it is about one. */
+  readonly path: string | undefined;
+  /** Bytes that the change needs, with MEDIUM_FULL where it is known. */
+  readonly needed: number | undefined;
+  /** Bytes that are free on the medium, with MEDIUM_FULL where it is known. */
+  readonly free: number | undefined;
+
+  /**
+   * Makes an error.
+   *
+   * @param code What went wrong.
+   * @param message What failed, on what, and what to do about it.
+   * @param options xorriso's lines, the path, and sizes in bytes.
+   */
+  constructor(
+    code: XorrisoErrorCode,
+    message: string,
+    options: XorrisoErrorOptions = {},
+  ) {
+    super(message, "cause" in options ? { cause: options.cause } : {});
+    this.name = "XorrisoError";
+    this.code = code;
+    this.messages = options.messages ?? [];
+    this.path = options.path;
+    this.needed = options.needed;
+    this.free = options.free;
+  }
+
+  /** Whether the condition passes by itself, so that the same call may succeed later. */
+  get retryable(): boolean {
+    return RETRYABLE.has(this.code);
+  }
+}
+
+/** What to do about each condition, for the end of a message. */
+const ADVICE: Readonly<Partial<Record<XorrisoErrorCode, string>>> = {
+  NO_DRIVE: "check the address of the drive or image",
+  DRIVE_BUSY: "end the other program that uses it, or unmount it",
+  DRIVE_LOST: "check the cable and the power of the drive",
+  NOT_READY: "wait until the drive is ready",
+  PERMISSION_DENIED: "ask the owner for permission",
+  NO_MEDIUM: "insert a medium and close the tray",
+  NOT_ISO: "use a blank medium or one with an ISO 9660 image",
+  IMAGE_DAMAGED: "do not write to it; read what an older session still has",
+  MEDIUM_NOT_WRITABLE: "use another medium",
+  MEDIUM_FULL: "store less, or use another medium",
+  MEDIUM_CHANGED: "open it again",
+  READ_ERROR: "clean the medium, or try another drive",
+  WRITE_ERROR: "use another medium",
+  BLANK_FAILED: "use another medium",
+};
+
+/** The end of a message that tells what to do: `: try this`, or nothing. */
+export function advice(code: XorrisoErrorCode): string {
+  const text = ADVICE[code];
+  return text === undefined ? "" : `; ${text}`;
+}
