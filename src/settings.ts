@@ -1,0 +1,117 @@
+/** Settings of a session: the caller's options, then the `XORRISO_*` variables. */
+
+/** The settings that can also come from environment variables. */
+export interface Settings {
+  /** The xorriso executable. @default {"xorriso"} */
+  readonly xorrisoPath?: string;
+  /** Speed of writing; without it a drive is told `min` and an image file nothing. */
+  readonly writeSpeed?: "min" | "max";
+  /** Open the medium only if it has this volume id. */
+  readonly assertVolumeId?: string;
+  /** Further arguments for xorriso; they are its commands, so only experts should give any. */
+  readonly xorrisoArgs?: readonly string[];
+}
+
+/** Where variables are looked up: `Deno.env` has this shape. */
+export interface Environment {
+  /** The value of a variable, `undefined` if it is not set. */
+  get(name: string): string | undefined;
+}
+
+/**
+ * The process environment as far as the script may see it.
+ *
+ * A variable without env permission counts as not set. The permission is only queried: `Deno.env.get`
+ * would ask the user.
+ */
+const GRANTED: Environment = {
+  get(variable) {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    return state === "granted" ? Deno.env.get(variable) : undefined;
+  },
+};
+
+/**
+ * Completes options from the `XORRISO_*` variables.
+ *
+ * An option wins over its variable, which is then not even read. An empty variable counts as not set.
+ *
+ * @param options What the caller has set.
+ * @param environment Where to look up variables; by default the process environment as far as env
+ * permission is granted.
+ * @returns The settings that are set.
+ * @throws {TypeError} When a write speed is not `min` or `max`, or `XORRISO_ARGS` cannot be split.
+ */
+export function readSettings(
+  options: Settings = {},
+  environment: Environment = GRANTED,
+): Settings {
+  const variable = (name: string) => environment.get(name) || undefined;
+  const xorrisoPath = options.xorrisoPath ?? variable("XORRISO_PATH");
+  const writeSpeed = options.writeSpeed ?? variable("XORRISO_WRITE_SPEED");
+  const assertVolumeId = options.assertVolumeId ??
+    variable("XORRISO_ASSERT_VOLID");
+  const xorrisoArgs = options.xorrisoArgs ??
+    splitArgs(variable("XORRISO_ARGS") ?? "");
+  return {
+    ...(xorrisoPath === undefined ? {} : { xorrisoPath }),
+    ...(writeSpeed === undefined
+      ? {}
+      : { writeSpeed: parseWriteSpeed(writeSpeed) }),
+    ...(assertVolumeId === undefined ? {} : { assertVolumeId }),
+    ...(xorrisoArgs.length === 0 ? {} : { xorrisoArgs }),
+  };
+}
+
+/**
+ * Checks a write speed, since xorriso takes nonsense without a word and burns with any speed.
+ *
+ * @throws {TypeError} When it is not `min` or `max`.
+ */
+export function parseWriteSpeed(text: string): "min" | "max" {
+  if (text === "min" || text === "max") return text;
+  throw new TypeError(
+    `Cannot use the write speed "${text}": it must be "min" or "max"`,
+  );
+}
+
+/** What a backslash takes the meaning from inside double quotes (POSIX shell, 2.2.3). */
+const ESCAPABLE = '$`"\\\n';
+
+/**
+ * Splits a text into words like a POSIX shell, without any expansion.
+ *
+ * @throws {TypeError} When a quote is not closed, or the text ends in a backslash or holds NUL.
+ */
+export function splitArgs(text: string): string[] {
+  const fail = (problem: string) =>
+    new TypeError(`Cannot split the arguments "${text}": ${problem}`);
+  if (text.includes("\0")) throw fail("they hold NUL");
+  const words: string[] = [];
+  let word: string | undefined;
+  let quote: "'" | '"' | undefined;
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charAt(i);
+    if (char === quote) {
+      quote = undefined;
+    } else if (quote === "'") {
+      word += char;
+    } else if (char === "\\") {
+      if (++i === text.length) throw fail("nothing follows the last backslash");
+      const next = text.charAt(i);
+      const kept = quote === '"' && !ESCAPABLE.includes(next) ? char : "";
+      if (next !== "\n") word = (word ?? "") + kept + next;
+    } else if (quote === undefined && (char === "'" || char === '"')) {
+      quote = char;
+      word ??= "";
+    } else if (quote === undefined && " \t\n".includes(char)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else {
+      word = (word ?? "") + char;
+    }
+  }
+  if (quote !== undefined) throw fail(`a quote ${quote} is not closed`);
+  if (word !== undefined) words.push(word);
+  return words;
+}
