@@ -1,0 +1,334 @@
+/**
+ * The language of xorriso's dialog mode as pure functions: words and lines to send, packets and
+ * quoted words to read.
+ *
+ * The facts here were obtained by running xorriso 1.5.4 with `-pkt_output on`, `-dialog single_line` and
+ * `-backslash_codes in_double_quotes:encode_output`.
+ */
+
+/**
+ * Bytes a line may have, after quoting and without its newline.
+ *
+ * xorriso reads lines into a buffer of 8 KiB and runs what does not fit as a command of its own.
+ */
+export const MAX_LINE = 8000;
+
+/** The word that ends a list of operands. xorriso knows it even inside quotes. */
+const LIST_END = "--";
+
+/** What cannot stand for itself between double quotes: control characters, `"`, `\`, lone surrogates. */
+const NOT_PLAIN = /[\p{Cc}\p{Cs}"\\]/gu;
+
+const COMMAND = /^-[a-z0-9_]+$/;
+
+const encoder = new TextEncoder();
+const strictDecoder = new TextDecoder("utf-8", {
+  fatal: true,
+  ignoreBOM: true,
+});
+const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Quotes one word so that xorriso reads back exactly its bytes. */
+export function quote(word: string): string {
+  return `"${word.replace(NOT_PLAIN, escapeCharacter)}"`;
+}
+
+function escapeCharacter(character: string): string {
+  if (character === "\0") {
+    throw new TypeError(
+      "Cannot pass a NUL character to xorriso: remove it from the word",
+    );
+  }
+  let escaped = "";
+  for (const byte of encodeName(character)) {
+    escaped += `\\${byte.toString(8).padStart(3, "0")}`;
+  }
+  return escaped;
+}
+
+/** Makes one input line, without newline, of a command and its words. */
+export function commandLine(words: readonly string[]): string {
+  const [command = "", ...rest] = words;
+  if (!COMMAND.test(command)) {
+    throw new TypeError(
+      `Cannot use ${
+        JSON.stringify(command)
+      } as a command of xorriso: write it as "-name"`,
+    );
+  }
+  const end = rest.indexOf(LIST_END);
+  if (end !== -1 && end !== rest.length - 1) {
+    // Whatever follows the end of a list would be run as the next command.
+    throw new TypeError(
+      `Cannot pass words after "--" to "${command}": send one command a line`,
+    );
+  }
+  const line = [command, ...rest.map(quote)].join(" ");
+  if (byteLength(line) > MAX_LINE) throw tooLong(command, byteLength(line));
+  return line;
+}
+
+/** Spreads operands over as few lines `head operands --` as {@linkcode MAX_LINE} allows. */
+export function commandLines(
+  head: readonly string[],
+  operands: readonly string[],
+): string[] {
+  const start = commandLine(head);
+  const startBytes = byteLength(start) + 1 + LIST_END.length;
+  const lines: string[] = [];
+  let line = start;
+  let bytes = startBytes;
+  for (const operand of operands) {
+    if (operand === LIST_END) {
+      throw new TypeError(
+        'Cannot use "--" as an operand: it ends the list, write a path that begins with "/"',
+      );
+    }
+    const word = ` ${quote(operand)}`;
+    const wordBytes = byteLength(word);
+    if (startBytes + wordBytes > MAX_LINE) {
+      throw tooLong(head[0] ?? "", startBytes + wordBytes);
+    }
+    if (bytes + wordBytes > MAX_LINE) {
+      lines.push(`${line} ${LIST_END}`);
+      line = start;
+      bytes = startBytes;
+    }
+    line += word;
+    bytes += wordBytes;
+  }
+  if (bytes > startBytes) lines.push(`${line} ${LIST_END}`);
+  return lines;
+}
+
+function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
+
+function tooLong(command: string, bytes: number): RangeError {
+  return new RangeError(
+    `Cannot send "${command}" in one line: ${bytes} bytes, xorriso takes ${MAX_LINE} safely`,
+  );
+}
+
+/** Reads a word of `'...'` and `"..."` parts with backslash codes, undefined if it is no such word. */
+export function unquote(word: string): string | undefined {
+  // Nearly all words are one plain part, so these come first and without a copy.
+  if (
+    word.length > 1 && word.startsWith("'") &&
+    word.indexOf("'", 1) === word.length - 1
+  ) {
+    return unescape(word.slice(1, -1));
+  }
+  if (!/^(?:'[^']*'|"[^"]*")+$/.test(word)) return undefined;
+  return unescape(
+    word.replace(/'([^']*)'|"([^"]*)"/g, (_, a = "", b = "") => a + b),
+  );
+}
+
+/** The bytes of the backslash codes that are not octal numbers, by the byte after the backslash. */
+const CODES: ReadonlyMap<number, number> = new Map([
+  [0x5c, 0x5c], // \\
+  [0x61, 0x07], // \a
+  [0x62, 0x08], // \b
+  [0x65, 0x1b], // \e
+  [0x66, 0x0c], // \f
+  [0x6e, 0x0a], // \n
+  [0x72, 0x0d], // \r
+  [0x74, 0x09], // \t
+  [0x76, 0x0b], // \v
+]);
+
+/** Replaces backslash codes by what they stand for; anything that is no such code stays. */
+export function unescape(text: string): string {
+  if (!text.includes("\\")) return text;
+  const from = encodeName(text);
+  const to = new Uint8Array(from.length);
+  let length = 0;
+  for (let at = 0; at < from.length;) {
+    const byte = from[at] ?? 0;
+    const octal = byte === 0x5c ? octalAt(from, at + 1) : undefined;
+    const code = byte === 0x5c ? CODES.get(from[at + 1] ?? 0) : undefined;
+    if (octal !== undefined) {
+      to[length++] = octal;
+      at += 4;
+    } else if (code !== undefined) {
+      to[length++] = code;
+      at += 2;
+    } else {
+      to[length++] = byte;
+      at++;
+    }
+  }
+  return decodeName(to.subarray(0, length));
+}
+
+/** The value of three octal digits, undefined if there are none or they make no byte. */
+function octalAt(bytes: Uint8Array, at: number): number | undefined {
+  let value = 0;
+  for (let i = at; i < at + 3; i++) {
+    const digit = (bytes[i] ?? 0) - 0x30;
+    if (digit < 0 || digit > 7) return undefined;
+    value = value * 8 + digit;
+  }
+  return value <= 0xff ? value : undefined;
+}
+
+/**
+ * Decodes the bytes of a file name as UTF-8; a byte that is no part of UTF-8 becomes U+DC00 plus its
+ * value, a lone surrogate, so that no two names look the same.
+ */
+export function decodeName(bytes: Uint8Array): string {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return decodeBroken(bytes);
+  }
+}
+
+function decodeBroken(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length;) {
+    const length = sequenceLength(bytes, at);
+    if (length === 0) {
+      text += String.fromCharCode(0xdc00 + (bytes[at] ?? 0));
+      at++;
+    } else {
+      text += strictDecoder.decode(bytes.subarray(at, at + length));
+      at += length;
+    }
+  }
+  return text;
+}
+
+/** Length of the UTF-8 sequence there (The Unicode Standard, table 3-7), 0 if there is none. */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  // The second byte excludes overlong forms, surrogates and what is beyond U+10FFFF.
+  const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  const second = bytes[at + 1] ?? 0;
+  if (second < low || second > high) return 0;
+  for (let i = at + 2; i < at + length; i++) {
+    if (((bytes[i] ?? 0) & 0xc0) !== 0x80) return 0;
+  }
+  return length;
+}
+
+/** The bytes of a name as {@linkcode decodeName} makes it. */
+export function encodeName(name: string): Uint8Array {
+  if (name.isWellFormed()) return encoder.encode(name);
+  // Three bytes are the most that one UTF-16 unit can take.
+  const bytes = new Uint8Array(name.length * 3);
+  let length = 0;
+  for (const character of name) {
+    if (character.isWellFormed()) {
+      length += encoder.encodeInto(character, bytes.subarray(length)).written;
+      continue;
+    }
+    const byte = character.charCodeAt(0) - 0xdc00;
+    if (byte < 0x80 || byte > 0xff) {
+      throw new TypeError(
+        `Cannot encode the lone surrogate U+${
+          character.charCodeAt(0).toString(16).toUpperCase()
+        }: it stands for no byte`,
+      );
+    }
+    bytes[length++] = byte;
+  }
+  return bytes.slice(0, length);
+}
+
+/** One line of xorriso's output. */
+export interface Packet {
+  /** Result, message, mark, or a line that is no packet. */
+  readonly channel: "R" | "I" | "M" | "?";
+  /** The line without prefix and newline. */
+  readonly text: string;
+}
+
+/** Whether a line is mere decoration of the dialog: a rule, the prompt, or empty. */
+export function isNoise(text: string): boolean {
+  return text === "" || text === "enter option and arguments :" ||
+    /^(?:=+|-+)$/.test(text);
+}
+
+const NEWLINE = 0x0a;
+
+/** Turns xorriso's stdout, cut anywhere, into packets. */
+export class PacketDecoder {
+  /** Pieces of a line that has no newline yet. */
+  #rest: Uint8Array[] = [];
+
+  /** Takes the next bytes and returns the packets that they complete. */
+  push(chunk: Uint8Array): Packet[] {
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end === 0) {
+      // A copy, since the giver may use its buffer again.
+      if (chunk.length > 0) this.#rest.push(chunk.slice());
+      return [];
+    }
+    const lines = this.#take(chunk.subarray(0, end));
+    if (end < chunk.length) this.#rest.push(chunk.slice(end));
+    return parsePackets(lossyDecoder.decode(lines));
+  }
+
+  /** Returns what is left when the output ends: the rest without newline, if any. */
+  end(): Packet[] {
+    const rest = this.#take(new Uint8Array());
+    return rest.length === 0 ? [] : [parsePacket(lossyDecoder.decode(rest))];
+  }
+
+  #take(last: Uint8Array): Uint8Array {
+    if (this.#rest.length === 0) return last;
+    const pieces = [...this.#rest, last];
+    this.#rest = [];
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const whole = new Uint8Array(length);
+    let at = 0;
+    for (const piece of pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+}
+
+/** Cuts complete lines. A newline byte is never part of another character in UTF-8. */
+function parsePackets(text: string): Packet[] {
+  const packets: Packet[] = [];
+  let start = 0;
+  for (
+    let end = text.indexOf("\n");
+    end !== -1;
+    end = text.indexOf("\n", start)
+  ) {
+    packets.push(parsePacket(text.slice(start, end)));
+    start = end + 1;
+  }
+  return packets;
+}
+
+const CHANNELS: Readonly<Record<string, "R" | "I" | "M">> = {
+  "R:0: ": "R",
+  "R:1: ": "R",
+  "I:0: ": "I",
+  "I:1: ": "I",
+  "M:0: ": "M",
+  "M:1: ": "M",
+};
+
+function parsePacket(line: string): Packet {
+  const prefix = line.slice(0, 5);
+  const channel = CHANNELS[prefix];
+  if (channel === undefined) return { channel: "?", text: line };
+  // A message with an odd number of quotes gets its own newline encoded, too.
+  const encodedNewline = prefix === "I:0: " && line.endsWith("\\n");
+  return {
+    channel,
+    text: encodedNewline ? line.slice(5, -2) : line.slice(5),
+  };
+}
