@@ -22,11 +22,7 @@ const NOT_PLAIN = /[\p{Cc}\p{Cs}"\\]/gu;
 const COMMAND = /^-[a-z0-9_]+$/;
 
 const encoder = new TextEncoder();
-const strictDecoder = new TextDecoder("utf-8", {
-  fatal: true,
-  ignoreBOM: true,
-});
-const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Quotes one word so that xorriso reads back exactly its bytes. */
 export function quote(word: string): string {
@@ -126,49 +122,61 @@ export function unquote(word: string): string | undefined {
   );
 }
 
-/** The bytes of the backslash codes that are not octal numbers, by the byte after the backslash. */
-const CODES: ReadonlyMap<number, number> = new Map([
-  [0x5c, 0x5c], // \\
-  [0x61, 0x07], // \a
-  [0x62, 0x08], // \b
-  [0x65, 0x1b], // \e
-  [0x66, 0x0c], // \f
-  [0x6e, 0x0a], // \n
-  [0x72, 0x0d], // \r
-  [0x74, 0x09], // \t
-  [0x76, 0x0b], // \v
+const BACKSLASH = 0x5c;
+
+/** The bytes of the backslash codes that are no octal numbers, by the letter. */
+const CODES: ReadonlyMap<string, number> = new Map([
+  ["\\", 0x5c],
+  ["a", 0x07],
+  ["b", 0x08],
+  ["e", 0x1b],
+  ["f", 0x0c],
+  ["n", 0x0a],
+  ["r", 0x0d],
+  ["t", 0x09],
+  ["v", 0x0b],
 ]);
+
+/** Used again for each word: a new one would cost more than the decoding. */
+const scratch = new Uint8Array(0x4000);
 
 /** Replaces backslash codes by what they stand for; anything that is no such code stays. */
 export function unescape(text: string): string {
   if (!text.includes("\\")) return text;
-  const from = encodeName(text);
-  const to = new Uint8Array(from.length);
+  // xorriso writes pure ASCII; anything else goes through as its bytes.
+  const from = /\P{ASCII}/u.test(text) ? toByteString(text) : text;
+  const to = from.length > scratch.length
+    ? new Uint8Array(from.length)
+    : scratch;
   let length = 0;
   for (let at = 0; at < from.length;) {
-    const byte = from[at] ?? 0;
-    const octal = byte === 0x5c ? octalAt(from, at + 1) : undefined;
-    const code = byte === 0x5c ? CODES.get(from[at + 1] ?? 0) : undefined;
-    if (octal !== undefined) {
-      to[length++] = octal;
-      at += 4;
-    } else if (code !== undefined) {
-      to[length++] = code;
-      at += 2;
-    } else {
-      to[length++] = byte;
+    const unit = from.charCodeAt(at);
+    if (unit !== BACKSLASH) {
+      to[length++] = unit;
       at++;
+      continue;
     }
+    const octal = octalAt(from, at + 1);
+    const byte = octal ?? CODES.get(from.charAt(at + 1));
+    to[length++] = byte ?? unit;
+    at += byte === undefined ? 1 : octal === undefined ? 2 : 4;
   }
   return decodeName(to.subarray(0, length));
 }
 
+/** One character, U+0000 to U+00FF, for each byte of a name. */
+function toByteString(name: string): string {
+  return Array.from(encodeName(name), (byte) => String.fromCharCode(byte))
+    .join("");
+}
+
 /** The value of three octal digits, undefined if there are none or they make no byte. */
-function octalAt(bytes: Uint8Array, at: number): number | undefined {
+function octalAt(text: string, at: number): number | undefined {
   let value = 0;
   for (let i = at; i < at + 3; i++) {
-    const digit = (bytes[i] ?? 0) - 0x30;
-    if (digit < 0 || digit > 7) return undefined;
+    // NaN behind the end, which is no digit either.
+    const digit = text.charCodeAt(i) - 0x30;
+    if (!(digit >= 0 && digit <= 7)) return undefined;
     value = value * 8 + digit;
   }
   return value <= 0xff ? value : undefined;
@@ -179,24 +187,27 @@ function octalAt(bytes: Uint8Array, at: number): number | undefined {
  * value, a lone surrogate, so that no two names look the same.
  */
 export function decodeName(bytes: Uint8Array): string {
-  try {
-    return strictDecoder.decode(bytes);
-  } catch {
-    return decodeBroken(bytes);
-  }
+  const text = decoder.decode(bytes);
+  // Faster than a decoder that throws: errors cost more than all the rest.
+  return text.includes("\ufffd") ? decodeBroken(bytes) : text;
 }
 
 function decodeBroken(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length;) {
     const length = sequenceLength(bytes, at);
+    const first = bytes[at] ?? 0;
     if (length === 0) {
-      text += String.fromCharCode(0xdc00 + (bytes[at] ?? 0));
+      text += String.fromCharCode(0xdc00 + first);
       at++;
-    } else {
-      text += strictDecoder.decode(bytes.subarray(at, at + length));
-      at += length;
+      continue;
     }
+    let code = length === 1 ? first : first & (0x7f >> length);
+    for (let i = at + 1; i < at + length; i++) {
+      code = code << 6 | (bytes[i] ?? 0) & 0x3f;
+    }
+    text += String.fromCodePoint(code);
+    at += length;
   }
   return text;
 }
@@ -273,13 +284,13 @@ export class PacketDecoder {
     }
     const lines = this.#take(chunk.subarray(0, end));
     if (end < chunk.length) this.#rest.push(chunk.slice(end));
-    return parsePackets(lossyDecoder.decode(lines));
+    return parsePackets(decoder.decode(lines));
   }
 
   /** Returns what is left when the output ends: the rest without newline, if any. */
   end(): Packet[] {
     const rest = this.#take(new Uint8Array());
-    return rest.length === 0 ? [] : [parsePacket(lossyDecoder.decode(rest))];
+    return rest.length === 0 ? [] : [parsePacket(decoder.decode(rest))];
   }
 
   #take(last: Uint8Array): Uint8Array {
@@ -325,8 +336,10 @@ function parsePacket(line: string): Packet {
   const prefix = line.slice(0, 5);
   const channel = CHANNELS[prefix];
   if (channel === undefined) return { channel: "?", text: line };
-  // A message with an odd number of quotes gets its own newline encoded, too.
-  const encodedNewline = prefix === "I:0: " && line.endsWith("\\n");
+  // A line with an odd number of quotes gets its own newline encoded, too:
+  // messages, and results that show a volume id or a device.
+  const encodedNewline = prefix[2] === "0" && channel !== "M" &&
+    line.endsWith("\\n");
   return {
     channel,
     text: encodedNewline ? line.slice(5, -2) : line.slice(5),

@@ -1,0 +1,508 @@
+/**
+ * xorriso's listings, tables and progress lines as values.
+ *
+ * Everything here is pure and takes lines without packet prefix. The shapes of the lines were obtained from xorriso
+ * 1.5.4, with image files and with emulated drives.
+ */
+
+import { unescape, unquote } from "./protocol.ts";
+
+/** Bytes of a block, the unit of addresses and sizes on optical media (ECMA-119, 6.1.2). */
+export const BLOCK = 2048;
+
+/**
+ * A run of blocks that holds a piece of a file.
+ *
+ * @example Where the bytes are in an image file
+ * ```ts
+ * import type { Extent } from "@xorriso/backend";
+ *
+ * const extent: Extent = { lba: 57, blocks: 1 };
+ * const offset = extent.lba * 2048;
+ * console.log(offset); // 116736
+ * ```
+ */
+export interface Extent {
+  /** Address of its first block; a block has 2048 bytes. */
+  readonly lba: number;
+  /** Number of blocks; 0 for an empty file, whose address means nothing. */
+  readonly blocks: number;
+}
+
+/**
+ * A regular file on the medium.
+ *
+ * @example The space that a file takes
+ * ```ts
+ * import type { Entry } from "@xorriso/backend";
+ *
+ * const entry: Entry = {
+ *   path: "/2026/a.tar",
+ *   size: 3000,
+ *   extents: [{ lba: 57, blocks: 2 }],
+ * };
+ * console.log(entry.extents.reduce((sum, { blocks }) => sum + blocks, 0)); // 2
+ * ```
+ */
+export interface Entry {
+  /**
+   * Absolute path on the medium. A byte that is no part of valid UTF-8 is the lone surrogate U+DC00 plus its value.
+   */
+  readonly path: string;
+  /** Bytes of content. */
+  readonly size: number;
+  /**
+   * Where the content is, in its order. Files of 4 GiB and more have several extents; hard links have the same.
+   */
+  readonly extents: readonly Extent[];
+}
+
+/**
+ * One session on the medium: what one commit wrote.
+ *
+ * @example The newest state of a medium
+ * ```ts
+ * import type { RecordedSession } from "@xorriso/backend";
+ *
+ * const sessions: RecordedSession[] = [
+ *   { number: 1, lba: 32, size: 247808, volumeId: "PHOTOS" },
+ *   { number: 2, lba: 160, size: 247808, volumeId: "PHOTOS" },
+ * ];
+ * console.log(sessions.at(-1)?.number); // 2
+ * ```
+ */
+export interface RecordedSession {
+  /** 1 for the oldest; what the option `session` takes. */
+  readonly number: number;
+  /** Address of its first block; a block has 2048 bytes. */
+  readonly lba: number;
+  /** Bytes that it takes. */
+  readonly size: number;
+  /** Its volume id, without trailing blanks. */
+  readonly volumeId: string;
+}
+
+/**
+ * What can be done with a medium: nothing is on it, a session can be added, it can only be read, or there is none that the
+ * drive knows.
+ *
+ * @example Ask before writing
+ * ```ts
+ * import type { MediumStatus } from "@xorriso/backend";
+ *
+ * const writable: MediumStatus[] = ["blank", "appendable"];
+ * console.log(writable.includes("closed")); // false
+ * ```
+ */
+export type MediumStatus = "blank" | "appendable" | "closed" | "absent";
+
+/**
+ * The medium in a drive, or an image file.
+ *
+ * @example Room for another file?
+ * ```ts
+ * import type { Medium } from "@xorriso/backend";
+ *
+ * const medium: Medium = {
+ *   drive: "/dev/sr0",
+ *   profile: "BD-R sequential recording",
+ *   status: "appendable",
+ *   volumeId: "PHOTOS",
+ *   used: 3407872,
+ *   free: 25021906944,
+ *   appendable: true,
+ *   sessions: 1,
+ * };
+ * console.log(medium.free > 1e9); // true
+ * ```
+ */
+export interface Medium {
+  /** The drive's device node, or the path of the image file. */
+  readonly drive: string;
+  /** The kind of medium in xorriso's words, as `BD-R sequential recording` or `stdio file, overwriteable`. */
+  readonly profile: string;
+  /** What can be done with it. */
+  readonly status: MediumStatus;
+  /** The volume id of the loaded session, without trailing blanks; undefined on a blank medium. */
+  readonly volumeId: string | undefined;
+  /** Bytes in its sessions, without the gaps between them. */
+  readonly used: number;
+  /** Bytes that can still be written, or about as many. A session takes some of them for its directory tree. */
+  readonly free: number;
+  /** Whether a session can be written. */
+  readonly appendable: boolean;
+  /** Number of sessions. */
+  readonly sessions: number;
+}
+
+/**
+ * How far xorriso is with what it does.
+ *
+ * @example Percent, if the end is known
+ * ```ts
+ * import type { Progress } from "@xorriso/backend";
+ *
+ * const progress: Progress = {
+ *   phase: "writing",
+ *   done: 1048576,
+ *   total: 4194304,
+ *   rate: 8991250,
+ * };
+ * if (progress.total) console.log(100 * progress.done / progress.total); // 25
+ * ```
+ */
+export interface Progress {
+  /** What it does. */
+  readonly phase:
+    | "reading"
+    | "staging"
+    | "writing"
+    | "closing"
+    | "restoring"
+    | "checking"
+    | "waiting"
+    | "blanking"
+    | "formatting";
+  /** Bytes done; 0 in a phase that counts none. */
+  readonly done: number;
+  /** Bytes to do in all, undefined if unknown. While writing it is derived from a rounded percentage. */
+  readonly total: number | undefined;
+  /** Bytes per second at present, undefined if unknown. */
+  readonly rate: number | undefined;
+}
+
+/** An entry that can still get extents. */
+interface GrowingEntry extends Entry {
+  readonly extents: Extent[];
+}
+
+/** `File data lba:  0 ,       57 ,        1 ,        3 , '/a'`: number of the extent, address, blocks, size of the file. */
+const FILE_DATA =
+  /^File data lba: +(\d+) , +(\d+) , +(\d+) , +(\d+) , (['"].*)$/;
+
+/** Collects the lines of `-exec report_lba` into entries. */
+export class FileListing {
+  readonly #entries: GrowingEntry[] = [];
+  /** The quoted path of the last entry. */
+  #word = "";
+
+  /** Takes one line; lines of other kinds are skipped. */
+  add(line: string): void {
+    const match = FILE_DATA.exec(line);
+    if (match === null) return;
+    const [, number = "", lba = "", blocks = "", size = "", word = ""] = match;
+    const extent = { lba: Number(lba), blocks: Number(blocks) };
+    if (number !== "0" && word === this.#word) {
+      this.#entries.at(-1)?.extents.push(extent);
+      return;
+    }
+    const path = unquote(word);
+    if (path === undefined) return;
+    this.#word = word;
+    this.#entries.push({
+      path: detach(path),
+      size: Number(size),
+      extents: [extent],
+    });
+  }
+
+  /** What has been collected, in the order of the lines. */
+  get entries(): Entry[] {
+    return this.#entries;
+  }
+}
+
+/**
+ * Copies a text that is kept for long.
+ *
+ * In V8 a piece of a string refers to the whole: each path would hold the 64 KiB that it was read in. Joining copies.
+ */
+function detach(text: string): string {
+  return text === "" ? text : [text.slice(0, 1), text.slice(1)].join("");
+}
+
+/** Reads a line of `-find ... -exec echo`: a quoted path. */
+export function parsePathLine(line: string): string | undefined {
+  const path = unquote(line);
+  return path === undefined ? undefined : detach(path);
+}
+
+/** Reads a line of `-exec get_md5`: 32 hexadecimal digits and a path that is escaped, not quoted. */
+export function parseMd5Line(
+  line: string,
+): { path: string; md5: string } | undefined {
+  const [, md5 = "", path = ""] = /^([0-9a-f]{32}) {2}(\/.*)$/.exec(line) ?? [];
+  if (md5 === "") return undefined;
+  return { path: detach(unescape(path)), md5: detach(md5) };
+}
+
+/** A line of `-lsl` or `-lsdl`. */
+export interface LongEntry {
+  /** The name with `-lsl`, the path with `-lsdl`. */
+  readonly name: string;
+  /** What it is. */
+  readonly type: "file" | "directory" | "symlink" | "other";
+  /** Type and permissions, as `-rw-r--r--`. */
+  readonly mode: string;
+  /** Bytes of content; 0 for what is no regular file. */
+  readonly size: number;
+  /** Where a symbolic link points. */
+  readonly target?: string;
+}
+
+const QUOTED = String.raw`(?:'[^']*'|"[^"]*")+`;
+
+/** Mode, links, owner, group, size or device numbers, date of three words, name, target of a link. */
+const LONG = new RegExp(
+  String.raw`^([-a-z]\S{9,}) +\d+ +\S+ +\S+ +(\d+(?:, *\d+)?) +` +
+    String.raw`\S+ +\d+ +\S+ (${QUOTED})(?: -> (${QUOTED}))?$`,
+);
+
+const LONG_TYPES: Readonly<Record<string, LongEntry["type"]>> = {
+  "-": "file",
+  d: "directory",
+  l: "symlink",
+};
+
+/** Reads a line of `-lsl` or `-lsdl`. */
+export function parseLongLine(line: string): LongEntry | undefined {
+  const [, mode = "", size = "", name = "", link] = LONG.exec(line) ?? [];
+  if (mode === "") return undefined;
+  const type = LONG_TYPES[mode.charAt(0)] ?? "other";
+  const target = link === undefined ? undefined : unquote(link);
+  return {
+    name: detach(unquote(name) ?? ""),
+    type,
+    mode: detach(mode),
+    size: type === "file" ? Number(size) : 0,
+    ...(target !== undefined && { target: detach(target) }),
+  };
+}
+
+/** What `-toc` tells about the sessions. */
+export interface Toc {
+  /** The sessions with an ISO 9660 image, oldest first. */
+  readonly sessions: RecordedSession[];
+  /** Whether there are sessions with something else, as music. */
+  readonly other: boolean;
+  /** Address of the next block that can be written; absent if none can. */
+  readonly nwa?: number;
+}
+
+/** Reads the answer to `-toc`. */
+export function parseToc(lines: readonly string[]): Toc {
+  const sessions: RecordedSession[] = [];
+  for (const line of lines) {
+    const match = /^ISO session *: *(\d+) , *(\d+) , *(\d+)s , (.*)$/.exec(
+      line,
+    );
+    if (match === null) continue;
+    const [, number = "", lba = "", blocks = "", volumeId = ""] = match;
+    sessions.push({
+      number: Number(number),
+      lba: Number(lba),
+      size: Number(blocks) * BLOCK,
+      volumeId: trimVolumeId(unescape(volumeId)),
+    });
+  }
+  const nwa = lastMatch(lines, /^Media nwa *: (\d+)s$/)?.[1];
+  return {
+    sessions,
+    other: lines.some((line) => line.startsWith("Other session:")),
+    ...(nwa !== undefined && { nwa: Number(nwa) }),
+  };
+}
+
+/** Volume ids are padded with blanks (ECMA-119, 8.4.7). */
+function trimVolumeId(volumeId: string): string {
+  return detach(volumeId.replace(/ +$/, ""));
+}
+
+/** Space on the medium. */
+export interface Space {
+  /** Bytes that can be written now. */
+  readonly free: number;
+  /** Bytes that are left when the pending changes are written; negative if they do not fit. */
+  readonly afterCommit: number;
+}
+
+/** Reads the answer to `-tell_media_space`. */
+export function parseSpace(lines: readonly string[]): Space | undefined {
+  const free = lastMatch(lines, /^Media space *: (-?\d+)s$/)?.[1];
+  const after = lastMatch(lines, /^After commit *: (-?\d+)s$/)?.[1];
+  if (free === undefined || after === undefined) return undefined;
+  return { free: Number(free) * BLOCK, afterCommit: Number(after) * BLOCK };
+}
+
+/**
+ * Reads what xorriso says about a medium: on opening it, after a commit, or as answer to `-toc`. If the answer to
+ * `-tell_media_space` is among the lines, `free` is exact.
+ */
+export function parseMedium(lines: readonly string[]): Medium | undefined {
+  // The device and the volume id are the only texts here that others chose. They are shown between quotes without any
+  // for quotes in them, but each ends its line.
+  const drive = firstMatch(lines, /^Drive current: -\w+ '(.*)'$/)?.[1];
+  const profile = firstMatch(lines, /^Media current: (.*)$/)?.[1];
+  const state = firstMatch(lines, /^Media status *: (.*)$/)?.[1];
+  if (drive === undefined || profile === undefined || state === undefined) {
+    return undefined;
+  }
+  const status = parseStatus(state);
+  const summary = lastMatch(
+    lines,
+    /^Media summary: (\d+) sessions?, (\d+) data blocks, .* data, +(\S+) free$/,
+  );
+  const blocks = firstMatch(
+    lines,
+    /^Media blocks *: \d+ readable , (\d+) [^,]+ , \d+ overall$/,
+  );
+  const volumeId = firstMatch(lines, /^Volume id *: '(.*)'$/)?.[1];
+  const free = parseSpace(lines)?.free ??
+    (blocks ? Number(blocks[1]) * BLOCK : parseSize(summary?.[3] ?? ""));
+  return {
+    drive: detach(unescape(drive).replace(/^stdio:/, "")),
+    profile: detach(profile),
+    status,
+    volumeId: volumeId === undefined || status === "blank"
+      ? undefined
+      : trimVolumeId(unescape(volumeId)),
+    used: Number(summary?.[2] ?? 0) * BLOCK,
+    free: status === "blank" || status === "appendable" ? free ?? 0 : 0,
+    appendable: status === "blank" || status === "appendable",
+    sessions: Number(summary?.[1] ?? 0),
+  };
+}
+
+/** Media that the drive cannot make out count as absent, those that it cannot write as closed. */
+function parseStatus(state: string): MediumStatus {
+  if (/^is not (?:present|recognizable)/.test(state)) return "absent";
+  if (state === "is blank") return "blank";
+  return state.includes("is appendable") ? "appendable" : "closed";
+}
+
+/** Reads a size that is rounded to a unit, as `684k` or `74.9g`; undefined if it is none. */
+function parseSize(text: string): number | undefined {
+  const [, value = "", unit = ""] = /^([\d.]+)([bkmgt]?)$/.exec(text) ?? [];
+  if (value === "") return undefined;
+  return Math.round(Number(value) * 1024 ** Math.max(0, "bkmgt".indexOf(unit)));
+}
+
+/** Reads a progress line; undefined if it is none. */
+export function parseProgress(line: string): Progress | undefined {
+  const [, text] = /^xorriso : UPDATE : +(.*)$/.exec(line) ?? [];
+  if (text === undefined) return undefined;
+  return parseWriting(text) ?? parseTransfer(text) ?? parseWork(text);
+}
+
+/** `Writing:      19763s    0.5%   fifo   0%  buf  50%   35.2xD`, the last one not always there. */
+function parseWriting(text: string): Progress | undefined {
+  const match = /^Writing: +(\d+)s(?: +([\d.]+)%)?/.exec(text);
+  if (match === null) return undefined;
+  const done = Number(match[1]) * BLOCK;
+  const share = Number(match[2] ?? 0) / 100;
+  const total = share > 0
+    ? Math.max(done, Math.round(done / share))
+    : undefined;
+  return { phase: "writing", done, total, rate: parseRate(text) };
+}
+
+/** `1 files restored (2048.0m) in 10 seconds = 152.5xD`, and the like for blocks and for content that is checked. */
+function parseTransfer(text: string): Progress | undefined {
+  const rate = parseRate(text);
+  const restored = /^\d+ files restored \( *(\S+)\) in /.exec(text)?.[1];
+  if (restored !== undefined) {
+    const done = parseSize(restored) ?? 0;
+    return { phase: "restoring", done, total: undefined, rate };
+  }
+  const checked = /^(\S+) content bytes read in /.exec(text)?.[1];
+  if (checked !== undefined) {
+    const done = parseSize(checked) ?? 0;
+    return { phase: "checking", done, total: undefined, rate };
+  }
+  const blocks = /^(\d+) (?:of (\d+) )?blocks read in /.exec(text);
+  if (blocks === null) return undefined;
+  return {
+    phase: "reading",
+    done: Number(blocks[1]) * BLOCK,
+    total: blocks[2] === undefined ? undefined : Number(blocks[2]) * BLOCK,
+    rate,
+  };
+}
+
+/** Work that counts no bytes, by the way its lines begin. */
+const WORK: readonly (readonly [RegExp, Progress["phase"]])[] = [
+  [/^\d+ nodes read in /, "reading"],
+  [/^\d+ files added in /, "staging"],
+  [/^Closing track\/session\. Working since /, "closing"],
+  [/^Thank you for being patient/, "waiting"],
+  [/^Blanking\b/, "blanking"],
+  [/^Formatting\b/, "formatting"],
+];
+
+function parseWork(text: string): Progress | undefined {
+  const phase = WORK.find(([pattern]) => pattern.test(text))?.[1];
+  if (phase === undefined) return undefined;
+  return { phase, done: 0, total: undefined, rate: undefined };
+}
+
+/**
+ * Bytes per second of single speed with CD, DVD and BD: `176.4k`, `4d = 5540k` and the limits of `-speed` in xorriso's
+ * manual; the figure for BD is the standard's 35.965 Mbit/s.
+ */
+const SINGLE_SPEED: Readonly<Record<string, number>> = {
+  C: 176_400,
+  D: 1_385_000,
+  B: 4_495_625,
+};
+
+function parseRate(text: string): number | undefined {
+  const [, speed, unit = ""] = / ([\d.]+)x([CDB]) *$/.exec(text) ?? [];
+  const single = SINGLE_SPEED[unit];
+  return single === undefined ? undefined : Math.round(Number(speed) * single);
+}
+
+/** What a commit wrote. */
+export interface Written {
+  /** Blocks, with padding. */
+  readonly blocks: number;
+  /** Address of the first one. */
+  readonly lba: number;
+}
+
+/** Reads `Written to medium : 288 sectors at LBA 384` of a commit's messages; undefined if nothing was written. */
+export function parseWritten(messages: readonly string[]): Written | undefined {
+  const match = lastMatch(
+    messages,
+    /^Written to medium : (\d+) sectors at LBA (\d+)$/,
+  );
+  return match && { blocks: Number(match[1]), lba: Number(match[2]) };
+}
+
+/** The address of the tree that was loaded last; undefined if none was. */
+export function parseLoadedLba(
+  messages: readonly string[],
+): number | undefined {
+  const match = lastMatch(
+    messages,
+    /^xorriso : NOTE : Loading ISO image tree from LBA (\d+)$/,
+  );
+  return match && Number(match[1]);
+}
+
+function firstMatch(
+  lines: readonly string[],
+  pattern: RegExp,
+): RegExpExecArray | undefined {
+  for (const line of lines) {
+    const match = pattern.exec(line);
+    if (match !== null) return match;
+  }
+  return undefined;
+}
+
+function lastMatch(
+  lines: readonly string[],
+  pattern: RegExp,
+): RegExpExecArray | undefined {
+  return firstMatch(lines.toReversed(), pattern);
+}
