@@ -51,11 +51,11 @@ export interface XorrisoErrorOptions extends ErrorOptions {
   /** xorriso's own lines that tell the problem, oldest first. @default {[]} */
   readonly messages?: readonly string[];
   /** The path on disk or on the medium that the error is about. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** Bytes that the change needs, with MEDIUM_FULL. */
-  readonly needed?: number;
+  readonly needed?: number | undefined;
   /** Bytes that are free on the medium, with MEDIUM_FULL. */
-  readonly free?: number;
+  readonly free?: number | undefined;
 }
 
 /** Conditions that pass by themselves: the same call may succeed later. */

@@ -1,0 +1,467 @@
+/** The exchange of lines with one xorriso process: a FIFO with marks. */
+
+import { findProblem, parseShortage, type Problem } from "./classify.ts";
+import { advice, XorrisoError } from "./errors.ts";
+import { Child, type ChildStatus } from "./process.ts";
+import { isNoise, type Packet, PacketDecoder } from "./protocol.ts";
+import { parseProgress, type Progress } from "./report.ts";
+
+/** What xorriso answered in one exchange. */
+export interface Answer {
+  /** Result lines, in order, as xorriso wrote them. */
+  readonly results: readonly string[];
+  /** Message lines, in order, without progress reports. */
+  readonly messages: readonly string[];
+  /** What went wrong, where the exchange was sent as `tolerant`. */
+  readonly problem?: XorrisoError | undefined;
+}
+
+/** How one line is to be sent and its answer to be taken. */
+export interface ExchangeOptions {
+  /** What fails if this fails, for the error: `Cannot list "/2026"`. */
+  readonly doing: string;
+  /** The path that the exchange is about, for the error. */
+  readonly path?: string;
+  /**
+   * Whether the line may be sent before the answers to the lines before it are
+   * there; for lines that do not depend on each other. @default {false}
+   */
+  readonly pipelined?: boolean;
+  /** Whether a problem is part of the answer, not thrown. @default {false} */
+  readonly tolerant?: boolean;
+  /** Takes result lines one by one; they are then not collected. */
+  readonly onResult?: (line: string) => void;
+  /** Takes progress reports, besides the dialogue's own listener. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Drops the line if it is not sent yet, else ends the dialogue. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a dialogue needs to know of its surroundings. */
+export interface DialogueOptions {
+  /** Milliseconds without a byte from xorriso after which it counts as hung. */
+  readonly timeout: number;
+  /** Milliseconds that each step of ending the process may take. */
+  readonly grace: number;
+  /** Whether SIGKILL does no harm; not so on a drive. */
+  readonly mayKill: boolean;
+  /** Takes each message line. */
+  readonly onMessage?: ((line: string) => void) | undefined;
+  /** Takes each progress report. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Takes a line of standard error; true if it is a log and no trouble. */
+  readonly onLog?: ((line: string) => boolean) | undefined;
+  /** Gives up starting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Exchange extends PromiseWithResolvers<Answer> {
+  readonly line: string;
+  readonly mark: string;
+  readonly options: ExchangeOptions;
+  readonly results: string[];
+  readonly messages: string[];
+  /** What came on standard error: outside of packets it is always trouble. */
+  readonly raw: string[];
+  unlisten(): void;
+}
+
+/** Characters in flight; bounds what is written ahead of the answers. */
+const FLIGHT_LIMIT = 64 * 1024;
+
+/** Lines of standard error that are kept to explain a death. */
+const STDERR_LIMIT = 100;
+
+const START_MARK = "READY";
+
+/**
+ * The fixed arguments. Nothing untrusted is among them.
+ *
+ * `-no_rc` counts only as the very first argument; startup files may hold any
+ * command (xorriso(1), "Files"). Dialog mode `single_line` never waits for the
+ * rest of a line, and `-abort_on NEVER` keeps the process alive so that each
+ * exchange is judged by its own messages.
+ */
+const FIXED_ARGS: readonly string[] = [
+  ...["-no_rc", "-abort_on", "NEVER", "-return_with", "SORRY", "32"],
+  ...["-report_about", "UPDATE", "-pkt_output", "on"],
+  ...["-use_readline", "off", "-page", "0", "80", "-reassure", "off"],
+  ...["-iso_rr_pattern", "off", "-disk_pattern", "off"],
+  ...["-backslash_codes", "in_double_quotes:encode_output"],
+  ...["-pacifier", "interval=0.5", "-md5", "on", "-osirrox", "on:sort_lba_on"],
+  ...["-close_filter_list", "-launch_frontend", "--"],
+];
+
+/** One xorriso process in dialog mode, spoken to line by line. */
+export class Dialogue {
+  readonly #options: DialogueOptions;
+  readonly #child: Child;
+  readonly #decoder = new PacketDecoder();
+  readonly #errorDecoder = new TextDecoder();
+  readonly #waiting: Exchange[] = [];
+  readonly #flight: Exchange[] = [];
+  readonly #stderr: string[] = [];
+  #stderrRest = "";
+  #started = false;
+  #flightSize = 0;
+  #sendScheduled = false;
+  #marks = 0;
+  #lastByte = 0;
+  #silence: ReturnType<typeof setTimeout> | undefined;
+  #ending: Promise<void> | undefined;
+  /** Why the dialogue ends, once it does so before its time. */
+  #reason: XorrisoError | undefined;
+
+  /** Resolves when the process is gone and every exchange is settled. */
+  readonly closed: Promise<void>;
+
+  private constructor(
+    command: string,
+    args: readonly string[],
+    options: DialogueOptions,
+  ) {
+    this.#options = options;
+    this.#child = Child.spawn(command, args, {
+      stdout: (chunk) => this.#receive(this.#decoder.push(chunk)),
+      stderr: (chunk) => this.#receiveError(chunk),
+    });
+    this.closed = this.#child.ended.then((status) => this.#settle(status));
+  }
+
+  /** Whether the process has ended, or is about to, against the plan. */
+  get lost(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /**
+   * Starts xorriso and waits until it is ready for the first line.
+   *
+   * @param command The executable.
+   * @param args Arguments after the fixed ones, before any drive is opened.
+   */
+  static async start(
+    command: string,
+    args: readonly string[],
+    options: DialogueOptions,
+  ): Promise<Dialogue> {
+    options.signal?.throwIfAborted();
+    const dialogue = new Dialogue(command, [
+      ...FIXED_ARGS,
+      ...args,
+      ...["-dialog", "single_line", "-mark", START_MARK],
+    ], options);
+    const start = dialogue.#newExchange("", START_MARK, {
+      doing: `Cannot start "${command}"`,
+      ...(options.signal && { signal: options.signal }),
+    });
+    dialogue.#launch(start);
+    try {
+      await start.promise;
+    } catch (error) {
+      await dialogue.end();
+      throw error;
+    }
+    return dialogue;
+  }
+
+  /**
+   * Sends one line and resolves with its answer.
+   *
+   * Success is judged by the severities of the messages that came between this
+   * line and its mark, never by a text that claims success.
+   *
+   * @param line A line as `commandLine()` makes it.
+   */
+  exchange(line: string, options: ExchangeOptions): Promise<Answer> {
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (this.#ending !== undefined || this.#reason !== undefined) {
+      return Promise.reject(this.#reason ?? closedError(options.doing));
+    }
+    const exchange = this.#newExchange(line, `x${++this.#marks}`, options);
+    this.#waiting.push(exchange);
+    this.#scheduleSend();
+    return exchange.promise;
+  }
+
+  /**
+   * Ends the process: what is not committed is discarded, what is in flight is
+   * waited for.
+   */
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
+    if (this.#reason === undefined) {
+      // A true barrier: a line in flight, a commit above all, is finished.
+      await Promise.allSettled(
+        [...this.#flight, ...this.#waiting].map(({ promise }) => promise),
+      );
+      await this.#child.write("-rollback_end\n");
+      await this.#child.end(this.#options.grace, this.#options.mayKill);
+    }
+    await this.closed;
+  }
+
+  #newExchange(
+    line: string,
+    mark: string,
+    options: ExchangeOptions,
+  ): Exchange {
+    const onAbort = () => this.#abort(exchange);
+    const exchange: Exchange = {
+      ...Promise.withResolvers<Answer>(),
+      ...{ line, mark, options, results: [], messages: [], raw: [] },
+      unlisten: () => options.signal?.removeEventListener("abort", onAbort),
+    };
+    options.signal?.addEventListener("abort", onAbort, { once: true });
+    return exchange;
+  }
+
+  #abort(exchange: Exchange): void {
+    const reason = exchange.options.signal?.reason;
+    const index = this.#waiting.indexOf(exchange);
+    if (index >= 0) {
+      this.#waiting.splice(index, 1);
+      exchange.reject(reason);
+      return;
+    }
+    // xorriso is busy with it and cannot be asked to stop but by a signal.
+    this.closed.then(() => exchange.reject(reason));
+    this.#stop(
+      new XorrisoError(
+        "SESSION_LOST",
+        `${exchange.options.doing}: the session ended because a call was ` +
+          `aborted while xorriso worked on it`,
+      ),
+      exchange,
+    );
+  }
+
+  /** Ends an exchange that is out of step, with the process. */
+  #stop(reason: XorrisoError, except?: Exchange): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    if (except !== undefined) {
+      // It is settled by its own signal, once the process is gone.
+      const index = this.#flight.indexOf(except);
+      if (index >= 0) this.#flight.splice(index, 1);
+    }
+    this.#disarm();
+    const { grace, mayKill } = this.#options;
+    // `closed` tells the outcome; it cannot reject.
+    this.#child.terminate(grace, mayKill);
+  }
+
+  #scheduleSend(): void {
+    if (this.#sendScheduled) return;
+    this.#sendScheduled = true;
+    // All that is asked for in this turn goes out in one write.
+    queueMicrotask(() => {
+      this.#sendScheduled = false;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    if (this.#reason !== undefined) return;
+    let text = "";
+    for (;;) {
+      const next = this.#waiting[0];
+      if (next === undefined || !this.#maySend(next)) break;
+      this.#waiting.shift();
+      this.#launch(next);
+      text += `${next.line}\n-mark ${next.mark}\n`;
+    }
+    if (text !== "") this.#child.write(text);
+  }
+
+  #maySend(next: Exchange): boolean {
+    const last = this.#flight.at(-1);
+    if (last === undefined) return true;
+    return next.options.pipelined === true &&
+      last.options.pipelined === true &&
+      this.#flightSize + next.line.length < FLIGHT_LIMIT;
+  }
+
+  #launch(exchange: Exchange): void {
+    this.#flight.push(exchange);
+    this.#flightSize += exchange.line.length;
+    this.#lastByte = performance.now();
+    this.#arm(this.#options.timeout);
+  }
+
+  #arm(delay: number): void {
+    this.#silence ??= setTimeout(() => {
+      this.#silence = undefined;
+      if (this.#flight.length === 0) return;
+      const silent = performance.now() - this.#lastByte;
+      const left = this.#options.timeout - silent;
+      if (left > 0) return this.#arm(left);
+      this.#stop(
+        new XorrisoError(
+          "TIMEOUT",
+          `${this.#doing()}: xorriso has been silent for ` +
+            `${Math.round(silent / 1000)} s`,
+          { messages: this.#flight[0]?.messages ?? [] },
+        ),
+      );
+    }, delay);
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
+  }
+
+  #doing(): string {
+    return this.#flight[0]?.options.doing ?? "Cannot go on";
+  }
+
+  #receive(packets: readonly Packet[]): void {
+    this.#lastByte = performance.now();
+    for (const { channel, text } of packets) {
+      if (channel === "R") this.#receiveResult(text);
+      else if (channel === "M") this.#receiveMark(text);
+      else if (channel === "I") this.#receiveMessage(text);
+      else this.#stop(this.#nonsense(text));
+    }
+  }
+
+  #nonsense(text: string): XorrisoError {
+    return new XorrisoError(
+      "PROTOCOL",
+      `${this.#doing()}: the program wrote something that is no packet of ` +
+        `xorriso: ${JSON.stringify(text.slice(0, 200))}`,
+      { messages: [text] },
+    );
+  }
+
+  #receiveResult(text: string): void {
+    const current = this.#flight[0];
+    if (current === undefined) return;
+    if (current.options.onResult) current.options.onResult(text);
+    else current.results.push(text);
+  }
+
+  #receiveMessage(text: string): void {
+    if (isNoise(text)) return;
+    const current = this.#flight[0];
+    const progress = parseProgress(text);
+    if (progress !== undefined) {
+      notify(current?.options.onProgress, progress);
+      notify(this.#options.onProgress, progress);
+      return;
+    }
+    current?.messages.push(text);
+    notify(this.#options.onMessage, text);
+  }
+
+  #receiveMark(mark: string): void {
+    const current = this.#flight[0];
+    // xorriso repeats the last mark at each prompt: only a new one counts.
+    if (current === undefined || mark !== current.mark) return;
+    this.#flight.shift();
+    this.#flightSize -= current.line.length;
+    if (this.#flight.length === 0) this.#disarm();
+    this.#started = true;
+    current.unlisten();
+    const problem = judge(current);
+    const { results, messages, options } = current;
+    if (problem !== undefined && !options.tolerant) current.reject(problem);
+    else current.resolve({ results, messages, problem });
+    this.#scheduleSend();
+  }
+
+  #receiveError(chunk: Uint8Array): void {
+    this.#lastByte = performance.now();
+    const text = this.#stderrRest +
+      this.#errorDecoder.decode(chunk, { stream: true });
+    const lines = text.split(/[\r\n]/);
+    this.#stderrRest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line.trim() === "" || this.#options.onLog?.(line)) continue;
+      this.#stderr.push(line);
+      if (this.#stderr.length > STDERR_LIMIT) this.#stderr.shift();
+      // Before the first mark come the banner and words of the loader.
+      if (this.#started) this.#flight[0]?.raw.push(line);
+      notify(this.#options.onMessage, line);
+    }
+  }
+
+  #settle(status: ChildStatus): void {
+    this.#receive(this.#decoder.end());
+    this.#disarm();
+    const flight = this.#flight.splice(0);
+    const waiting = this.#waiting.splice(0);
+    const how = status.signal ?? `exit code ${status.code}`;
+    this.#reason ??= new XorrisoError(
+      "SESSION_LOST",
+      `The xorriso process is gone (${how})`,
+      { messages: [...flight[0]?.messages ?? [], ...this.#stderr] },
+    );
+    const { code, message, messages } = this.#reason;
+    for (const { options, reject, unlisten } of [...flight, ...waiting]) {
+      unlisten();
+      const text = message.startsWith(options.doing)
+        ? message
+        : `${options.doing}: ${lowerFirst(message)}`;
+      reject(
+        new XorrisoError(code, text, {
+          messages,
+          cause: this.#reason,
+          ...(options.path !== undefined && { path: options.path }),
+        }),
+      );
+    }
+  }
+}
+
+function judge({ messages, raw, options }: Exchange): XorrisoError | undefined {
+  const problem = findProblem(messages) ?? findProblem(raw);
+  if (problem !== undefined) {
+    return problemError(problem, messages, options);
+  }
+  if (raw.length === 0) return undefined;
+  return new XorrisoError(
+    "UNKNOWN",
+    `${options.doing}: xorriso says ${JSON.stringify(raw[0])}`,
+    { messages: raw },
+  );
+}
+
+function problemError(
+  { code, line, lines }: Problem,
+  messages: readonly string[],
+  { doing, path }: ExchangeOptions,
+): XorrisoError {
+  const shortage = code === "MEDIUM_FULL" ? parseShortage(messages) : {};
+  const text = line.replace(/^\w+ *: [A-Z]+ : +/, "");
+  return new XorrisoError(code, `${doing}: ${text}${advice(code)}`, {
+    messages: lines,
+    ...(path !== undefined && { path }),
+    ...shortage,
+  });
+}
+
+function closedError(doing: string): XorrisoError {
+  return new XorrisoError("CLOSED", `${doing}: the session is closed`);
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
+}
+
+/** Calls a listener of the user's; what it throws must not stop the reader. */
+function notify<T>(
+  listener: ((value: T) => void) | undefined,
+  value: T,
+): void {
+  if (listener === undefined) return;
+  try {
+    listener(value);
+  } catch (error) {
+    reportError(error);
+  }
+}
