@@ -116,3 +116,94 @@ function shellQuote(word: string): string {
     ? word
     : `'${word.replaceAll("'", "'\\''")}'`;
 }
+
+/** Tells whether a permission for a path is there, without asking for it. */
+export async function isGranted(
+  name: "read" | "write",
+  path: string,
+): Promise<boolean> {
+  return (await Deno.permissions.query({ name, path })).state === "granted";
+}
+
+/**
+ * Tells whether a path is one for which xorriso, not Deno, tells what it is: a
+ * device below `/dev/`.
+ *
+ * Only with `--allow-all` may Deno look there; then a regular file, as in
+ * `/dev/shm`, is seen to be none.
+ */
+export async function isDrivePath(path: string): Promise<boolean> {
+  if (!isUnderDev(path)) return false;
+  if (!await mayTouchDevices()) return true;
+  try {
+    return !(await Deno.stat(path)).isFile;
+  } catch {
+    return !absolute(path).startsWith("/dev/shm/");
+  }
+}
+
+async function mayTouchDevices(): Promise<boolean> {
+  const all = await Promise.all(
+    EVERYTHING.map((name) => Deno.permissions.query({ name })),
+  );
+  return all.every(({ state }) => state === "granted");
+}
+
+const EVERYTHING = [
+  "read",
+  "write",
+  "run",
+  "env",
+  "net",
+  "sys",
+  "ffi",
+] as const;
+
+/**
+ * Commands of xorriso that name no file on disk, and how many words each takes
+ * (xorriso(1)). All others might.
+ */
+const HARMLESS: ReadonlyMap<string, number> = new Map(
+  [
+    ...["toc", "tell_media_space", "print_size", "pvd_info", "version"],
+    ...["list_profiles", "list_speeds", "list_formats", "list_extras"],
+    ...["rollback"],
+  ].map((name): [string, number] => [name, 0]).concat([
+    ...["abort_on", "calm_drive", "changes_pending", "close", "compliance"],
+    ...["disk_pattern", "dummy", "dvd_obs", "fs"],
+    ...["iso_rr_pattern", "joliet", "md5", "modesty_on_drive", "padding"],
+    ...["pacifier", "print", "read_speed", "report_about", "rr_reloc_dir"],
+    ...["speed", "stdio_sync", "stream_recording", "volid"],
+    ...["volset_id", "publisher", "application_id", "system_id", "write_type"],
+  ].map((name): [string, number] => [name, 1])),
+);
+
+/**
+ * Makes sure that words of the user's for xorriso reach no file that the
+ * script itself may not.
+ *
+ * What a word means to xorriso depends on the command before it. Commands that
+ * are known to name no file pass; with any other the script must be allowed to
+ * read and write everything, because xorriso may.
+ *
+ * @throws {Deno.errors.NotCapable} When it is not.
+ */
+export async function requireArgs(words: readonly string[]): Promise<void> {
+  for (let i = 0; i < words.length; i++) {
+    const command = (words[i] ?? "").replace(/^-+/, "");
+    const count = HARMLESS.get(command);
+    if (count === undefined) return await requireAll(words[i] ?? "");
+    i += count;
+  }
+}
+
+async function requireAll(command: string): Promise<void> {
+  for (const name of ["read", "write"] as const) {
+    const { state } = await Deno.permissions.query({ name });
+    if (state === "granted") continue;
+    throw new Deno.errors.NotCapable(
+      `Cannot give "${command}" to xorriso, since it may name any file: ` +
+        `${name} permission is "${state}", run again with --allow-${name}`,
+    );
+  }
+}

@@ -1,0 +1,419 @@
+/** An image file as the module itself handles it: lock, head, size, identity. */
+
+import { XorrisoError, type XorrisoErrorCode } from "./errors.ts";
+import { requireRead, requireWrite, resolveForRead } from "./permissions.ts";
+import { BLOCK } from "./report.ts";
+
+/** What the first bytes of an image file tell. */
+export type ImageState =
+  /** Empty: a first session can be written. */
+  | "blank"
+  /** There is a volume descriptor where ISO 9660 wants it. */
+  | "iso"
+  /** A first session that was never finished: nothing in it was promised. */
+  | "interrupted"
+  /** There was an ISO 9660 image, but its descriptor is gone. */
+  | "damaged"
+  /** Something else. */
+  | "foreign";
+
+/** How to open an image file. */
+export interface ImageOptions {
+  /** Whether a session may be written to it. */
+  readonly writable: boolean;
+  /** Whether to make the file if it is not there. */
+  readonly create: boolean;
+}
+
+interface Identity {
+  readonly device: number;
+  readonly inode: number | null;
+  readonly size: number;
+  readonly modified: number | undefined;
+}
+
+/** Bytes before the first session: xorriso mirrors the newest superblock here. */
+const HEAD = 32 * BLOCK;
+
+/** Type 1 and the standard's identifier (ECMA-119, 8.4.1 and 8.4.2). */
+const DESCRIPTOR = "\x01CD001";
+
+/** Milliseconds without a change after which no forsaken writer is at work. */
+const QUIET = 2000;
+
+/** How often a file may vanish between opening and locking it. */
+const ATTEMPTS = 10;
+
+/**
+ * A locked image file.
+ *
+ * xorriso does not lock image files: of two processes that append to one, the
+ * second overwrites the session of the first. So this handle is kept open with
+ * a lock on it, exclusive for writing and shared for reading, that dies with
+ * this program.
+ */
+export class ImageFile implements AsyncDisposable {
+  readonly #file: Deno.FsFile;
+  readonly #writable: boolean;
+  readonly #created: boolean;
+  #identity: Identity;
+  #before: { readonly head: Uint8Array; readonly size: number } | undefined;
+  #quiet: boolean;
+
+  /** The absolute path, without links. */
+  readonly path: string;
+
+  private constructor(
+    path: string,
+    file: Deno.FsFile,
+    options: { writable: boolean; created: boolean; info: Deno.FileInfo },
+  ) {
+    this.path = path;
+    this.#file = file;
+    this.#writable = options.writable;
+    this.#created = options.created;
+    this.#identity = identityOf(options.info);
+    this.#quiet = options.created;
+  }
+
+  /**
+   * Opens and locks an image file.
+   *
+   * Throws with NO_DRIVE if it is missing or no regular file, DRIVE_BUSY if
+   * another program has the lock, PERMISSION_DENIED if the operating system
+   * refuses.
+   */
+  static async open(path: string, options: ImageOptions): Promise<ImageFile> {
+    await requireRead(path, "the image");
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const image = await ImageFile.#tryOpen(path, options);
+      if (image !== undefined) return image;
+    }
+    throw new XorrisoError(
+      "DRIVE_BUSY",
+      `Cannot open "${path}": other programs keep making and removing it`,
+      { path },
+    );
+  }
+
+  static async #tryOpen(
+    given: string,
+    { writable, create }: ImageOptions,
+  ): Promise<ImageFile | undefined> {
+    let path = await resolveExisting(given);
+    const created = path === undefined;
+    let file: Deno.FsFile;
+    if (path === undefined) {
+      if (!create || !writable) throw missing(given, create);
+      await requireWrite(given, "the image");
+      const made = await createFile(given);
+      if (made === undefined) return undefined;
+      file = made;
+      path = await resolveForRead(given, "the image");
+    } else {
+      file = await openFile(path);
+    }
+    try {
+      const locked = await file.tryLock(writable);
+      if (!locked) throw busy(path);
+      const info = await file.stat();
+      // Between opening and locking, its maker may have removed it.
+      const there = await Deno.stat(path).catch(() => undefined);
+      if (there === undefined || there.ino !== info.ino) {
+        file.close();
+        return undefined;
+      }
+      return new ImageFile(path, file, { writable, created, info });
+    } catch (error) {
+      closeQuietly(file);
+      throw error;
+    }
+  }
+
+  /** Size in bytes when last remembered. */
+  get size(): number {
+    return this.#identity.size;
+  }
+
+  /** Device and inode, to recognise the file behind the path. */
+  get identity(): { readonly dev: number; readonly ino: number | null } {
+    return { dev: this.#identity.device, ino: this.#identity.inode };
+  }
+
+  /** Looks at the volume descriptor (ECMA-119, 6.2.1: block 16). */
+  async inspect(): Promise<ImageState> {
+    if (this.size === 0) return "blank";
+    const head = await this.#read(0, HEAD);
+    if (holds(head, 16 * BLOCK, DESCRIPTOR)) return "iso";
+    const first = await this.#read(48 * BLOCK, BLOCK);
+    if (holds(first, 0, DESCRIPTOR)) {
+      // The header of the first session, at block 32, is written at once, its
+      // mirror at block 0 when the session is complete.
+      const blocks = new DataView(first.buffer).getUint32(80, true);
+      const complete = this.size >= (32 + blocks) * BLOCK;
+      return head.every((byte) => byte === 0) && !complete
+        ? "interrupted"
+        : "damaged";
+    }
+    // Any other descriptor of the set tells that there was an image.
+    const others = [16, 17, 18].some((lba) =>
+      holds(head, lba * BLOCK + 1, "CD001")
+    );
+    return others ? "damaged" : "foreign";
+  }
+
+  /** Makes the file empty, so that xorriso takes it for a blank medium. */
+  async clear(): Promise<void> {
+    await Deno.truncate(this.path, 0);
+    await this.remember();
+  }
+
+  /**
+   * Makes sure that nobody else has written since the file was last
+   * remembered, and keeps its head for `restore()` and `undo()`.
+   *
+   * The lock does not cover a xorriso whose program was killed: it goes on
+   * writing for a while. So the first time a file that is still warm is watched
+   * until it has not changed for two seconds.
+   *
+   * Throws with MEDIUM_CHANGED.
+   */
+  async beforeCommit(signal?: AbortSignal): Promise<void> {
+    while (!this.#quiet) {
+      const info = await this.#stat();
+      const wait = QUIET - (Date.now() - (info.mtime?.getTime() ?? 0));
+      if (wait <= 0 || info.size === 0) this.#quiet = true;
+      else await delay(Math.min(wait, QUIET), signal);
+    }
+    await this.#checkUnchanged();
+    const head = await this.#read(0, Math.min(this.size, HEAD));
+    this.#before = { head, size: this.size };
+  }
+
+  /** Takes the present state of the file as the known one. */
+  async remember(): Promise<void> {
+    this.#identity = identityOf(await this.#file.stat());
+  }
+
+  /**
+   * Gives back the space of a commit that failed.
+   *
+   * Only where its head shows that the file still is what it was: xorriso
+   * writes the head last, after all that it refers to. Nobody may be writing.
+   */
+  async restore(): Promise<void> {
+    if (this.#before === undefined) return;
+    const { head, size } = this.#before;
+    this.#before = undefined;
+    const now = await this.#read(0, head.length);
+    const same = now.length === head.length &&
+      now.every((byte, index) => byte === head[index]);
+    if (same && (await this.#file.stat()).size > size) {
+      await Deno.truncate(this.path, size);
+    }
+    await this.remember();
+  }
+
+  /**
+   * Takes back the last commit: all that a session changes of what was there
+   * before is the head. Nobody may be writing.
+   *
+   * Throws with MEDIUM_CHANGED if somebody has.
+   */
+  async undo(): Promise<void> {
+    if (this.#before === undefined) return;
+    const { head, size } = this.#before;
+    await this.#checkUnchanged();
+    using file = await Deno.open(this.path, { read: true, write: true });
+    for (let done = 0; done < head.length;) {
+      done += await file.write(head.subarray(done));
+    }
+    await file.syncData();
+    await file.truncate(size);
+    await this.remember();
+  }
+
+  /** Unlocks and closes; a file that was made here and is still empty goes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      const { size } = await this.#file.stat();
+      // Removed while locked, so that nobody takes an unlinked file for real.
+      if (this.#created && size === 0) await Deno.remove(this.path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    } finally {
+      this.#file.close();
+    }
+  }
+
+  async #checkUnchanged(): Promise<void> {
+    const now = identityOf(await this.#stat());
+    const known = this.#identity;
+    if (
+      now.device === known.device && now.inode === known.inode &&
+      now.size === known.size && now.modified === known.modified
+    ) return;
+    throw new XorrisoError(
+      "MEDIUM_CHANGED",
+      `Cannot write to "${this.path}": another program has changed it ` +
+        `since it was opened; open it again`,
+      { path: this.path },
+    );
+  }
+
+  async #stat(): Promise<Deno.FileInfo> {
+    try {
+      return await Deno.stat(this.path);
+    } catch (cause) {
+      throw new XorrisoError(
+        "MEDIUM_CHANGED",
+        `Cannot write to "${this.path}": it is not there any more`,
+        { path: this.path, cause },
+      );
+    }
+  }
+
+  async #read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    let filled = 0;
+    while (filled < length) {
+      const read = await this.#file.read(bytes.subarray(filled));
+      if (read === null) break;
+      filled += read;
+    }
+    return bytes.slice(0, filled);
+  }
+}
+
+/** The resolved path of what is there; undefined if nothing is. */
+async function resolveExisting(given: string): Promise<string | undefined> {
+  try {
+    const path = await resolveForRead(given, "the image");
+    const { isFile, isDirectory } = await Deno.stat(path);
+    if (isFile) return path;
+    const kind = isDirectory ? "a directory" : "no regular file";
+    throw new XorrisoError(
+      "NO_DRIVE",
+      `Cannot open "${given}": it is ${kind}, neither a drive nor an image`,
+      { path: given },
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw systemError(error, given);
+  }
+}
+
+async function openFile(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path, { read: true });
+  } catch (error) {
+    throw systemError(error, path);
+  }
+}
+
+/** Makes the file; undefined if another program was faster. */
+async function createFile(path: string): Promise<Deno.FsFile | undefined> {
+  try {
+    return await Deno.open(path, { read: true, write: true, createNew: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      const info = await Deno.lstat(path);
+      if (!info.isSymlink) return undefined;
+    }
+    throw systemError(error, path);
+  }
+}
+
+function missing(path: string, create: boolean): XorrisoError {
+  const hint = create
+    ? "a new image cannot be made by a session that only reads"
+    : "check its address, or make it with create";
+  return new XorrisoError(
+    "NO_DRIVE",
+    `Cannot open "${path}": it does not exist; ${hint}`,
+    { path },
+  );
+}
+
+function busy(path: string): XorrisoError {
+  return new XorrisoError(
+    "DRIVE_BUSY",
+    `Cannot open "${path}": another program has it open; try again when ` +
+      `that has ended`,
+    { path },
+  );
+}
+
+/** An error of the operating system about the image, with its code. */
+function systemError(cause: unknown, path: string): unknown {
+  if (!(cause instanceof Error) || cause instanceof XorrisoError) return cause;
+  if (cause instanceof Deno.errors.NotCapable) return cause;
+  const code = systemCode(cause);
+  if (code === undefined) return cause;
+  return new XorrisoError(code, `Cannot open "${path}": ${cause.message}`, {
+    path,
+    cause,
+  });
+}
+
+function systemCode(error: Error): XorrisoErrorCode | undefined {
+  if (error instanceof Deno.errors.PermissionDenied) return "PERMISSION_DENIED";
+  if (error instanceof Deno.errors.NotFound) return "NO_DRIVE";
+  if (error instanceof Deno.errors.NotADirectory) return "NO_DRIVE";
+  if (error instanceof Deno.errors.FilesystemLoop) return "NO_DRIVE";
+  if (error instanceof Deno.errors.AlreadyExists) return "NO_DRIVE";
+  switch ("code" in error ? error.code : undefined) {
+    case "EROFS":
+      return "MEDIUM_NOT_WRITABLE";
+    case "ENOSPC":
+    case "EDQUOT":
+      return "MEDIUM_FULL";
+    case "ENAMETOOLONG":
+    case "EISDIR":
+      return "NO_DRIVE";
+    case "EIO":
+      return "READ_ERROR";
+    default:
+      return undefined;
+  }
+}
+
+function identityOf(info: Deno.FileInfo): Identity {
+  return {
+    device: info.dev,
+    inode: info.ino,
+    size: info.size,
+    modified: info.mtime?.getTime(),
+  };
+}
+
+function holds(bytes: Uint8Array, offset: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[offset + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+function closeQuietly(file: Deno.FsFile): void {
+  try {
+    file.close();
+  } catch {
+    // Closed already.
+  }
+}
+
+function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onAbort = () => {
+    clearTimeout(timer);
+    reject(signal?.reason);
+  };
+  const timer = setTimeout(() => {
+    signal?.removeEventListener("abort", onAbort);
+    resolve();
+  }, milliseconds);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return promise;
+}
