@@ -1,0 +1,528 @@
+/** Group commit: changes that come close together share a session. */
+
+import { createHash } from "node:crypto";
+import { XorrisoError } from "./errors.ts";
+import { join, show } from "./names.ts";
+import { BLOCK, type Progress } from "./report.ts";
+import { checkSource, type Source } from "./sources.ts";
+import { orNone, type Store } from "./store.ts";
+import {
+  type Node,
+  type Operation,
+  Plan,
+  type PlannedChange,
+  type Tree,
+} from "./tree.ts";
+import { driver, type Xorriso } from "./xorriso.ts";
+import { Turns } from "./turns.ts";
+
+/** When a batch is committed. */
+export interface BatchOptions {
+  /** Whether batches are committed by themselves. */
+  readonly autoCommit: boolean;
+  /** Milliseconds without a new change after which a batch is committed. */
+  readonly commitDelay: number;
+  /** Milliseconds after its first change when a batch is committed anyway. */
+  readonly commitMax: number;
+  /** Takes progress reports of commits. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** What is to be stored, ready to be staged. */
+export interface Prepared {
+  /** The file that xorriso reads. */
+  readonly source: Source;
+  /** The MD5 of its content, to compare what was stored with. */
+  readonly md5?: string;
+  /** Removes a temporary file, once it has served. */
+  readonly dispose?: () => Promise<void>;
+}
+
+/** What is asked for about one name. */
+export interface Request extends PlannedChange {
+  /** Makes ready what is to be stored; not for `delete`. */
+  readonly prepare?: () => Promise<Prepared>;
+  /** Whether preparing may take long, so that no batch waits for it. */
+  readonly slow?: boolean;
+  /** Takes the change back, as long as it is not staged. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Change extends PlannedChange {
+  readonly prepared: Prepared | undefined;
+  readonly settled: PromiseWithResolvers<void>;
+  readonly release: () => void;
+}
+
+/** Changes that one session takes at most. */
+const LIMIT = 10_000;
+
+/** Collects changes, commits them together, and checks what was written. */
+export class Batches {
+  readonly #store: Store;
+  readonly #options: BatchOptions;
+  readonly #turns = new Turns();
+  #plan: { readonly tree: Tree; readonly plan: Plan<Change> } | undefined;
+  #committing: Promise<readonly unknown[]> | undefined;
+  /** Changes that have been asked for and will soon be in the plan. */
+  #arriving = 0;
+  #free: number | undefined;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+  #latest: ReturnType<typeof setTimeout> | undefined;
+
+  /** No change yet. */
+  constructor(store: Store, options: BatchOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /**
+   * Takes a change. Resolves when it is on the medium, or, without
+   * `autoCommit`, when it will be part of the next commit.
+   */
+  async add(request: Request): Promise<void> {
+    const { signal, slow = false, prepare } = request;
+    signal?.throwIfAborted();
+    const turn = this.#turns.take(request.name);
+    let prepared: Prepared | undefined;
+    let change: Change;
+    if (!slow) this.#arrive();
+    try {
+      prepared = await prepare?.();
+      if (slow) this.#arrive();
+      await turn.come;
+      change = await this.#accept(request, prepared);
+    } catch (error) {
+      if (slow && prepared === undefined) this.#arrive();
+      await prepared?.dispose?.();
+      throw error;
+    } finally {
+      turn.done();
+      this.#arriving--;
+      this.#schedule();
+    }
+    if (this.#options.autoCommit) await change.settled.promise;
+    // Whoever commits is told what becomes of it.
+    else change.settled.promise.catch(() => {});
+  }
+
+  /** Commits all changes that were asked for before; throws what failed. */
+  async commit(): Promise<void> {
+    await this.#turns.all();
+    await this.#committing;
+    const failures = await this.#flush();
+    if (failures.length > 1) {
+      const [first] = failures;
+      throw first instanceof XorrisoError
+        ? new XorrisoError(first.code, first.message, {
+          ...first,
+          cause: new AggregateError(failures, "Several changes failed"),
+        })
+        : first;
+    }
+    if (failures.length === 1) throw failures[0];
+  }
+
+  /** Rejects all changes that are not being written; waits for the others. */
+  async rollback(): Promise<void> {
+    await this.#turns.all();
+    const changes = this.#plan?.plan.changes() ?? [];
+    this.#plan = undefined;
+    this.#disarm();
+    await Promise.all(changes.map((change) =>
+      settle(
+        change,
+        new XorrisoError(
+          "ABORTED",
+          `Cannot ${change.kind} ${show(change.name)}: it was rolled back`,
+          { path: change.name },
+        ),
+      )
+    ));
+    await this.#committing;
+  }
+
+  #arrive(): void {
+    this.#arriving++;
+    clearTimeout(this.#idle);
+  }
+
+  /** Adds a change to the plan; not while a commit changes what it rests on. */
+  async #accept(
+    { kind, name, overwrite, signal }: Request,
+    prepared: Prepared | undefined,
+  ): Promise<Change> {
+    const size = prepared?.source.size ?? 0;
+    let tree: Tree;
+    do {
+      await this.#committing;
+      tree = await this.#store.tree();
+      if (this.#free === undefined || size > this.#free) {
+        await this.#checkFree(name, size);
+      }
+      signal?.throwIfAborted();
+    } while (this.#committing !== undefined);
+    const onAbort = () => this.#takeBack(change, signal?.reason);
+    const change: Change = {
+      ...{ kind, name, prepared, settled: Promise.withResolvers<void>() },
+      ...(overwrite !== undefined && { overwrite }),
+      release: () => signal?.removeEventListener("abort", onAbort),
+    };
+    const plan = this.#planOn(tree);
+    plan.add(change);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (plan.size >= LIMIT && this.#options.autoCommit) this.#flush();
+    return change;
+  }
+
+  /** The plan; made anew if the tree was read again meanwhile. */
+  #planOn(tree: Tree, without?: Change): Plan<Change> {
+    if (this.#plan?.tree === tree && without === undefined) {
+      return this.#plan.plan;
+    }
+    const plan = new Plan<Change>(tree);
+    for (const change of this.#plan?.plan.changes() ?? []) {
+      if (change === without) continue;
+      try {
+        plan.add(change);
+      } catch (error) {
+        settle(change, error);
+      }
+    }
+    this.#plan = { tree, plan };
+    return plan;
+  }
+
+  #takeBack(change: Change, reason: unknown): void {
+    if (!this.#plan?.plan.changes().includes(change)) return;
+    this.#planOn(this.#plan.tree, change);
+    settle(change, reason);
+  }
+
+  /** Refuses what cannot fit, before it is part of a batch. */
+  async #checkFree(name: string, size: number): Promise<void> {
+    const session = await this.#store.session();
+    const { free } = await session.medium();
+    this.#free = free;
+    if (size > free) throw tooLarge(show(name), size, free);
+  }
+
+  #schedule(): void {
+    if (!this.#options.autoCommit || this.#committing !== undefined) return;
+    if (this.#plan === undefined || this.#plan.plan.size === 0) return;
+    const { commitDelay, commitMax } = this.#options;
+    clearTimeout(this.#idle);
+    if (this.#arriving === 0) {
+      this.#idle = setTimeout(() => this.#flush(), commitDelay);
+    }
+    this.#latest ??= setTimeout(() => this.#flush(), commitMax);
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#idle);
+    clearTimeout(this.#latest);
+    this.#latest = undefined;
+  }
+
+  /** Commits the plan; resolves with what failed. */
+  async #flush(): Promise<readonly unknown[]> {
+    this.#disarm();
+    const operations = this.#plan?.plan.operations() ?? [];
+    this.#plan = undefined;
+    if (operations.length === 0) return [];
+    this.#committing = this.#commit(operations);
+    try {
+      return await this.#committing;
+    } finally {
+      this.#committing = undefined;
+      this.#free = undefined;
+      this.#schedule();
+    }
+  }
+
+  /** Writes a batch and settles all changes in it. */
+  async #commit(
+    operations: readonly Operation<Change>[],
+  ): Promise<readonly unknown[]> {
+    for (const { all } of operations) for (const { release } of all) release();
+    const failures = new Map<Operation<Change>, unknown>();
+    try {
+      await new Batch(this.#store, operations, failures).write(
+        this.#options.onProgress,
+      );
+    } catch (error) {
+      for (const operation of operations) {
+        if (!failures.has(operation)) failures.set(operation, error);
+      }
+    }
+    await Promise.all(
+      operations.flatMap((operation) =>
+        operation.all.map((change) =>
+          failures.has(operation)
+            ? settle(change, failures.get(operation))
+            : settle(change)
+        )
+      ),
+    );
+    return [...new Set(failures.values())];
+  }
+}
+
+/** One batch on its way to the medium. */
+class Batch {
+  readonly #store: Store;
+  readonly #failures: Map<Operation<Change>, unknown>;
+  #operations: readonly Operation<Change>[];
+
+  constructor(
+    store: Store,
+    operations: readonly Operation<Change>[],
+    failures: Map<Operation<Change>, unknown>,
+  ) {
+    this.#store = store;
+    this.#operations = operations;
+    this.#failures = failures;
+  }
+
+  /**
+   * Writes it as one session, and checks that it is what it should be. Changes
+   * that fail by themselves are noted; what it throws is the fate of the rest.
+   */
+  async write(onProgress?: (progress: Progress) => void): Promise<void> {
+    const session = await this.#store.session();
+    try {
+      await driver(session).requireWritable();
+      const options = onProgress ? { onProgress } : {};
+      let force = false;
+      for (;;) {
+        await this.#dropTooLarge(session);
+        await this.#stage(session);
+        if (this.#operations.length === 0 && !force) return;
+        const problem = await driver(session).commit({ ...options, force });
+        const bad = await this.#check(session, problem);
+        if (bad.size === 0) return;
+        // xorriso has written wrong bytes, perhaps over a good older version:
+        // go back to the tree before it, and write the rest again.
+        this.#drop(bad);
+        this.#store.forget();
+        const undone = await driver(session).undo();
+        force = undone === "pending";
+        if (undone !== "impossible") continue;
+        await this.#remove(session, bad);
+        await driver(session).commit(options);
+        return;
+      }
+    } catch (error) {
+      // What is on the medium is not what the tree in memory says.
+      this.#store.forget();
+      if (isCode(error, "MEDIUM_CHANGED")) await this.#store.end();
+      throw isCode(error, "MEDIUM_FULL") ? await this.#measure(error) : error;
+    }
+  }
+
+  #drop(failures: ReadonlyMap<Operation<Change>, unknown>): void {
+    for (const [operation, error] of failures) {
+      this.#failures.set(operation, error);
+    }
+    this.#operations = this.#operations.filter((each) => !failures.has(each));
+  }
+
+  async #dropTooLarge(session: Xorriso): Promise<void> {
+    const largest = Math.max(0, ...this.#operations.map(sizeOf));
+    if (largest === 0) return;
+    const { free } = await session.medium();
+    if (largest <= free) return;
+    this.#drop(
+      new Map(
+        this.#operations.filter((each) => sizeOf(each) > free).map((each) => [
+          each,
+          tooLarge(show(each.last.name), sizeOf(each), free),
+        ]),
+      ),
+    );
+  }
+
+  async #stage(session: Xorriso): Promise<void> {
+    const tree = await this.#store.tree();
+    const { stage, remove } = driver(session);
+    const failed = new Map<Operation<Change>, unknown>();
+    await Promise.all(this.#operations.map(async (operation) => {
+      const { prepared, name } = operation.last;
+      const path = this.#pathOf(operation);
+      try {
+        if (prepared !== undefined) await stage(prepared.source.path, path);
+        // What came and went within this batch was never staged.
+        else if (tree.get(name) !== undefined) await remove(path);
+      } catch (error) {
+        failed.set(operation, error);
+      }
+    }));
+    const lost = [...failed.values()].find(isLoss);
+    if (lost !== undefined) throw lost;
+    this.#drop(failed);
+    const effective = this.#operations.some(({ last }) =>
+      last.prepared !== undefined || tree.get(last.name) !== undefined
+    );
+    if (!effective) this.#operations = [];
+  }
+
+  /** Looks at what is on the medium now; returns what should not be so. */
+  async #check(
+    session: Xorriso,
+    problem: XorrisoError | undefined,
+  ): Promise<Map<Operation<Change>, unknown>> {
+    const bad = new Map<Operation<Change>, unknown>();
+    const tree = await this.#reread(session);
+    await Promise.all(this.#operations.map(async (operation) => {
+      const error = await this.#checkOne(session, tree, operation);
+      if (error !== undefined) bad.set(operation, error);
+    }));
+    if (problem === undefined || bad.size > 0) return bad;
+    // A source that could not be read, although it looks as it did before.
+    const puts = this.#operations.filter(({ last }) => last.prepared);
+    const named = puts.filter(({ last }) =>
+      problem.messages.some((line) =>
+        line.includes(last.prepared?.source.path ?? "\0")
+      )
+    );
+    for (const each of named.length > 0 ? named : puts) bad.set(each, problem);
+    return bad;
+  }
+
+  /** The tree with what has been written. */
+  async #reread(session: Xorriso): Promise<Tree> {
+    const tree = await this.#store.tree();
+    if (this.#operations.length * 10 >= tree.size) {
+      this.#store.forget();
+      return await this.#store.tree();
+    }
+    const { lookUp } = driver(session);
+    await Promise.all(this.#operations.map(async (operation) => {
+      const { name } = operation.last;
+      const node = await orNone<Node>(lookUp(this.#pathOf(operation)));
+      if (node === undefined) return tree.delete(name);
+      tree.addParents(name);
+      tree.set(node);
+    }));
+    return tree;
+  }
+
+  async #checkOne(
+    session: Xorriso,
+    tree: Tree,
+    operation: Operation<Change>,
+  ): Promise<unknown> {
+    const { name, prepared } = operation.last;
+    const entry = tree.get(name);
+    const path = this.#pathOf(operation);
+    if (prepared === undefined) {
+      return entry && new XorrisoError(
+        "WRITE_ERROR",
+        `Cannot delete ${show(path)}: it is still there after the commit`,
+        { path },
+      );
+    }
+    const moved = await checkSource(prepared.source);
+    if (moved !== undefined) return moved;
+    const { size } = prepared.source;
+    if (entry?.size !== size) {
+      return new XorrisoError(
+        "WRITE_ERROR",
+        `Cannot store ${show(path)}: the medium shows ` +
+          `${entry?.size ?? "nothing"} instead of its ${size} bytes`,
+        { path },
+      );
+    }
+    if (prepared.md5 === undefined) return undefined;
+    return await this.#compare(session, { path, ...entry }, prepared.md5);
+  }
+
+  /** Reads a stored file back. */
+  async #compare(
+    session: Xorriso,
+    entry: { readonly path: string } & Omit<Node, "type">,
+    md5: string,
+  ): Promise<unknown> {
+    try {
+      const hash = createHash("md5");
+      for await (const chunk of await session.readable(entry)) {
+        hash.update(chunk);
+      }
+      if (hash.digest("hex") === md5) return undefined;
+      return new XorrisoError(
+        "CHECKSUM_MISMATCH",
+        `Cannot store ${show(entry.path)}: what was read back differs from ` +
+          `its source`,
+        { path: entry.path },
+      );
+    } catch (error) {
+      return error;
+    }
+  }
+
+  /** Stages the removal of what should not have been written. */
+  async #remove(
+    session: Xorriso,
+    bad: ReadonlyMap<Operation<Change>, unknown>,
+  ): Promise<void> {
+    const { lookUp, remove } = driver(session);
+    for (const operation of bad.keys()) {
+      const path = this.#pathOf(operation);
+      if (await orNone(lookUp(path)) !== undefined) await remove(path);
+    }
+  }
+
+  #pathOf({ last }: Operation<Change>): string {
+    return join(this.#store.directory, last.name);
+  }
+
+  /** Adds the sizes that xorriso did not tell. */
+  async #measure(error: XorrisoError): Promise<XorrisoError> {
+    if (error.needed !== undefined && error.free !== undefined) return error;
+    const needed = error.needed ??
+      this.#operations.reduce((sum, each) => sum + sizeOf(each), 0);
+    const { free } = await (await this.#store.session()).medium();
+    return new XorrisoError(error.code, error.message, {
+      messages: error.messages,
+      needed,
+      // A file system without any room is reported as one of 1 TiB.
+      free: error.free ?? (free > needed ? 0 : free),
+      cause: error,
+    });
+  }
+}
+
+/** Bytes that an operation needs on the medium. */
+function sizeOf({ last }: Operation<Change>): number {
+  const size = last.prepared?.source.size ?? 0;
+  return Math.ceil(size / BLOCK) * BLOCK;
+}
+
+function tooLarge(name: string, needed: number, free: number): XorrisoError {
+  return new XorrisoError(
+    "MEDIUM_FULL",
+    `Cannot store ${name}: it needs ${needed} bytes, the medium has ${free} ` +
+      `free; use another medium`,
+    { needed, free },
+  );
+}
+
+async function settle(change: Change, ...error: unknown[]): Promise<void> {
+  change.release();
+  await change.prepared?.dispose?.();
+  if (error.length === 0) change.settled.resolve();
+  else change.settled.reject(error[0]);
+}
+
+function isCode(
+  error: unknown,
+  code: XorrisoError["code"],
+): error is XorrisoError {
+  return error instanceof XorrisoError && error.code === code;
+}
+
+/** Whether the session itself failed, so that nothing can be staged. */
+function isLoss(error: unknown): boolean {
+  return isCode(error, "SESSION_LOST") || isCode(error, "TIMEOUT") ||
+    isCode(error, "PROTOCOL") || isCode(error, "CLOSED");
+}
