@@ -1,22 +1,28 @@
 /**
- * The language of xorriso's dialog mode as pure functions: words and lines to send, packets and
- * quoted words to read.
+ * The language of xorriso's dialog mode as pure functions: words and lines to
+ * send, packets and quoted words to read.
  *
- * The facts here were obtained by running xorriso 1.5.4 with `-pkt_output on`, `-dialog single_line` and
- * `-backslash_codes in_double_quotes:encode_output`.
+ * The facts here were obtained by running xorriso 1.5.4 with `-pkt_output on`,
+ * `-dialog single_line` and `-backslash_codes in_double_quotes:encode_output`.
  */
 
 /**
  * Bytes a line may have, after quoting and without its newline.
  *
- * xorriso reads lines into a buffer of 8 KiB and runs what does not fit as a command of its own.
+ * xorriso reads lines into a buffer of 8 KiB and runs what does not fit as a
+ * command of its own.
  */
 export const MAX_LINE = 8000;
 
-/** The word that ends a list of operands. xorriso knows it even inside quotes. */
+/**
+ * The word that ends a list of operands. xorriso knows it even inside quotes.
+ */
 const LIST_END = "--";
 
-/** What cannot stand for itself between double quotes: control characters, `"`, `\`, lone surrogates. */
+/**
+ * What cannot stand for itself between double quotes: control characters, `"`,
+ * `\`, lone surrogates.
+ */
 const NOT_PLAIN = /[\p{Cc}\p{Cs}"\\]/gu;
 
 const COMMAND = /^-[a-z0-9_]+$/;
@@ -64,7 +70,10 @@ export function commandLine(words: readonly string[]): string {
   return line;
 }
 
-/** Spreads operands over as few lines `head operands --` as {@linkcode MAX_LINE} allows. */
+/**
+ * Spreads operands over as few lines `head operands --` as {@linkcode MAX_LINE}
+ * allows.
+ */
 export function commandLines(
   head: readonly string[],
   operands: readonly string[],
@@ -77,7 +86,8 @@ export function commandLines(
   for (const operand of operands) {
     if (operand === LIST_END) {
       throw new TypeError(
-        'Cannot use "--" as an operand: it ends the list, write a path that begins with "/"',
+        'Cannot use "--" as an operand: it ends the list, write a path that ' +
+          'begins with "/"',
       );
     }
     const word = ` ${quote(operand)}`;
@@ -103,13 +113,18 @@ function byteLength(text: string): number {
 
 function tooLong(command: string, bytes: number): RangeError {
   return new RangeError(
-    `Cannot send "${command}" in one line: ${bytes} bytes, xorriso takes ${MAX_LINE} safely`,
+    `Cannot send "${command}" in one line: it has ${bytes} bytes, at most ` +
+      `${MAX_LINE} are safe`,
   );
 }
 
-/** Reads a word of `'...'` and `"..."` parts with backslash codes, undefined if it is no such word. */
+/**
+ * Reads a word of `'...'` and `"..."` parts with backslash codes, undefined if
+ * it is no such word.
+ */
 export function unquote(word: string): string | undefined {
-  // Nearly all words are one plain part, so these come first and without a copy.
+  // Nearly all words are one plain part, so these come first and without a
+  // copy.
   if (
     word.length > 1 && word.startsWith("'") &&
     word.indexOf("'", 1) === word.length - 1
@@ -124,7 +139,9 @@ export function unquote(word: string): string | undefined {
 
 const BACKSLASH = 0x5c;
 
-/** The bytes of the backslash codes that are no octal numbers, by the letter. */
+/**
+ * The bytes of the backslash codes that are no octal numbers, by the letter.
+ */
 const CODES: ReadonlyMap<string, number> = new Map([
   ["\\", 0x5c],
   ["a", 0x07],
@@ -140,7 +157,10 @@ const CODES: ReadonlyMap<string, number> = new Map([
 /** Used again for each word: a new one would cost more than the decoding. */
 const scratch = new Uint8Array(0x4000);
 
-/** Replaces backslash codes by what they stand for; anything that is no such code stays. */
+/**
+ * Replaces backslash codes by what they stand for; anything that is no such
+ * code stays.
+ */
 export function unescape(text: string): string {
   if (!text.includes("\\")) return text;
   // xorriso writes pure ASCII; anything else goes through as its bytes.
@@ -170,7 +190,10 @@ function toByteString(name: string): string {
     .join("");
 }
 
-/** The value of three octal digits, undefined if there are none or they make no byte. */
+/**
+ * The value of three octal digits, undefined if there are none or they make no
+ * byte.
+ */
 function octalAt(text: string, at: number): number | undefined {
   let value = 0;
   for (let i = at; i < at + 3; i++) {
@@ -183,8 +206,9 @@ function octalAt(text: string, at: number): number | undefined {
 }
 
 /**
- * Decodes the bytes of a file name as UTF-8; a byte that is no part of UTF-8 becomes U+DC00 plus its
- * value, a lone surrogate, so that no two names look the same.
+ * Decodes the bytes of a file name as UTF-8; a byte that is no part of UTF-8
+ * becomes U+DC00 plus its value, a lone surrogate, so that no two names look
+ * the same.
  */
 export function decodeName(bytes: Uint8Array): string {
   const text = decoder.decode(bytes);
@@ -212,13 +236,17 @@ function decodeBroken(bytes: Uint8Array): string {
   return text;
 }
 
-/** Length of the UTF-8 sequence there (The Unicode Standard, table 3-7), 0 if there is none. */
+/**
+ * Length of the UTF-8 sequence there (The Unicode Standard, table 3-7), 0 if
+ * there is none.
+ */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at] ?? 0;
   if (first < 0x80) return 1;
   if (first < 0xc2 || first > 0xf4) return 0;
   const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  // The second byte excludes overlong forms, surrogates and what is beyond U+10FFFF.
+  // The second byte excludes overlong forms, surrogates and what is beyond
+  // U+10FFFF.
   const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   const second = bytes[at + 1] ?? 0;
@@ -261,7 +289,10 @@ export interface Packet {
   readonly text: string;
 }
 
-/** Whether a line is mere decoration of the dialog: a rule, the prompt, or empty. */
+/**
+ * Whether a line is mere decoration of the dialog: a rule, the prompt, or
+ * empty.
+ */
 export function isNoise(text: string): boolean {
   return text === "" || text === "enter option and arguments :" ||
     /^(?:=+|-+)$/.test(text);
@@ -287,7 +318,10 @@ export class PacketDecoder {
     return parsePackets(decoder.decode(lines));
   }
 
-  /** Returns what is left when the output ends: the rest without newline, if any. */
+  /**
+   * Returns what is left when the output ends: the rest without newline, if
+   * any.
+   */
   end(): Packet[] {
     const rest = this.#take(new Uint8Array());
     return rest.length === 0 ? [] : [parsePacket(decoder.decode(rest))];
@@ -308,7 +342,10 @@ export class PacketDecoder {
   }
 }
 
-/** Cuts complete lines. A newline byte is never part of another character in UTF-8. */
+/**
+ * Cuts complete lines. A newline byte is never part of another character in
+ * UTF-8.
+ */
 function parsePackets(text: string): Packet[] {
   const packets: Packet[] = [];
   let start = 0;

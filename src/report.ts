@@ -1,13 +1,17 @@
 /**
  * xorriso's listings, tables and progress lines as values.
  *
- * Everything here is pure and takes lines without packet prefix. The shapes of the lines were obtained from xorriso
- * 1.5.4, with image files and with emulated drives.
+ * Everything here is pure and takes lines without packet prefix. The shapes of
+ * the lines were obtained from xorriso 1.5.4, with image files and with
+ * emulated drives.
  */
 
 import { unescape, unquote } from "./protocol.ts";
 
-/** Bytes of a block, the unit of addresses and sizes on optical media (ECMA-119, 6.1.2). */
+/**
+ * Bytes of a block, the unit of addresses and sizes on optical media (ECMA-119,
+ * 6.1.2).
+ */
 export const BLOCK = 2048;
 
 /**
@@ -46,13 +50,15 @@ export interface Extent {
  */
 export interface Entry {
   /**
-   * Absolute path on the medium. A byte that is no part of valid UTF-8 is the lone surrogate U+DC00 plus its value.
+   * Absolute path on the medium. A byte that is no part of valid UTF-8 is the
+   * lone surrogate U+DC00 plus its value.
    */
   readonly path: string;
   /** Bytes of content. */
   readonly size: number;
   /**
-   * Where the content is, in its order. Files of 4 GiB and more have several extents; hard links have the same.
+   * Where the content is, in its order. Files of 4 GiB and more have several
+   * extents; hard links have the same.
    */
   readonly extents: readonly Extent[];
 }
@@ -83,8 +89,8 @@ export interface RecordedSession {
 }
 
 /**
- * What can be done with a medium: nothing is on it, a session can be added, it can only be read, or there is none that the
- * drive knows.
+ * What can be done with a medium: nothing is on it, a session can be added, it
+ * can only be read, or there is none that the drive knows.
  *
  * @example Ask before writing
  * ```ts
@@ -119,15 +125,24 @@ export type MediumStatus = "blank" | "appendable" | "closed" | "absent";
 export interface Medium {
   /** The drive's device node, or the path of the image file. */
   readonly drive: string;
-  /** The kind of medium in xorriso's words, as `BD-R sequential recording` or `stdio file, overwriteable`. */
+  /**
+   * The kind of medium in xorriso's words, as `BD-R sequential recording` or
+   * `stdio file, overwriteable`.
+   */
   readonly profile: string;
   /** What can be done with it. */
   readonly status: MediumStatus;
-  /** The volume id of the loaded session, without trailing blanks; undefined on a blank medium. */
+  /**
+   * The volume id of the loaded session, without trailing blanks; undefined on
+   * a blank medium.
+   */
   readonly volumeId: string | undefined;
   /** Bytes in its sessions, without the gaps between them. */
   readonly used: number;
-  /** Bytes that can still be written, or about as many. A session takes some of them for its directory tree. */
+  /**
+   * Bytes that can still be written, or about as many. A session takes some of
+   * them for its directory tree.
+   */
   readonly free: number;
   /** Whether a session can be written. */
   readonly appendable: boolean;
@@ -165,7 +180,10 @@ export interface Progress {
     | "formatting";
   /** Bytes done; 0 in a phase that counts none. */
   readonly done: number;
-  /** Bytes to do in all, undefined if unknown. While writing it is derived from a rounded percentage. */
+  /**
+   * Bytes to do in all, undefined if unknown. While writing it is derived from
+   * a rounded percentage.
+   */
   readonly total: number | undefined;
   /** Bytes per second at present, undefined if unknown. */
   readonly rate: number | undefined;
@@ -176,7 +194,10 @@ interface GrowingEntry extends Entry {
   readonly extents: Extent[];
 }
 
-/** `File data lba:  0 ,       57 ,        1 ,        3 , '/a'`: number of the extent, address, blocks, size of the file. */
+/**
+ * `File data lba:  0 ,       57 ,        1 ,        3 , '/a'`: number of the
+ * extent, address, blocks, size of the file.
+ */
 const FILE_DATA =
   /^File data lba: +(\d+) , +(\d+) , +(\d+) , +(\d+) , (['"].*)$/;
 
@@ -215,7 +236,8 @@ export class FileListing {
 /**
  * Copies a text that is kept for long.
  *
- * In V8 a piece of a string refers to the whole: each path would hold the 64 KiB that it was read in. Joining copies.
+ * In V8 a piece of a string refers to the whole: each path would hold the 64
+ * KiB that it was read in. Joining copies.
  */
 function detach(text: string): string {
   return text === "" ? text : [text.slice(0, 1), text.slice(1)].join("");
@@ -227,56 +249,16 @@ export function parsePathLine(line: string): string | undefined {
   return path === undefined ? undefined : detach(path);
 }
 
-/** Reads a line of `-exec get_md5`: 32 hexadecimal digits and a path that is escaped, not quoted. */
+/**
+ * Reads a line of `-exec get_md5`: 32 hexadecimal digits and a path that is
+ * escaped, not quoted.
+ */
 export function parseMd5Line(
   line: string,
 ): { path: string; md5: string } | undefined {
   const [, md5 = "", path = ""] = /^([0-9a-f]{32}) {2}(\/.*)$/.exec(line) ?? [];
   if (md5 === "") return undefined;
   return { path: detach(unescape(path)), md5: detach(md5) };
-}
-
-/** A line of `-lsl` or `-lsdl`. */
-export interface LongEntry {
-  /** The name with `-lsl`, the path with `-lsdl`. */
-  readonly name: string;
-  /** What it is. */
-  readonly type: "file" | "directory" | "symlink" | "other";
-  /** Type and permissions, as `-rw-r--r--`. */
-  readonly mode: string;
-  /** Bytes of content; 0 for what is no regular file. */
-  readonly size: number;
-  /** Where a symbolic link points. */
-  readonly target?: string;
-}
-
-const QUOTED = String.raw`(?:'[^']*'|"[^"]*")+`;
-
-/** Mode, links, owner, group, size or device numbers, date of three words, name, target of a link. */
-const LONG = new RegExp(
-  String.raw`^([-a-z]\S{9,}) +\d+ +\S+ +\S+ +(\d+(?:, *\d+)?) +` +
-    String.raw`\S+ +\d+ +\S+ (${QUOTED})(?: -> (${QUOTED}))?$`,
-);
-
-const LONG_TYPES: Readonly<Record<string, LongEntry["type"]>> = {
-  "-": "file",
-  d: "directory",
-  l: "symlink",
-};
-
-/** Reads a line of `-lsl` or `-lsdl`. */
-export function parseLongLine(line: string): LongEntry | undefined {
-  const [, mode = "", size = "", name = "", link] = LONG.exec(line) ?? [];
-  if (mode === "") return undefined;
-  const type = LONG_TYPES[mode.charAt(0)] ?? "other";
-  const target = link === undefined ? undefined : unquote(link);
-  return {
-    name: detach(unquote(name) ?? ""),
-    type,
-    mode: detach(mode),
-    size: type === "file" ? Number(size) : 0,
-    ...(target !== undefined && { target: detach(target) }),
-  };
 }
 
 /** What `-toc` tells about the sessions. */
@@ -322,7 +304,10 @@ function trimVolumeId(volumeId: string): string {
 export interface Space {
   /** Bytes that can be written now. */
   readonly free: number;
-  /** Bytes that are left when the pending changes are written; negative if they do not fit. */
+  /**
+   * Bytes that are left when the pending changes are written; negative if they
+   * do not fit.
+   */
   readonly afterCommit: number;
 }
 
@@ -335,12 +320,13 @@ export function parseSpace(lines: readonly string[]): Space | undefined {
 }
 
 /**
- * Reads what xorriso says about a medium: on opening it, after a commit, or as answer to `-toc`. If the answer to
- * `-tell_media_space` is among the lines, `free` is exact.
+ * Reads what xorriso says about a medium: on opening it, after a commit, or as
+ * answer to `-toc`. If the answer to `-tell_media_space` is among the lines,
+ * `free` is exact.
  */
 export function parseMedium(lines: readonly string[]): Medium | undefined {
-  // The device and the volume id are the only texts here that others chose. They are shown between quotes without any
-  // for quotes in them, but each ends its line.
+  // Others chose the device and the volume id. xorriso puts quotes around them
+  // and leaves those inside as they are; each ends its line.
   const drive = firstMatch(lines, /^Drive current: -\w+ '(.*)'$/)?.[1];
   const profile = firstMatch(lines, /^Media current: (.*)$/)?.[1];
   const state = firstMatch(lines, /^Media status *: (.*)$/)?.[1];
@@ -348,39 +334,55 @@ export function parseMedium(lines: readonly string[]): Medium | undefined {
     return undefined;
   }
   const status = parseStatus(state);
-  const summary = lastMatch(
+  const summary = firstMatch(
     lines,
-    /^Media summary: (\d+) sessions?, (\d+) data blocks, .* data, +(\S+) free$/,
+    /^Media summary: (\d+) sessions?, (\d+) data blocks, .* data(?:, +(\S+) free)?$/,
   );
   const blocks = firstMatch(
     lines,
     /^Media blocks *: \d+ readable , (\d+) [^,]+ , \d+ overall$/,
   );
-  const volumeId = firstMatch(lines, /^Volume id *: '(.*)'$/)?.[1];
+  const volumeId = parseVolumeId(lines);
   const free = parseSpace(lines)?.free ??
     (blocks ? Number(blocks[1]) * BLOCK : parseSize(summary?.[3] ?? ""));
   return {
     drive: detach(unescape(drive).replace(/^stdio:/, "")),
     profile: detach(profile),
     status,
-    volumeId: volumeId === undefined || status === "blank"
-      ? undefined
-      : trimVolumeId(unescape(volumeId)),
+    volumeId,
     used: Number(summary?.[2] ?? 0) * BLOCK,
-    free: status === "blank" || status === "appendable" ? free ?? 0 : 0,
+    free: free ?? 0,
     appendable: status === "blank" || status === "appendable",
     sessions: Number(summary?.[1] ?? 0),
   };
 }
 
-/** Media that the drive cannot make out count as absent, those that it cannot write as closed. */
+/**
+ * The volume id in a description of a medium, which is over two lines if it has
+ * a quote and then a newline.
+ */
+function parseVolumeId(lines: readonly string[]): string | undefined {
+  const at = lines.findIndex((line) => line.startsWith("Volume id"));
+  if (at === -1) return undefined;
+  const text = lines.slice(at).join("\n");
+  const [, volumeId] = /^Volume id *: '([^]*?)'$/m.exec(text) ?? [];
+  return volumeId === undefined ? undefined : trimVolumeId(unescape(volumeId));
+}
+
+/**
+ * Media that the drive cannot make out count as absent, those that it cannot
+ * write as closed.
+ */
 function parseStatus(state: string): MediumStatus {
   if (/^is not (?:present|recognizable)/.test(state)) return "absent";
   if (state === "is blank") return "blank";
   return state.includes("is appendable") ? "appendable" : "closed";
 }
 
-/** Reads a size that is rounded to a unit, as `684k` or `74.9g`; undefined if it is none. */
+/**
+ * Reads a size that is rounded to a unit, as `684k` or `74.9g`; undefined if it
+ * is none.
+ */
 function parseSize(text: string): number | undefined {
   const [, value = "", unit = ""] = /^([\d.]+)([bkmgt]?)$/.exec(text) ?? [];
   if (value === "") return undefined;
@@ -394,19 +396,23 @@ export function parseProgress(line: string): Progress | undefined {
   return parseWriting(text) ?? parseTransfer(text) ?? parseWork(text);
 }
 
-/** `Writing:      19763s    0.5%   fifo   0%  buf  50%   35.2xD`, the last one not always there. */
+/**
+ * `Writing:      19763s    0.5%   fifo   0%  buf  50%   35.2xD`, the last one
+ * not always there.
+ */
 function parseWriting(text: string): Progress | undefined {
   const match = /^Writing: +(\d+)s(?: +([\d.]+)%)?/.exec(text);
   if (match === null) return undefined;
   const done = Number(match[1]) * BLOCK;
   const share = Number(match[2] ?? 0) / 100;
-  const total = share > 0
-    ? Math.max(done, Math.round(done / share))
-    : undefined;
+  const total = share > 0 ? Math.round(done / share) : undefined;
   return { phase: "writing", done, total, rate: parseRate(text) };
 }
 
-/** `1 files restored (2048.0m) in 10 seconds = 152.5xD`, and the like for blocks and for content that is checked. */
+/**
+ * `1 files restored (2048.0m) in 10 seconds = 152.5xD`, and the like for blocks
+ * and for content that is checked.
+ */
 function parseTransfer(text: string): Progress | undefined {
   const rate = parseRate(text);
   const restored = /^\d+ files restored \( *(\S+)\) in /.exec(text)?.[1];
@@ -446,8 +452,9 @@ function parseWork(text: string): Progress | undefined {
 }
 
 /**
- * Bytes per second of single speed with CD, DVD and BD: `176.4k`, `4d = 5540k` and the limits of `-speed` in xorriso's
- * manual; the figure for BD is the standard's 35.965 Mbit/s.
+ * Bytes per second of single speed with CD, DVD and BD: `176.4k`, `4d = 5540k`
+ * and the limits of `-speed` in xorriso's manual; the figure for BD is the
+ * standard's 35.965 Mbit/s.
  */
 const SINGLE_SPEED: Readonly<Record<string, number>> = {
   C: 176_400,
@@ -469,7 +476,10 @@ export interface Written {
   readonly lba: number;
 }
 
-/** Reads `Written to medium : 288 sectors at LBA 384` of a commit's messages; undefined if nothing was written. */
+/**
+ * Reads `Written to medium : 288 sectors at LBA 384` of a commit's messages;
+ * undefined if nothing was written.
+ */
 export function parseWritten(messages: readonly string[]): Written | undefined {
   const match = lastMatch(
     messages,

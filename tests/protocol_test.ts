@@ -12,13 +12,17 @@ import {
   unescape,
   unquote,
 } from "../src/protocol.ts";
+import { readPackets } from "./packets.ts";
 
 const encoder = new TextEncoder();
 
 /** Uniform numbers from 0 to below `limit`, the same for the same seed. */
 type Random = (limit: number) => number;
 
-/** Runs a check many times; a failure tells the seed that it can be repeated with. */
+/**
+ * Runs a check many times; a failure tells the seed that it can be repeated
+ * with.
+ */
 function repeat(
   times: number,
   check: (random: Random) => void,
@@ -91,12 +95,18 @@ function randomName(random: Random): string {
   return name;
 }
 
-/** A name as its bytes see it: lone surrogates that make a character together become one. */
+/**
+ * A name as its bytes see it: lone surrogates that make a character together
+ * become one.
+ */
 function normalize(name: string): string {
   return decodeName(encodeName(name));
 }
 
-/** What xorriso reads from a word in double quotes (`-backslash_codes in_double_quotes`). */
+/**
+ * What xorriso reads from a word in double quotes (`-backslash_codes
+ * in_double_quotes`).
+ */
 function readByXorriso(word: string): Uint8Array {
   assertEquals(/^"[^"]*"$/.test(word), true, `not one quoted word: ${word}`);
   const bytes = encoder.encode(word.slice(1, -1));
@@ -521,38 +531,6 @@ Deno.test("PacketDecoder.push() does not depend on where recorded output is cut"
   assertEquals(files > 10, true);
 });
 
-/** Sends lines to a xorriso process and returns its packets. */
-async function runXorriso(lines: readonly string[]): Promise<Packet[]> {
-  await using child = new Deno.Command("xorriso", {
-    args: [
-      ...["-no_rc", "-abort_on", "NEVER", "-return_with", "ABORT", "32"],
-      ...["-report_about", "NOTE", "-pkt_output", "on", "-use_readline", "off"],
-      ...["-iso_rr_pattern", "off", "-disk_pattern", "off"],
-      ...["-backslash_codes", "in_double_quotes:encode_output", "-md5", "on"],
-      ...["-dialog", "single_line"],
-    ],
-    clearEnv: true,
-    env: { LC_ALL: "C.UTF-8", TZ: "UTC" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const decoder = new PacketDecoder();
-  const packets: Packet[] = [];
-  const reading = (async () => {
-    for await (const chunk of child.stdout) {
-      packets.push(...decoder.push(chunk));
-    }
-    packets.push(...decoder.end());
-  })();
-  const writer = child.stdin.getWriter();
-  await writer.write(encoder.encode(lines.map((line) => `${line}\n`).join("")));
-  await writer.close();
-  await reading;
-  await child.status;
-  return packets;
-}
-
 Deno.test("quote() and unquote() carry any name through xorriso", async () => {
   const names = new Set<string>();
   repeat(400, (random) => {
@@ -564,7 +542,7 @@ Deno.test("quote() and unquote() carry any name through xorriso", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeFile(`${folder}/empty`, new Uint8Array());
-    const packets = await runXorriso([
+    const packets = await readPackets([
       commandLine(["-dev", `stdio:${folder}/names.iso`]),
       ...Array.from(
         names,
