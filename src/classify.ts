@@ -420,6 +420,7 @@ const RULES: readonly Rule[] = [
     "Access to file is not allowed: '",
     "Read error in file ",
     "-cut_out: ",
+    "Missing on disk and in ISO: disk_path '",
   ),
   follow("SOURCE_UNREADABLE", "Grafting failed:"),
 
@@ -451,7 +452,7 @@ const RULES: readonly Rule[] = [
     "Not a known command:",
     "Incomplete quotation in ",
     "--- Path string overflow ",
-    /^-[a-z][a-z0-9_]*( -exec)? ?: /,
+    /^-[a-z][a-z0-9_]*[ :]/,
   ),
 
   summary(
@@ -717,9 +718,9 @@ function endsFile(text: string): boolean {
   return / can't be opened\. Filling with 0s\.(\\n)?$/.test(text);
 }
 
-/** Lines that have file names in xorriso's own quoting, all of it with single quotes. */
+/** Lines that have file names between single quotes, in xorriso's own quoting but for libburn's. */
 const QUOTING =
-  /^(xorriso : (?!FAILURE : Incomplete quotation )|[A-Z][a-z]+ (to|from|directory in) |Updating |Drive current: ).*'/;
+  /^(xorriso : (?!FAILURE : Incomplete quotation )|libburn : |[A-Z][a-z]+ (to|from|directory in) |Updating |Drive current: ).*'/;
 
 /** An apostrophe inside a word opens no quote. */
 function closesQuotes(text: string): boolean {
