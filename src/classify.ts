@@ -78,8 +78,9 @@ type Role = "cause" | "doubt" | "hint" | "verdict" | "follow" | "summary";
 type Decide = (text: string, around: Surroundings) => XorrisoErrorCode;
 
 interface Surroundings {
-  readonly earlier: readonly Message[];
-  readonly later: readonly Message[];
+  readonly messages: readonly Message[];
+  /** Of the message that the text is from. */
+  readonly index: number;
 }
 
 interface Rule {
@@ -214,11 +215,11 @@ const OVERWRITEABLE =
  */
 function withoutDescriptor(
   text: string,
-  { later }: Surroundings,
+  around: Surroundings,
 ): XorrisoErrorCode {
-  const status = infoLine(later, "Media status : ");
+  const status = infoLine(around, "Media status : ");
   if (status.endsWith(": is not recognizable")) return "NOT_READY";
-  const overwriteable = OVERWRITEABLE.test(infoLine(later, "Media current: "));
+  const overwriteable = OVERWRITEABLE.test(infoLine(around, "Media current: "));
   if (!text.includes(" at LBA 0.")) {
     return overwriteable ? "SESSION_NOT_FOUND" : "IMAGE_DAMAGED";
   }
@@ -230,26 +231,26 @@ function withoutDescriptor(
 /** With -assert_volid the drive is given up at once, so that no `Media ...` lines follow. */
 function withoutVolumeId(
   _text: string,
-  { earlier }: Surroundings,
+  { messages, index }: Surroundings,
 ): XorrisoErrorCode {
-  return earlier.some(({ text }) =>
-      text === "Disc status unsuitable for writing"
-    )
-    ? "NOT_ISO"
-    : "IMAGE_DAMAGED";
+  const unsuitable = messages.findIndex(({ text }) =>
+    text === "Disc status unsuitable for writing"
+  );
+  return unsuitable >= 0 && unsuitable < index ? "NOT_ISO" : "IMAGE_DAMAGED";
 }
 
 function withoutReadableMedium(
   _text: string,
-  { later }: Surroundings,
+  around: Surroundings,
 ): XorrisoErrorCode {
-  const status = infoLine(later, "Media status : ");
+  const status = infoLine(around, "Media status : ");
   return status.endsWith(": is not recognizable") ? "NOT_READY" : "NO_MEDIUM";
 }
 
-function infoLine(messages: readonly Message[], start: string): string {
-  return messages.find(({ severity, line }) =>
-    severity === undefined && line.startsWith(start)
+/** The next line of information with this start. */
+function infoLine({ messages, index }: Surroundings, start: string): string {
+  return messages.find(({ severity, line }, place) =>
+    place > index && severity === undefined && line.startsWith(start)
   )?.line ?? "";
 }
 
@@ -584,12 +585,7 @@ function finding(
   return [{
     message,
     role: role === "hint" && severity !== "NOTE" ? "cause" : role,
-    code: typeof code === "function"
-      ? code(text, {
-        earlier: messages.slice(0, index),
-        later: messages.slice(index + 1),
-      })
-      : code,
+    code: typeof code === "function" ? code(text, { messages, index }) : code,
     unknown: known === undefined,
   }];
 }
