@@ -1,0 +1,113 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  baseName,
+  checkName,
+  checkNewPath,
+  checkPath,
+  checkVolumeId,
+  join,
+  parents,
+  relative,
+  show,
+} from "../src/names.ts";
+
+Deno.test("checkPath() keeps any bytes and drops empty parts", () => {
+  const pairs: readonly (readonly [string, string])[] = [
+    ["/", "/"],
+    ["//", "/"],
+    ["/a", "/a"],
+    ["/a/", "/a"],
+    ["//a///b//", "/a/b"],
+    ["/...", "/..."],
+    ["/.a/b.", "/.a/b."],
+    ["/ ", "/ "],
+    ["/--", "/--"],
+    ["/a\n'\"\\*?[]#", "/a\n'\"\\*?[]#"],
+    ["/caf\udce9", "/caf\udce9"],
+    [`/${"x".repeat(255)}`, `/${"x".repeat(255)}`],
+  ];
+  for (const [path, clean] of pairs) assertEquals(checkPath(path), clean);
+});
+
+Deno.test("checkPath() refuses what can be no path on a medium", () => {
+  const bad = ["", "a", "a/b", "/.", "/..", "/a/../b", "/a/./b", "/a\0b"];
+  for (const path of bad) assertThrows(() => checkPath(path), TypeError);
+  assertThrows(() => checkPath("/a/../b"), TypeError, '"/a/../b"');
+});
+
+Deno.test("checkPath() refuses a path that xorriso would cut", () => {
+  const path = "/0123456".repeat(500);
+  assertEquals(checkPath(path), path);
+  assertThrows(() => checkPath(`${path}7`), TypeError, "4000 bytes");
+  // Bytes count, not characters.
+  assertThrows(() => checkPath("/é23456".repeat(501)), TypeError, "4000 bytes");
+});
+
+Deno.test("checkPath() refuses a surrogate that stands for no byte", () => {
+  assertThrows(() => checkPath("/\ud800"), TypeError, "surrogate");
+  assertThrows(() => checkPath("/\udc7f"), TypeError, "surrogate");
+});
+
+Deno.test("checkNewPath() takes parts of up to 100 bytes", () => {
+  const hundred = "é".repeat(50);
+  const path = `/${hundred}/${"x".repeat(100)}`;
+  assertEquals(checkNewPath(path), path);
+  for (const part of [`${hundred}x`, "x".repeat(101)]) {
+    assertThrows(() => checkNewPath(`/a/${part}/b`), TypeError, "101 bytes");
+  }
+});
+
+Deno.test("checkNewPath() refuses lone surrogates, which checkPath() reads", () => {
+  assertEquals(checkPath("/\udce9"), "/\udce9");
+  assertThrows(() => checkNewPath("/\udce9"), TypeError, "lone surrogate");
+});
+
+Deno.test("checkName() puts a relative name below a directory", () => {
+  assertEquals(checkName("/", "a", true), "/a");
+  assertEquals(checkName("/x/y", "a/b", true), "/x/y/a/b");
+  assertEquals(checkName("/x", "\udce9", false), "/x/\udce9");
+  assertEquals(checkName("/x", "-a *", false), "/x/-a *");
+});
+
+Deno.test("checkName() refuses names that do not stand for themselves", () => {
+  for (const name of ["", "/a", "a/", "a//b", ".", "..", "a/..", "\0", "/"]) {
+    for (const isNew of [true, false]) {
+      assertThrows(() => checkName("/x", name, isNew), TypeError);
+    }
+  }
+  assertThrows(() => checkName("/x", "\udce9", true), TypeError);
+  assertThrows(() => checkName("/x", "y".repeat(101), true), TypeError);
+  assertEquals(checkName("/x", "y".repeat(101), false).length, 104);
+});
+
+Deno.test("checkVolumeId() takes 32 bytes of anything but NUL", () => {
+  const good = ["", "ISOIMAGE", "é".repeat(16), "x".repeat(32), "A?B\n'\"\\"];
+  for (const id of good) assertEquals(checkVolumeId(id), id);
+  for (const id of ["x".repeat(33), `${"é".repeat(16)}x`, "\0", "\udce9"]) {
+    assertThrows(() => checkVolumeId(id), TypeError, "volume id");
+  }
+});
+
+Deno.test("join() and relative() are inverse", () => {
+  for (const directory of ["/", "/a", "/a/b"]) {
+    const path = join(directory, "c/d");
+    assertEquals(relative(directory, path), "c/d");
+  }
+  assertEquals(relative("/a", "/ab"), undefined);
+  assertEquals(relative("/a", "/a"), undefined);
+  assertEquals(relative("/a", "/b/a/c"), undefined);
+});
+
+Deno.test("parents() gives the directories above, the root first", () => {
+  assertEquals([...parents("/a/b/c")], ["/", "/a", "/a/b"]);
+  assertEquals([...parents("/a")], ["/"]);
+});
+
+Deno.test("baseName() gives the last part", () => {
+  assertEquals(baseName("/a/b c"), "b c");
+  assertEquals(baseName("a"), "a");
+});
+
+Deno.test("show() leaves nothing that a terminal obeys", () => {
+  assertEquals(show('a"\n\x1b[2J\udce9'), '"a\\"\\n\\u001b[2J\\udce9"');
+});
