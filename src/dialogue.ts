@@ -396,12 +396,13 @@ export class Dialogue {
     const flight = this.#flight.splice(0);
     const waiting = this.#waiting.splice(0);
     const how = status.signal ?? `exit code ${status.code}`;
-    this.#reason ??= new XorrisoError(
+    const reason = this.#reason ?? new XorrisoError(
       "SESSION_LOST",
       `The xorriso process is gone (${how})`,
       { messages: [...flight[0]?.messages ?? [], ...this.#stderr] },
     );
-    const { code, message, messages } = this.#reason;
+    if (this.#ending === undefined) this.#reason = reason;
+    const { code, message, messages } = reason;
     for (const { options, reject, unlisten } of [...flight, ...waiting]) {
       unlisten();
       const text = message.startsWith(options.doing)
@@ -410,7 +411,7 @@ export class Dialogue {
       reject(
         new XorrisoError(code, text, {
           messages,
-          cause: this.#reason,
+          cause: reason,
           ...(options.path !== undefined && { path: options.path }),
         }),
       );
