@@ -205,9 +205,10 @@ export class ImageFile implements AsyncDisposable {
     if (this.#before === undefined) return;
     const { head, size } = this.#before;
     this.#before = undefined;
-    const now = await this.#read(0, head.length);
-    const same = now.length === head.length &&
-      now.every((byte, index) => byte === head[index]);
+    // A new image had no head, and shows none until the commit is complete.
+    const now = await this.#read(0, HEAD);
+    const same = now.length >= head.length &&
+      now.every((byte, index) => byte === (head[index] ?? 0));
     if (same && (await this.#file.stat()).size > size) {
       await Deno.truncate(this.path, size);
     }
