@@ -142,7 +142,6 @@ async function locate(folder: string): Promise<string> {
   const isSilent = Date.now() - noted < SILENT_FOR;
   const answer = await answers(isSilent ? LIMIT_WHILE_SILENT : LIMIT);
   if (answer === "silent" && !isSilent) {
-    await Deno.mkdir(`${folder}/..`, { recursive: true });
     await Deno.writeTextFile(note, "");
   }
   if (answer !== "silent" && noted > 0) {
