@@ -58,6 +58,8 @@ export class ImageFile implements AsyncDisposable {
   readonly #created: boolean;
   #identity: Identity;
   #before: { readonly head: Uint8Array; readonly size: number } | undefined;
+  /** Whether a commit has begun of which nobody knows how it ended. */
+  #committing = false;
   #quiet: boolean;
 
   /** The absolute path, without links. */
@@ -149,8 +151,8 @@ export class ImageFile implements AsyncDisposable {
     if (holds(first, 0, DESCRIPTOR)) {
       // The header of the first session, at block 32, is written at once, its
       // mirror at block 0 when the session is complete.
-      const blocks = new DataView(first.buffer).getUint32(80, true);
-      const complete = this.size >= (32 + blocks) * BLOCK;
+      const complete = first.length === BLOCK &&
+        this.size >= (32 + volumeBlocks(first)) * BLOCK;
       return head.every((byte) => byte === 0) && !complete
         ? "interrupted"
         : "damaged";
@@ -179,37 +181,50 @@ export class ImageFile implements AsyncDisposable {
    * Throws with MEDIUM_CHANGED.
    */
   async beforeCommit(signal?: AbortSignal): Promise<void> {
-    while (!this.#quiet) {
-      const info = await this.#stat();
-      const wait = QUIET - (Date.now() - (info.mtime?.getTime() ?? 0));
-      if (wait <= 0 || info.size === 0) this.#quiet = true;
-      else await delay(Math.min(wait, QUIET), signal);
-    }
+    if (!this.#quiet) await this.#waitForQuiet(signal);
     await this.#checkUnchanged();
     const head = await this.#read(0, Math.min(this.size, HEAD));
     this.#before = { head, size: this.size };
+    this.#committing = true;
+  }
+
+  async #waitForQuiet(signal?: AbortSignal): Promise<void> {
+    let watched: number | undefined;
+    for (;;) {
+      const { mtime, size } = await this.#stat();
+      const modified = mtime?.getTime() ?? 0;
+      const age = Date.now() - modified;
+      // A time in the future tells nothing but whether it stays as it is.
+      if (size === 0 || age >= QUIET || modified === watched) break;
+      if (age < 0) watched = modified;
+      await delay(age < 0 ? QUIET : QUIET - age, signal);
+    }
+    this.#quiet = true;
   }
 
   /** Takes the present state of the file as the known one. */
   async remember(): Promise<void> {
     this.#identity = identityOf(await this.#file.stat());
+    this.#committing = false;
   }
 
   /**
    * Gives back the space of a commit that failed.
    *
-   * Only where its head shows that the file still is what it was: xorriso
-   * writes the head last, after all that it refers to. Nobody may be writing.
+   * Only after `beforeCommit()`, and where its head shows that the file still
+   * is what it was: xorriso writes the head last, after all that it refers to.
+   * Nobody may be writing.
    */
   async restore(): Promise<void> {
-    if (this.#before === undefined) return;
+    if (this.#before === undefined || !this.#committing) return;
     const { head, size } = this.#before;
     this.#before = undefined;
     // A new image had no head, and shows none until the commit is complete.
     const now = await this.#read(0, HEAD);
     const same = now.length >= head.length &&
       now.every((byte, index) => byte === (head[index] ?? 0));
-    if (same && (await this.#file.stat()).size > size) {
+    const grown = (await this.#file.stat()).size > size;
+    if (same && grown && await this.#isInPlace()) {
       await Deno.truncate(this.path, size);
     }
     await this.remember();
@@ -239,12 +254,19 @@ export class ImageFile implements AsyncDisposable {
     try {
       const { size } = await this.#file.stat();
       // Removed while locked, so that nobody takes an unlinked file for real.
-      if (this.#created && size === 0) await Deno.remove(this.path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (this.#created && size === 0 && await this.#isInPlace()) {
+        await Deno.remove(this.path);
+      }
     } finally {
       this.#file.close();
     }
+  }
+
+  /** Whether the path still leads to this file. */
+  async #isInPlace(): Promise<boolean> {
+    const { device, inode } = this.#identity;
+    const there = await Deno.lstat(this.path).catch(() => undefined);
+    return there?.dev === device && there.ino === inode;
   }
 
   async #checkUnchanged(): Promise<void> {
@@ -387,6 +409,12 @@ function identityOf(info: Deno.FileInfo): Identity {
     size: info.size,
     modified: info.mtime?.getTime(),
   };
+}
+
+/** Blocks of the volume, by its descriptor (ECMA-119, 8.4.12). */
+function volumeBlocks(descriptor: Uint8Array): number {
+  const { buffer, byteOffset } = descriptor;
+  return new DataView(buffer, byteOffset).getUint32(80, true);
 }
 
 function holds(bytes: Uint8Array, offset: number, text: string): boolean {
