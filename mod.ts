@@ -83,11 +83,14 @@ export { XorrisoError } from "./src/errors.ts";
 export type { XorrisoErrorCode, XorrisoErrorOptions } from "./src/errors.ts";
 export { Xorriso } from "./src/xorriso.ts";
 export type {
+  BlankOptions,
   CommitOptions,
+  FormatOptions,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
 } from "./src/xorriso.ts";
+export type { BlankMode, FormatMode } from "./src/drive.ts";
 export type { Answer } from "./src/dialogue.ts";
 export type { BackendEntry, Node, NodeType } from "./src/tree.ts";
 export type {

@@ -20,9 +20,13 @@ import type { CopyJob } from "./restore.ts";
 import { Store } from "./store.ts";
 import type { BackendEntry } from "./tree.ts";
 import {
+  type BlankOptions,
+  type CommitOptions,
   driver,
+  type FormatOptions,
   type ReadableOptions,
   type RestoreOptions,
+  type Xorriso,
   type XorrisoOptions,
 } from "./xorriso.ts";
 
@@ -485,6 +489,8 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Writes all changes that were asked for before, as one session.
    *
+   * @param options `onProgress` takes reports of this commit; `signal` stops
+   * it in an orderly way, and every change in it is rejected.
    * @throws {XorrisoError} The first change that failed; sound ones are stored
    * all the same, unless the commit itself failed.
    *
@@ -495,9 +501,9 @@ export class XorrisoBackend implements AsyncDisposable {
    * await backend.commit();
    * ```
    */
-  async commit(): Promise<void> {
+  async commit(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
     this.#requireOpen("commit");
-    await this.#batches.commit();
+    await this.#batches.commit(options);
   }
 
   /**
@@ -547,6 +553,80 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
+   * Erases a medium that can be written again, or makes an image file empty.
+   * What is pending is committed before.
+   *
+   * @throws {XorrisoError} As `Xorriso.blank`.
+   *
+   * @example Use a CD-RW again
+   * ```ts ignore
+   * await backend.blank({ force: true });
+   * ```
+   */
+  async blank(options: BlankOptions = {}): Promise<void> {
+    await this.#maintain("blank", (session) => session.blank(options));
+  }
+
+  /**
+   * Formats a medium of a kind that knows formatting; its data is lost. What is
+   * pending is committed before.
+   *
+   * @throws {XorrisoError} As `Xorriso.format`.
+   *
+   * @example Prepare a new BD-RE
+   * ```ts ignore
+   * await backend.format();
+   * ```
+   */
+  async format(options: FormatOptions = {}): Promise<void> {
+    await this.#maintain("format", (session) => session.format(options));
+  }
+
+  /**
+   * Closes the medium for good: nothing can be appended any more. What is
+   * pending is committed before.
+   *
+   * @throws {XorrisoError} As `Xorriso.finish`.
+   *
+   * @example The last session of a DVD-R
+   * ```ts ignore
+   * await backend.finish();
+   * ```
+   */
+  async finish(): Promise<void> {
+    await this.#maintain("close the medium", (session) => session.finish());
+  }
+
+  /**
+   * Opens the tray; until `load()` there is no medium. What is pending is
+   * committed before.
+   *
+   * @throws {XorrisoError} NO_DRIVE when it is an image file.
+   *
+   * @example Give the medium out
+   * ```ts ignore
+   * await backend.eject();
+   * ```
+   */
+  async eject(): Promise<void> {
+    await this.#maintain("eject", (session) => session.eject());
+  }
+
+  /**
+   * Closes the tray and opens the medium that is in it.
+   *
+   * @throws {XorrisoError} As `Xorriso.load`.
+   *
+   * @example The next medium
+   * ```ts ignore
+   * await backend.load();
+   * ```
+   */
+  async load(): Promise<Medium> {
+    return await this.#maintain("load a medium", (session) => session.load());
+  }
+
+  /**
    * Commits what is pending, then ends the session. Later calls reject with
    * CLOSED; a second `close()` waits for the first.
    *
@@ -576,6 +656,21 @@ export class XorrisoBackend implements AsyncDisposable {
       const temp = await this.#temp?.catch(() => undefined);
       await temp?.[Symbol.asyncDispose]();
     }
+  }
+
+  /** Does something to the medium itself, when nothing is pending. */
+  async #maintain<T>(
+    doing: string,
+    work: (session: Xorriso) => Promise<T>,
+  ): Promise<T> {
+    this.#requireOpen(doing);
+    return await this.#batches.between(async () => {
+      try {
+        return await work(await this.#store.session());
+      } finally {
+        this.#store.forget();
+      }
+    });
   }
 
   #requireOpen(doing: string): void {

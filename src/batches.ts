@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { XorrisoError } from "./errors.ts";
 import { join, show } from "./names.ts";
-import { BLOCK, type Progress } from "./report.ts";
+import { BLOCK } from "./report.ts";
 import { checkSource, type Source } from "./sources.ts";
 import { orNone, type Store } from "./store.ts";
 import {
@@ -13,7 +13,7 @@ import {
   type PlannedChange,
   type Tree,
 } from "./tree.ts";
-import { driver, type Xorriso } from "./xorriso.ts";
+import { type CommitOptions, driver, type Xorriso } from "./xorriso.ts";
 import { Turns } from "./turns.ts";
 
 /** When a batch is committed. */
@@ -24,9 +24,10 @@ export interface BatchOptions {
   readonly commitDelay: number;
   /** Milliseconds after its first change when a batch is committed anyway. */
   readonly commitMax: number;
-  /** Takes progress reports of commits. */
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
+
+/** How to write a batch. */
+export type WriteOptions = Omit<CommitOptions, "force">;
 
 /** What is to be stored, ready to be staged. */
 export interface Prepared {
@@ -107,10 +108,11 @@ export class Batches {
   }
 
   /** Commits all changes that were asked for before; throws what failed. */
-  async commit(): Promise<void> {
+  async commit(options: WriteOptions = {}): Promise<void> {
     await this.#turns.all();
     await this.#committing;
-    const failures = await this.#flush();
+    options.signal?.throwIfAborted();
+    const failures = await this.#flush(options);
     if (failures.length > 1) {
       const [first] = failures;
       throw first instanceof XorrisoError
@@ -121,6 +123,21 @@ export class Batches {
         : first;
     }
     if (failures.length === 1) throw failures[0];
+  }
+
+  /** Does something else to the medium: after what is pending, alone. */
+  async between<T>(work: () => Promise<T>): Promise<T> {
+    await this.commit();
+    const running = work();
+    // Nothing is staged meanwhile.
+    this.#committing = running.then(() => [], () => []);
+    try {
+      return await running;
+    } finally {
+      this.#committing = undefined;
+      this.#free = undefined;
+      this.#schedule();
+    }
   }
 
   /** Rejects all changes that are not being written; waits for the others. */
@@ -202,7 +219,15 @@ export class Batches {
   /** Refuses what cannot fit, before it is part of a batch. */
   async #checkFree(name: string, size: number): Promise<void> {
     const session = await this.#store.session();
-    const { free } = await session.medium();
+    const { appendable, drive, free } = await session.medium();
+    if (!appendable) {
+      throw new XorrisoError(
+        "MEDIUM_NOT_WRITABLE",
+        `Cannot store ${show(name)}: the medium in "${drive}" is closed; use ` +
+          `another medium`,
+        { path: drive },
+      );
+    }
     this.#free = free;
     if (size > free) throw tooLarge(show(name), size, free);
   }
@@ -225,12 +250,12 @@ export class Batches {
   }
 
   /** Commits the plan; resolves with what failed. */
-  async #flush(): Promise<readonly unknown[]> {
+  async #flush(options: WriteOptions = {}): Promise<readonly unknown[]> {
     this.#disarm();
     const operations = this.#plan?.plan.operations() ?? [];
     this.#plan = undefined;
     if (operations.length === 0) return [];
-    this.#committing = this.#commit(operations);
+    this.#committing = this.#commit(operations, options);
     try {
       return await this.#committing;
     } finally {
@@ -243,13 +268,12 @@ export class Batches {
   /** Writes a batch and settles all changes in it. */
   async #commit(
     operations: readonly Operation<Change>[],
+    options: WriteOptions,
   ): Promise<readonly unknown[]> {
     for (const { all } of operations) for (const { release } of all) release();
     const failures = new Map<Operation<Change>, unknown>();
     try {
-      await new Batch(this.#store, operations, failures).write(
-        this.#options.onProgress,
-      );
+      await new Batch(this.#store, operations, failures).write(options);
     } catch (error) {
       for (const operation of operations) {
         if (!failures.has(operation)) failures.set(operation, error);
@@ -288,11 +312,10 @@ class Batch {
    * Writes it as one session, and checks that it is what it should be. Changes
    * that fail by themselves are noted; what it throws is the fate of the rest.
    */
-  async write(onProgress?: (progress: Progress) => void): Promise<void> {
+  async write(options: WriteOptions): Promise<void> {
     const session = await this.#store.session();
     try {
       await driver(session).requireWritable();
-      const options = onProgress ? { onProgress } : {};
       let force = false;
       for (;;) {
         await this.#dropTooLarge(session);

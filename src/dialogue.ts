@@ -29,6 +29,11 @@ export interface ExchangeOptions {
   readonly pipelined?: boolean;
   /** Whether a problem is part of the answer, not thrown. @default {false} */
   readonly tolerant?: boolean;
+  /**
+   * Whether the medium is written. On a drive xorriso must not be killed then,
+   * for a write-once medium may be lost by it. @default {false}
+   */
+  readonly writes?: boolean;
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */
@@ -43,7 +48,7 @@ export interface DialogueOptions {
   readonly timeout: number;
   /** Milliseconds that each step of ending the process may take. */
   readonly grace: number;
-  /** Whether SIGKILL does no harm; not so on a drive. */
+  /** Whether SIGKILL does no harm even while xorriso writes. */
   readonly mayKill: boolean;
   /** Takes each message line. */
   readonly onMessage?: ((line: string) => void) | undefined;
@@ -199,7 +204,7 @@ export class Dialogue {
         [...this.#flight, ...this.#waiting].map(({ promise }) => promise),
       );
       await this.#child.write("-rollback_end\n");
-      await this.#child.end(this.#options.grace, this.#options.mayKill);
+      await this.#child.end(this.#options.grace);
     }
     await this.closed;
   }
@@ -243,15 +248,16 @@ export class Dialogue {
   #stop(reason: XorrisoError, except?: Exchange): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
+    const mayKill = this.#options.mayKill ||
+      !this.#flight.some(({ options }) => options.writes);
     if (except !== undefined) {
       // It is settled by its own signal, once the process is gone.
       const index = this.#flight.indexOf(except);
       if (index >= 0) this.#flight.splice(index, 1);
     }
     this.#disarm();
-    const { grace, mayKill } = this.#options;
     // `closed` tells the outcome; it cannot reject.
-    this.#child.terminate(grace, mayKill);
+    this.#child.terminate(this.#options.grace, mayKill);
   }
 
   #scheduleSend(): void {

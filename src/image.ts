@@ -1,5 +1,6 @@
 /** An image file as the module itself handles it: lock, head, size, identity. */
 
+import { delay } from "./delay.ts";
 import { XorrisoError, type XorrisoErrorCode } from "./errors.ts";
 import { requireRead, requireWrite, resolveForRead } from "./permissions.ts";
 import { BLOCK } from "./report.ts";
@@ -430,19 +431,4 @@ function closeQuietly(file: Deno.FsFile): void {
   } catch {
     // Closed already.
   }
-}
-
-function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => {
-    clearTimeout(timer);
-    reject(signal?.reason);
-  };
-  const timer = setTimeout(() => {
-    signal?.removeEventListener("abort", onAbort);
-    resolve();
-  }, milliseconds);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return promise;
 }

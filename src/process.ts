@@ -107,21 +107,26 @@ export class Child {
   }
 
   /**
-   * Ends the child by ever stronger means: the end of its input, SIGTERM, and,
-   * only if `mayKill`, SIGKILL.
+   * Ends an idle child by ever stronger means: the end of its input, SIGTERM,
+   * SIGKILL.
    *
    * @param grace Milliseconds that each step may take.
-   * @param mayKill Whether SIGKILL does no harm: on an image file it does not,
-   * on a drive it may ruin a write-once medium.
    */
-  async end(grace: number, mayKill: boolean): Promise<ChildStatus> {
+  async end(grace: number): Promise<ChildStatus> {
     // Not awaited: a child that does not read keeps the pipe full.
     this.closeInput();
     if (await this.#endsWithin(grace)) return await this.ended;
-    return await this.terminate(grace, mayKill);
+    return await this.terminate(grace, true);
   }
 
-  /** Like {@linkcode Child.end}, but begins with SIGTERM. */
+  /**
+   * Ends a busy child by SIGTERM, and by SIGKILL if that does not help and
+   * does no harm.
+   *
+   * @param grace Milliseconds between the two.
+   * @param mayKill Whether SIGKILL does no harm. xorriso that is writing to a
+   * drive is waited for instead.
+   */
   async terminate(grace: number, mayKill: boolean): Promise<ChildStatus> {
     this.kill("SIGTERM");
     if (mayKill && !await this.#endsWithin(grace)) this.kill("SIGKILL");

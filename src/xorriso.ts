@@ -3,6 +3,14 @@
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { readCuts } from "./cuts.ts";
 import { type Answer, Dialogue, type ExchangeOptions } from "./dialogue.ts";
+import { delay } from "./delay.ts";
+import {
+  type BlankMode,
+  checkErase,
+  checkFinish,
+  DriveLog,
+  type FormatMode,
+} from "./drive.ts";
 import { XorrisoError, type XorrisoErrorCode } from "./errors.ts";
 import { checkMd5, readExtents } from "./extents.ts";
 import {
@@ -73,6 +81,11 @@ export interface XorrisoOptions {
   /** Make a new image file where there is none. @default {false} */
   readonly create?: boolean;
   /**
+   * Go on from the newest session that can be read, where a later one was
+   * interrupted while a drive burned it. @default {false}
+   */
+  readonly recover?: boolean;
+  /**
    * Write names for systems without Rock Ridge, too: a second, smaller tree.
    * @default {true}
    */
@@ -110,6 +123,22 @@ export interface CommitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How to erase a medium. */
+export interface BlankOptions extends Omit<CommitOptions, "force"> {
+  /** What is necessary, quickly, or every block. @default {"as_needed"} */
+  readonly mode?: BlankMode;
+  /** Erase even if there is data on it. @default {false} */
+  readonly force?: boolean;
+}
+
+/** How to format a medium. */
+export interface FormatOptions extends Omit<CommitOptions, "force"> {
+  /** What is necessary, quickly, or every block. @default {"as_needed"} */
+  readonly mode?: FormatMode;
+  /** Format even if there is data on it. @default {false} */
+  readonly force?: boolean;
+}
+
 /** How to read a file of the medium. */
 export interface ReadableOptions {
   /** First byte to read. @default {0} */
@@ -142,6 +171,12 @@ export interface RestoreOptions {
  */
 export type Undone = "done" | "pending" | "impossible";
 
+/** A session to begin from, in the terms of xorriso's `-load`. */
+interface Base {
+  readonly by: "session" | "sbsector";
+  readonly at: number;
+}
+
 /** Staging without questions, for a caller that knows the tree. */
 export interface Driver {
   /** Stages a file whose path has been resolved and checked. */
@@ -166,6 +201,12 @@ export interface Driver {
 let driverOf: (session: Xorriso) => Driver;
 
 const TIMEOUT = 600_000;
+
+/** Milliseconds to wait for a drive that is becoming ready. */
+const READY_TIMEOUT = 60_000;
+
+/** Milliseconds in which what has been written to a pipe is surely read. */
+const LOG_DELAY = 20;
 
 /** Milliseconds that the end of an idle process may take. */
 const GRACE = 10_000;
@@ -198,8 +239,10 @@ export class Xorriso implements AsyncDisposable {
   readonly #dialogue: Dialogue;
   readonly #target: Target;
   readonly #options: XorrisoOptions;
+  readonly #log: DriveLog;
   #medium: Medium | undefined;
   #version = "";
+  #ejected = false;
   /** Sessions that were on the medium before the last commit. */
   #previous = 0;
 
@@ -210,10 +253,12 @@ export class Xorriso implements AsyncDisposable {
     dialogue: Dialogue,
     target: Target,
     options: XorrisoOptions,
+    log: DriveLog,
   ) {
     this.#dialogue = dialogue;
     this.#target = target;
     this.#options = options;
+    this.#log = log;
     this.closed = dialogue.closed.then(() => release(target.image));
   }
 
@@ -246,31 +291,57 @@ export class Xorriso implements AsyncDisposable {
   ): Promise<Xorriso> {
     options.signal?.throwIfAborted();
     checkOptions(options);
-    const command = options.xorrisoPath ?? "xorriso";
-    const args = options.xorrisoArgs ?? [];
-    await requireRun(command);
-    await requireArgs(args);
+    await requireRun(options.xorrisoPath ?? "xorriso");
+    await requireArgs(options.xorrisoArgs ?? []);
+    const { session } = options;
+    return await Xorriso.#open(
+      device,
+      options,
+      session === undefined ? undefined : { by: "session", at: session },
+    );
+  }
+
+  /** Opens it with a certain session loaded, or the newest. */
+  static async #open(
+    device: string,
+    options: XorrisoOptions,
+    base: Base | undefined,
+  ): Promise<Xorriso> {
     const target = await acquire(device, options);
+    const log = new DriveLog();
     let dialogue: Dialogue;
     try {
-      dialogue = await Dialogue.start(command, args, {
-        timeout: options.timeout ?? TIMEOUT,
-        grace: GRACE,
-        mayKill: target.image !== undefined,
-        onMessage: options.onMessage,
-        onProgress: options.onProgress,
-        signal: options.signal,
-      });
+      dialogue = await Dialogue.start(
+        options.xorrisoPath ?? "xorriso",
+        options.xorrisoArgs ?? [],
+        {
+          timeout: options.timeout ?? TIMEOUT,
+          grace: GRACE,
+          mayKill: target.image !== undefined,
+          onMessage: options.onMessage,
+          onProgress: options.onProgress,
+          onLog: (line) => log.take(line),
+          signal: options.signal,
+        },
+      );
     } catch (error) {
       await release(target.image);
       throw error;
     }
-    const session = new Xorriso(dialogue, target, options);
+    const session = new Xorriso(dialogue, target, options, log);
     try {
-      await session.#prepare();
+      await session.#prepare(base);
       return session;
     } catch (error) {
+      const bases = await session.#otherBases(error, base);
       await session.end();
+      for (const other of bases) {
+        try {
+          return await Xorriso.#open(device, options, other);
+        } catch (cause) {
+          if (!isCode(cause, "IMAGE_DAMAGED")) throw cause;
+        }
+      }
       throw error;
     }
   }
@@ -634,7 +705,10 @@ export class Xorriso implements AsyncDisposable {
     const doing = this.#doing("look at");
     const answers = await Promise.all([
       this.#run("-toc", { doing, pipelined: true }),
-      this.#run("-tell_media_space", { doing, pipelined: true }),
+      // Only what was opened for writing has space to tell.
+      ...(this.writable
+        ? [this.#run("-tell_media_space", { doing, pipelined: true })]
+        : []),
     ]);
     const medium = parseMedium(answers.flatMap(({ results }) => results));
     if (medium === undefined) throw this.#nonsense(doing);
@@ -689,6 +763,106 @@ export class Xorriso implements AsyncDisposable {
   }
 
   /**
+   * Erases a medium that can be written again, or makes an image file empty.
+   *
+   * @param options `mode`: `as_needed` (the default), `fast`, or `all` blocks;
+   * `force`: even if there is data on it; `signal` ends the session.
+   * @throws {XorrisoError} BLANK_FAILED when it cannot be erased,
+   * MEDIUM_NOT_WRITABLE when it has data and there is no `force`.
+   *
+   * @example Use a CD-RW again
+   * ```ts ignore
+   * await session.blank({ force: true });
+   * ```
+   */
+  async blank(options: BlankOptions = {}): Promise<void> {
+    const { mode = "as_needed", force = false } = options;
+    await this.#erase("blank", mode, force, options);
+  }
+
+  /**
+   * Formats a medium of a kind that knows formatting; its data is lost.
+   *
+   * @param options `mode`: `as_needed` (the default), `fast`, or `full`;
+   * `force`: even if there is data on it; `signal` ends the session.
+   * @throws {XorrisoError} BLANK_FAILED when it cannot be formatted,
+   * MEDIUM_NOT_WRITABLE when it has data and there is no `force`.
+   *
+   * @example Prepare a new BD-RE
+   * ```ts ignore
+   * await session.format();
+   * ```
+   */
+  async format(options: FormatOptions = {}): Promise<void> {
+    const { mode = "as_needed", force = false } = options;
+    await this.#erase("format", mode, force, options);
+  }
+
+  /**
+   * Closes the medium for good: nothing can be appended any more. What is
+   * staged is written before, with the last directory tree.
+   *
+   * @throws {XorrisoError} MEDIUM_NOT_WRITABLE when the medium is blank, closed
+   * already, or of a kind that stays writable, an image file above all; else
+   * as {@linkcode Xorriso.commit}.
+   *
+   * @example The last session of a DVD-R
+   * ```ts ignore
+   * await session.finish();
+   * ```
+   */
+  async finish(options: CommitOptions = {}): Promise<void> {
+    await this.#requireWritable();
+    const doing = this.#doing("close the medium in");
+    checkFinish(await this.medium());
+    await this.#run("-close on", doing);
+    try {
+      await this.commit({ ...options, force: true });
+    } finally {
+      if (!this.#dialogue.lost) await this.#run("-close off", doing);
+    }
+  }
+
+  /**
+   * Opens the tray. What is staged is discarded; until `load()` there is no
+   * medium.
+   *
+   * @throws {XorrisoError} NO_DRIVE when it is an image file.
+   *
+   * @example Give the medium out
+   * ```ts ignore
+   * await session.eject();
+   * ```
+   */
+  async eject(): Promise<void> {
+    this.#requireTray("eject");
+    await this.#run("-rollback", this.#doing("roll back"));
+    await this.#run("-eject all", this.#doing("eject the medium in"));
+    this.#ejected = true;
+  }
+
+  /**
+   * Closes the tray and opens the medium that is in it.
+   *
+   * @throws {XorrisoError} NO_MEDIUM when there is none, NO_DRIVE when it is an
+   * image file; else as {@linkcode Xorriso.open}.
+   *
+   * @example The next medium
+   * ```ts ignore
+   * await session.load();
+   * ```
+   */
+  async load(
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Medium> {
+    this.#requireTray("load");
+    this.#ejected = false;
+    const medium = await this.#whenReady((each) => this.#load(each), options);
+    checkVolume(medium, this.#options, this.#target.device);
+    return medium;
+  }
+
+  /**
    * Ends the process; what was not committed is discarded. Can be called again.
    *
    * @example End without `await using`
@@ -736,9 +910,9 @@ export class Xorriso implements AsyncDisposable {
   }
 
   /** Opens the drive and judges what is there. */
-  async #prepare(): Promise<void> {
-    const { joliet = true, session, signal } = this.#options;
-    const { image } = this.#target;
+  async #prepare(base: Base | undefined): Promise<void> {
+    const { joliet = true, signal } = this.#options;
+    const { device, image } = this.#target;
     const speed = this.#options.writeSpeed ?? (image ? undefined : "min");
     const doing = "Cannot set up xorriso";
     const [version] = await Promise.all([
@@ -747,25 +921,85 @@ export class Xorriso implements AsyncDisposable {
         ["-joliet", joliet ? "on" : "off"],
         // Only for a bug of drivers that read CDs; the next session would
         // write over it (xorriso(1), -padding).
-        ...(image ? [["-padding", "0"]] : []),
+        ...(image ? [["-padding", "0"]] : [["-scsi_log", "on"]]),
         ...(speed === undefined ? [] : [["-speed", speed]]),
-        ...(session === undefined ? [] : [["-load", "session", `${session}`]]),
+        ...(base === undefined ? [] : [["-load", base.by, `${base.at}`]]),
       ].map((words) =>
         this.#run(commandLine(words), { doing, pipelined: true })
       ),
     ]);
     this.#version = checkVersion(version.results);
     const state = await this.#inspect();
-    const medium = await this.#load(signal);
-    checkState(state, medium, this.#target.device);
-    if (session !== undefined && medium.status === "blank") {
+    const medium = await this.#whenReady((options) => this.#load(options), {
+      ...(signal && { signal }),
+    });
+    checkState(state, medium, device);
+    if (base?.by === "session" && medium.status === "blank") {
       throw new XorrisoError(
         "SESSION_NOT_FOUND",
-        `Cannot load session ${session} of "${this.#target.device}": the ` +
-          `medium is blank`,
+        `Cannot load session ${base.at} of "${device}": the medium is blank`,
       );
     }
-    checkVolume(medium, this.#options, this.#target.device);
+    checkVolume(medium, this.#options, device);
+  }
+
+  /**
+   * Waits for a drive that is becoming ready, and tells so every second.
+   *
+   * xorriso itself would wait for minutes, silently, and SIGTERM would not end
+   * it before; nothing is being written, so it may be killed.
+   */
+  async #whenReady<T>(
+    work: (options: { signal?: AbortSignal }) => Promise<T>,
+    { signal }: { signal?: AbortSignal },
+  ): Promise<T> {
+    if (this.isImage) return await work(signal ? { signal } : {});
+    const { onProgress, readyTimeout = READY_TIMEOUT } = this.#options;
+    const deadline = performance.now() + readyTimeout;
+    const late = new AbortController();
+    const timer = setInterval(() => {
+      onProgress?.({
+        phase: "waiting",
+        done: 0,
+        total: undefined,
+        rate: undefined,
+      });
+      if (performance.now() > deadline) late.abort();
+    }, Math.min(1000, readyTimeout));
+    const both = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
+    try {
+      for (;;) {
+        try {
+          return await work({ signal: both });
+        } catch (error) {
+          if (late.signal.aborted && !signal?.aborted) throw this.#notReady();
+          if (!isCode(error, "NOT_READY")) throw error;
+          if (performance.now() > deadline) throw error;
+        }
+        await delay(1000, both);
+      }
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  #notReady(): XorrisoError {
+    const { device } = this.#target;
+    return new XorrisoError(
+      "NOT_READY",
+      `Cannot open "${device}": the drive has not become ready in time; wait, ` +
+        `or raise readyTimeout`,
+      { path: device },
+    );
+  }
+
+  /** The sessions to try where the newest one on a drive is damaged. */
+  async #otherBases(error: unknown, base: Base | undefined): Promise<Base[]> {
+    const { recover = false } = this.#options;
+    if (!recover || base !== undefined || this.isImage) return [];
+    if (!isCode(error, "IMAGE_DAMAGED") || this.#dialogue.lost) return [];
+    const sessions = await this.sessions().catch(() => []);
+    return sessions.reverse().map(({ number: at }) => ({ by: "session", at }));
   }
 
   /** What the module itself sees in an image file, before xorriso does. */
@@ -783,7 +1017,9 @@ export class Xorriso implements AsyncDisposable {
   }
 
   /** Opens the drive, or opens it again, and judges what xorriso found. */
-  async #load(signal?: AbortSignal): Promise<Medium> {
+  async #load(
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<Medium> {
     const { address, device, image, writable } = this.#target;
     const doing = `Cannot open "${device}"`;
     const command = writable ? "-dev" : "-indev";
@@ -807,6 +1043,7 @@ export class Xorriso implements AsyncDisposable {
     ) {
       throw this.#nonsense(doing, messages);
     }
+    this.#log.reset();
     this.#medium = medium;
     return medium;
   }
@@ -828,13 +1065,14 @@ export class Xorriso implements AsyncDisposable {
     const { force = false, signal, onProgress } = options;
     await this.#requireWritable();
     const { image } = this.#target;
-    await image?.beforeCommit(signal);
+    if (image === undefined) await this.#requireSameMedium();
+    else await image.beforeCommit(signal);
     if (force) await this.#run("-changes_pending yes", this.#doing("change"));
     if (this.#medium?.status === "blank") await this.#nameVolume();
     this.#previous = this.#medium?.sessions ?? 0;
     const doing = this.#doing("commit to");
     try {
-      const { messages, problem } = await this.#run("-commit", {
+      const { messages, problem } = await this.#burn("-commit", {
         doing,
         tolerant: true,
         ...(signal && { signal }),
@@ -849,6 +1087,38 @@ export class Xorriso implements AsyncDisposable {
       await this.#recover();
       throw error;
     }
+  }
+
+  /**
+   * Makes sure that the medium was not exchanged since it was opened.
+   *
+   * The drive tells it to the first command after that, in its log.
+   */
+  async #requireSameMedium(): Promise<void> {
+    const { device } = this.#target;
+    await this.#run("-tell_media_space", this.#doing("look at"));
+    // The log comes by another pipe than the mark: let it be read.
+    await delay(LOG_DELAY);
+    if (!this.#log.exchanged) return;
+    throw new XorrisoError(
+      "MEDIUM_CHANGED",
+      `Cannot write to "${device}": the medium was exchanged; open it again`,
+      { path: device },
+    );
+  }
+
+  /** One exchange that writes to the medium. */
+  async #burn(line: string, options: ExchangeOptions): Promise<Answer> {
+    const { image } = this.#target;
+    const doing = this.#doing("set up");
+    // Each block that is written would be told.
+    if (image === undefined) await this.#run("-scsi_log off", doing);
+    const answer = await this.#run(line, { ...options, writes: true });
+    if (image === undefined) {
+      await this.#run("-scsi_log on", doing);
+      this.#log.reset();
+    }
+    return answer;
   }
 
   async #undo(): Promise<Undone> {
@@ -882,13 +1152,30 @@ export class Xorriso implements AsyncDisposable {
     // that another program made there is no such list: one session, at 0.
     const newest = loaded === 0 ? (await this.sessions()).at(-1)?.lba : loaded;
     if (newest === written.lba || newest === 0) return;
-    throw new XorrisoError(
-      "WRITE_ERROR",
-      `${doing}: the session written at block ${written.lba} is not the one ` +
-        `that the medium shows, at block ${newest ?? "none"}; use another ` +
-        `medium`,
-      { messages },
-    );
+    if (this.isImage || !await this.#rescue(written.lba)) {
+      throw new XorrisoError(
+        "WRITE_ERROR",
+        `${doing}: the session written at block ${written.lba} is not the ` +
+          `one that the medium shows, at block ${newest ?? "none"}; use ` +
+          `another medium`,
+        { messages },
+      );
+    }
+  }
+
+  /**
+   * Makes a session the newest one that was written behind the remains of an
+   * interrupted one, into the same track, so that the medium shows those.
+   *
+   * Another session with its tree is appended; no content is burned again.
+   */
+  async #rescue(lba: number): Promise<boolean> {
+    const doing = this.#doing("rescue the session on");
+    await this.#run(commandLine(["-load", "sbsector", `${lba}`]), doing);
+    await this.#run("-changes_pending yes", doing);
+    const { messages } = await this.#burn("-commit", { doing });
+    const written = parseWritten(messages);
+    return written !== undefined && parseLoadedLba(messages) === written.lba;
   }
 
   /** Brings the session back to the state of the medium. */
@@ -952,6 +1239,47 @@ export class Xorriso implements AsyncDisposable {
       },
     });
     return sums;
+  }
+
+  async #erase(
+    what: "blank" | "format",
+    mode: BlankMode | FormatMode,
+    force: boolean,
+    { signal, onProgress }: CommitOptions,
+  ): Promise<void> {
+    await this.#requireWritable();
+    const { image } = this.#target;
+    const medium = await this.medium();
+    checkErase(medium, what, force);
+    await this.rollback();
+    if (image === undefined) {
+      await this.#requireSameMedium();
+      const doing = this.#doing(`${what} the medium in`);
+      await this.#burn(`-${what} ${mode}`, {
+        doing,
+        ...(signal && { signal }),
+        ...(onProgress && { onProgress }),
+      });
+    } else {
+      await image.beforeCommit(signal);
+      await image.clear();
+    }
+    // Whether there was anything to do is told by the medium alone.
+    const { status } = await this.#load();
+    if (status === "blank") return;
+    throw new XorrisoError(
+      "BLANK_FAILED",
+      `Cannot ${what} the medium in "${medium.drive}": it is still ${status}`,
+      { path: medium.drive },
+    );
+  }
+
+  #requireTray(what: string): void {
+    if (!this.isImage) return;
+    throw new XorrisoError(
+      "NO_DRIVE",
+      `Cannot ${what} "${this.#target.device}": it is an image file, no drive`,
+    );
   }
 
   /** The node at a path itself. */
@@ -1020,12 +1348,28 @@ export class Xorriso implements AsyncDisposable {
         ...range,
         tempDir: this.#options.tempDir,
         extract: (start, count, target) =>
-          this.#run(
-            ["-extract_cut", entry.path, `${start}`, `${count}`, target],
-            { doing: this.#doing("read"), path: entry.path },
-          ),
+          this.#extractCut(entry.path, start, count, target),
       });
     return md5 === undefined ? content : checkMd5(content, md5, entry.path);
+  }
+
+  async #extractCut(
+    path: string,
+    offset: number,
+    length: number,
+    target: string,
+  ): Promise<void> {
+    await this.#run(
+      ["-extract_cut", path, `${offset}`, `${length}`, target],
+      { doing: this.#doing("read"), path },
+    );
+    if (!this.#log.exchanged) return;
+    throw new XorrisoError(
+      "MEDIUM_CHANGED",
+      `Cannot read ${show(path)}: the medium in "${this.#target.device}" was ` +
+        `exchanged; open it again`,
+      { path },
+    );
   }
 
   async #requireWritable(): Promise<void> {
@@ -1065,6 +1409,12 @@ export class Xorriso implements AsyncDisposable {
   ): Promise<Answer> {
     const line = typeof words === "string" ? words : commandLine(words);
     const exchange = typeof options === "string" ? { doing: options } : options;
+    if (this.#ejected) {
+      throw new XorrisoError(
+        "NO_MEDIUM",
+        `${exchange.doing}: the medium was ejected; insert one and load it`,
+      );
+    }
     try {
       return await this.#dialogue.exchange(line, exchange);
     } catch (error) {

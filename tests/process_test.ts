@@ -115,42 +115,42 @@ Deno.test("Child takes everything quietly when the child is gone", async () => {
   await child.write("x");
   await child.closeInput();
   child.kill("SIGTERM");
-  assertEquals((await child.end(LONG, true)).code, 3);
+  assertEquals((await child.end(LONG)).code, 3);
   assertEquals((await child.terminate(LONG, true)).code, 3);
 });
 
 Deno.test("Child.end() is content with a child that ends with its input", async () => {
   const { child, output } = sh("trap 'echo term' TERM; cat; exit 5");
   await child.write("last words");
-  assertObjectMatch(await child.end(LONG, true), { code: 5, signal: null });
+  assertObjectMatch(await child.end(LONG), { code: 5, signal: null });
   assertEquals(output.out, "last words");
 });
 
 Deno.test("Child.end() sends SIGTERM to a child that goes on", async () => {
   const { child, output } = sh("echo ready; exec sleep 60");
   await output.has("ready");
-  assertEquals((await child.end(10, true)).signal, "SIGTERM");
+  assertEquals((await child.end(10)).signal, "SIGTERM");
 });
 
 Deno.test("Child.end() comes to an end when the child does not read", async () => {
   const { child, output } = sh("echo ready; exec sleep 60");
   await output.has("ready");
   const written = child.write("x".repeat(1_000_000));
-  assertEquals((await child.end(10, true)).signal, "SIGTERM");
+  assertEquals((await child.end(10)).signal, "SIGTERM");
   await written;
 });
 
 Deno.test("Child.end() kills a child that will not end, if it may", async () => {
   await using folder = await makeFolder();
   const { child, output } = await spawnStubborn(folder);
-  assertEquals((await child.end(50, true)).signal, "SIGKILL");
+  assertEquals((await child.end(50)).signal, "SIGKILL");
   assertStringIncludes(output.out, "term");
 });
 
-Deno.test("Child.end() never kills a child that it must not", async () => {
+Deno.test("Child.terminate() never kills a child that it must not", async () => {
   await using folder = await makeFolder();
   const { child, output } = await spawnStubborn(folder);
-  const ended = child.end(10, false);
+  const ended = child.terminate(10, false);
   await output.has("term");
   await folder.file("go");
   assertObjectMatch(await ended, { code: 7, signal: null });
