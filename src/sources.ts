@@ -104,10 +104,12 @@ export class TempFolder implements AsyncDisposable {
   static async make(parent: string = defaultFolder()): Promise<TempFolder> {
     await requireRead(parent, "the folder for temporary files");
     await requireWrite(parent, "the folder for temporary files");
-    const dir = await Deno.realPath(parent);
+    const dir = await spoolFile(() => Deno.realPath(parent));
     await requireRead(dir, "the folder for temporary files");
     await requireWrite(dir, "the folder for temporary files");
-    return new TempFolder(await Deno.makeTempDir({ dir, prefix: "xorriso-" }));
+    return new TempFolder(
+      await spoolFile(() => Deno.makeTempDir({ dir, prefix: "xorriso-" })),
+    );
   }
 
   /** A path in it that was not given out before. */
@@ -136,10 +138,10 @@ export async function spool(
   const stream: ReadableStream<Uint8Array> = content instanceof Uint8Array
     ? ReadableStream.from([content])
     : content;
+  using file = await spoolFile(() =>
+    Deno.open(path, { write: true, createNew: true })
+  );
   try {
-    using file = await spoolFile(() =>
-      Deno.open(path, { write: true, createNew: true })
-    );
     const sink = new WritableStream<Uint8Array>({
       async write(chunk) {
         hash.update(chunk);
@@ -158,7 +160,7 @@ export async function spool(
   return { name: path, path, size: info.size, state: stateOf(info), md5 };
 }
 
-/** Does something with the spool file; its errors are not the stream's. */
+/** Does something with temporary files; its errors are not the stream's. */
 async function spoolFile<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -201,6 +203,12 @@ function isYoung({ mtime, ctime }: Deno.FileInfo): boolean {
   return age >= -TICK && age <= TICK;
 }
 
+/**
+ * What shows a change.
+ *
+ * Deno 2.9 tells ctime in whole seconds: who changes a file twice within one
+ * and sets mtime back each time goes unnoticed.
+ */
 function stateOf(info: Deno.FileInfo): string {
   const { dev, ino, size, mtime, ctime, isFile } = info;
   return [dev, ino, size, mtime?.getTime(), ctime?.getTime(), isFile].join();
