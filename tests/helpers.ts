@@ -267,3 +267,28 @@ export function isAlive(pid: number): boolean {
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
 }
+
+/** Runs a program for Deno in a process of its own, with all permissions. */
+export async function runDeno(
+  code: string,
+  /** What starts it, where that is not Deno itself. */
+  wrapper: readonly string[] = [],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const config = new URL("../deno.json", import.meta.url).pathname;
+  const script = `data:application/typescript,${encodeURIComponent(code)}`;
+  const [command = "", ...args] = [
+    ...wrapper,
+    ...[Deno.execPath(), "run", "-q", "--no-prompt", "--no-check", "-A"],
+    ...["-c", config, script],
+  ];
+  const output = await new Deno.Command(command, {
+    args,
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code: output.code,
+    stdout: decoder.decode(output.stdout),
+    stderr: decoder.decode(output.stderr),
+  };
+}
