@@ -90,6 +90,8 @@ export type {
   RestoreOptions,
   XorrisoOptions,
 } from "./src/xorriso.ts";
+export { devices } from "./src/devices.ts";
+export type { Device, DevicesOptions } from "./src/devices.ts";
 export type { BlankMode, FormatMode } from "./src/drive.ts";
 export type { Answer } from "./src/dialogue.ts";
 export type { BackendEntry, Node, NodeType } from "./src/tree.ts";

@@ -537,6 +537,24 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
+   * Tells how many bytes of content still fit on the medium in one session of
+   * few files.
+   *
+   * @returns Bytes; 0 on a medium that cannot be written.
+   * @throws {XorrisoError} When the drive does not answer.
+   *
+   * @example Does it fit?
+   * ```ts ignore
+   * const { size } = await Deno.stat("a.tar");
+   * if (size > await backend.room()) console.log("Insert another medium");
+   * ```
+   */
+  async room(): Promise<number> {
+    this.#requireOpen("look at the medium");
+    return await (await this.#store.session()).room();
+  }
+
+  /**
    * Lists the sessions on the medium.
    *
    * @returns Oldest first; empty on a blank medium.

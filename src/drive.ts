@@ -1,7 +1,7 @@
 /** What is special about optical drives and their media. */
 
 import { XorrisoError } from "./errors.ts";
-import type { Medium } from "./report.ts";
+import { BLOCK, type Medium } from "./report.ts";
 
 /** How to erase a medium: what is necessary, quickly, or every block. */
 export type BlankMode = "as_needed" | "fast" | "all";
@@ -67,6 +67,22 @@ export function checkFinish({ drive, profile, status }: Medium): void {
     `Cannot close the medium in "${drive}" for good: ${why}`,
     { path: drive },
   );
+}
+
+/**
+ * Bytes of a session that fit into the free space of a medium: what xorriso
+ * counts is rounded up to the units that the medium is written in, ECC blocks
+ * of 32 KiB on DVD and 64 KiB on BD, when a track is reserved for it. Media that
+ * are written in place take as much as they say, and on blank ones what xorriso
+ * counts has 32 blocks for the mirrored header that are counted as used already.
+ */
+export function capacity({ profile, status, free }: Medium): number {
+  if (OVERWRITABLE.test(profile)) {
+    return status === "blank" ? free + 32 * BLOCK : free;
+  }
+  if (profile.startsWith("CD")) return free;
+  const unit = (profile.startsWith("DVD") ? 16 : 32) * BLOCK;
+  return Math.floor(free / unit) * unit;
 }
 
 /**

@@ -6,6 +6,7 @@ import { type Answer, Dialogue, type ExchangeOptions } from "./dialogue.ts";
 import { delay } from "./delay.ts";
 import {
   type BlankMode,
+  capacity,
   checkErase,
   checkFinish,
   DriveLog,
@@ -35,6 +36,7 @@ import {
 import { requireArgs, requireRun, requireWrite } from "./permissions.ts";
 import { commandLine, commandLines } from "./protocol.ts";
 import {
+  BLOCK,
   type Entry,
   FileListing,
   type Medium,
@@ -42,6 +44,7 @@ import {
   parseMd5Line,
   parseMedium,
   parsePathLine,
+  parseSpace,
   parseToc,
   parseWritten,
   type Progress,
@@ -204,6 +207,9 @@ const TIMEOUT = 600_000;
 
 /** Milliseconds to wait for a drive that is becoming ready. */
 const READY_TIMEOUT = 60_000;
+
+/** Bytes that the names of a few more files may add to the directory trees. */
+const ROOM_FOR_NAMES = 16 * BLOCK;
 
 /** Milliseconds in which what has been written to a pipe is surely read. */
 const LOG_DELAY = 20;
@@ -716,6 +722,35 @@ export class Xorriso implements AsyncDisposable {
   }
 
   /**
+   * Tells how many bytes of content still fit on the medium in one session of
+   * few files: the free space without what the session itself takes, the
+   * directory tree of all files above all.
+   *
+   * @returns Bytes; 0 on a medium that cannot be written.
+   * @throws {XorrisoError} When the drive does not answer.
+   *
+   * @example Does it fit?
+   * ```ts ignore
+   * const { size } = await Deno.stat("a.tar");
+   * if (size > await session.room()) console.log("Insert another medium");
+   * ```
+   */
+  async room(): Promise<number> {
+    const medium = await this.medium();
+    if (!this.writable || !medium.appendable) return 0;
+    const doing = this.#doing("measure what is staged for");
+    const { results } = await this.#run("-changes_pending show_status", doing);
+    const staged = results.some((line) => line.endsWith(" yes"));
+    if (!staged) await this.#run("-changes_pending yes", doing);
+    try {
+      const session = await this.#pendingSize() + ROOM_FOR_NAMES;
+      return Math.max(0, capacity(medium) - session);
+    } finally {
+      if (!staged) await this.#run("-changes_pending no", doing);
+    }
+  }
+
+  /**
    * Lists the sessions on the medium.
    *
    * @returns Oldest first; empty on a blank medium.
@@ -1069,6 +1104,7 @@ export class Xorriso implements AsyncDisposable {
     else await image.beforeCommit(signal);
     if (force) await this.#run("-changes_pending yes", this.#doing("change"));
     if (this.#medium?.status === "blank") await this.#nameVolume();
+    if (image === undefined) await this.#requireSpace();
     this.#previous = this.#medium?.sessions ?? 0;
     const doing = this.#doing("commit to");
     try {
@@ -1105,6 +1141,34 @@ export class Xorriso implements AsyncDisposable {
       `Cannot write to "${device}": the medium was exchanged; open it again`,
       { path: device },
     );
+  }
+
+  /** Makes sure that what is staged fits, before anything is burned. */
+  async #requireSpace(): Promise<void> {
+    const medium = await this.medium();
+    const needed = await this.#pendingSize();
+    const free = capacity(medium);
+    if (needed <= free || !medium.appendable) return;
+    await this.rollback();
+    throw new XorrisoError(
+      "MEDIUM_FULL",
+      `Cannot commit to "${this.#target.device}": the session needs ${needed} ` +
+        `bytes, ${free} are free; store less, or use another medium`,
+      { needed, free },
+    );
+  }
+
+  /** Bytes of the session that a commit would write now. */
+  async #pendingSize(): Promise<number> {
+    const doing = this.#doing("measure what is staged for");
+    // That it does not fit is told by a problem, too.
+    const { results, messages } = await this.#run("-tell_media_space", {
+      doing,
+      tolerant: true,
+    });
+    const space = parseSpace(results);
+    if (space === undefined) throw this.#nonsense(doing, messages);
+    return space.free - space.afterCommit;
   }
 
   /** One exchange that writes to the medium. */
