@@ -5,6 +5,7 @@
  * the script itself may do. Permissions are only queried, never requested: nothing here prompts, and
  * the state `prompt` counts as no.
  */
+import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
@@ -70,6 +71,49 @@ export async function resolveForRead(
   return real;
 }
 
+/**
+ * Resolves the links of a path where something is to be made or replaced, as
+ * far as it exists and the script may look: a file below a granted link would
+ * be made wherever the link points to.
+ *
+ * @param path The path; what is not there yet is taken as it stands.
+ * @param what How the message names it: `the image`.
+ * @returns The absolute path, without links where they could be looked at.
+ * @throws {Deno.errors.NotCapable} When the script may not read and write the
+ * path or what it leads to.
+ */
+export async function resolveForWrite(
+  path: string,
+  what: string,
+): Promise<string> {
+  await requireRead(path, what);
+  await requireWrite(path, what);
+  const real = await resolveExisting(absolute(path));
+  await requireRead(real, what);
+  await requireWrite(real, what);
+  return real;
+}
+
+/** Resolves the part of an absolute path that exists and may be looked at. */
+async function resolveExisting(path: string): Promise<string> {
+  let missing = "";
+  for (let found: string = path; !isUnderDev(found);) {
+    if (!await isGranted("read", found)) break;
+    try {
+      return resolve(await Deno.realPath(found), missing);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) || found === "/") {
+        throw error;
+      }
+    }
+    missing = missing === ""
+      ? basename(found)
+      : `${basename(found)}/${missing}`;
+    found = dirname(found);
+  }
+  return path;
+}
+
 /** Makes a path absolute and folds `.` and `..` as text, like Deno's queries do. */
 function absolute(path: string): string {
   return resolve(path);
@@ -92,8 +136,12 @@ async function requireGranted(
   if (state === "granted") return;
   const flag = `--allow-${descriptor.name}${flagValue(descriptor.name, value)}`;
   const denied = state === "denied" ? ` and no --deny-${descriptor.name}` : "";
+  // Deno drops a program that it does not find from the flag.
+  const missing = descriptor.name === "run"
+    ? `; if it was there, install "${value}"`
+    : "";
   throw new Deno.errors.NotCapable(
-    `Cannot ${action}: ${descriptor.name} permission for "${value}" is "${state}", run again with ${flag}${denied}`,
+    `Cannot ${action}: ${descriptor.name} permission for "${value}" is "${state}", run again with ${flag}${denied}${missing}`,
   );
 }
 
@@ -161,14 +209,15 @@ const EVERYTHING = [
 
 /**
  * Commands of xorriso that name no file on disk, and how many words each takes
- * (xorriso(1)). All others might.
+ * (xorriso(1)). All others might. A wrong number would let words pass as
+ * arguments that xorriso takes for commands.
  */
-const HARMLESS: ReadonlyMap<string, number> = new Map(
+export const HARMLESS: ReadonlyMap<string, number> = new Map(
   [
     ...["toc", "tell_media_space", "print_size", "pvd_info", "version"],
-    ...["list_profiles", "list_speeds", "list_formats", "list_extras"],
-    ...["rollback"],
+    ...["list_speeds", "list_formats", "rollback"],
   ].map((name): [string, number] => [name, 0]).concat([
+    ...["list_profiles", "list_extras"],
     ...["abort_on", "calm_drive", "changes_pending", "close", "compliance"],
     ...["disk_pattern", "dummy", "dvd_obs", "fs"],
     ...["iso_rr_pattern", "joliet", "md5", "modesty_on_drive", "padding"],
@@ -199,11 +248,13 @@ export async function requireArgs(words: readonly string[]): Promise<void> {
 
 async function requireAll(command: string): Promise<void> {
   for (const name of ["read", "write"] as const) {
-    const { state } = await Deno.permissions.query({ name });
-    if (state === "granted") continue;
+    const { state, partial } = await Deno.permissions.query({ name });
+    if (state === "granted" && !partial) continue;
+    const exception = partial ? `, and no --deny-${name}` : "";
     throw new Deno.errors.NotCapable(
       `Cannot give "${command}" to xorriso, since it may name any file: ` +
-        `${name} permission is "${state}", run again with --allow-${name}`,
+        `${name} permission is "${partial ? "partial" : state}", run again ` +
+        `with --allow-${name}${exception}`,
     );
   }
 }

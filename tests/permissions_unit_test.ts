@@ -1,10 +1,13 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
+  HARMLESS,
   isUnderDev,
+  requireArgs,
   requireRead,
   requireRun,
   requireWrite,
   resolveForRead,
+  resolveForWrite,
 } from "../src/permissions.ts";
 
 const { NotCapable, NotFound } = Deno.errors;
@@ -91,7 +94,7 @@ Deno.test({
     assertEquals(
       await refused(requireRun("xorriso")),
       'Cannot start xorriso: run permission for "xorriso" is "prompt", ' +
-        "run again with --allow-run=xorriso",
+        'run again with --allow-run=xorriso; if it was there, install "xorriso"',
     );
   },
 });
@@ -146,7 +149,7 @@ Deno.test({
       assertEquals(message.slice(message.indexOf("--allow")), flag);
     }
     const message = await refused(requireRun("/a,b"));
-    assertEquals(message.slice(message.indexOf("--allow")), "--allow-run");
+    assertStringIncludes(message, "run again with --allow-run;");
   },
 });
 
@@ -274,4 +277,123 @@ Deno.test("resolveForRead() rejects with NotFound when nothing is there", async 
     () => resolveForRead(`${tree.root}/none`, "the source"),
     NotFound,
   );
+});
+
+Deno.test("resolveForWrite() refuses what a link leads out of the granted folder", async (t) => {
+  await using tree = await makeTree();
+  const { root } = tree;
+  const granted = `${root}/granted`;
+  await Deno.mkdir(granted);
+  await Deno.symlink(`${root}/real`, `${granted}/folder`);
+  await Deno.symlink(`${root}/none`, `${granted}/dangling`);
+  const resolve = (path: string, flags: readonly string[] = []) =>
+    runWith(
+      [`--allow-read=${granted}`, `--allow-write=${granted}`, ...flags],
+      `p.resolveForWrite(${JSON.stringify(path)}, "it")`,
+    );
+  for (
+    const [path, expected] of [
+      ["new", `${granted}/new`],
+      ["new/deep/er", `${granted}/new/deep/er`],
+      ["new/../folder/../other", `${granted}/other`],
+      // Nothing follows it: a file is made anew, a folder not at all.
+      ["dangling", `${granted}/dangling`],
+    ] as const
+  ) {
+    await t.step(path, async () => {
+      assertEquals(await resolve(`${granted}/${path}`), expected);
+    });
+  }
+  for (
+    const [path, target] of [
+      ["folder", `${root}/real`],
+      ["folder/file", `${root}/real/file`],
+      ["folder/new", `${root}/real/new`],
+      ["folder/new/deep", `${root}/real/new/deep`],
+      ["x/../folder/./new", `${root}/real/new`],
+    ] as const
+  ) {
+    await t.step(path, async () => {
+      assertStringIncludes(
+        await resolve(`${granted}/${path}`),
+        `NotCapable: Cannot read it: read permission for "${target}"`,
+      );
+    });
+  }
+});
+
+Deno.test("resolveForWrite() passes with read and write of what a link leads to", async () => {
+  await using tree = await makeTree();
+  const { root } = tree;
+  await Deno.symlink(`${root}/real`, `${root}/folder`);
+  assertEquals(
+    await runWith(
+      [`--allow-read=${root}`, `--allow-write=${root}/folder,${root}/real`],
+      `p.resolveForWrite("${root}/folder/new", "it")`,
+    ),
+    `${root}/real/new`,
+  );
+  assertStringIncludes(
+    await runWith(
+      [`--allow-read=${root}`, `--allow-write=${root}/folder`],
+      `p.resolveForWrite("${root}/folder/new", "it")`,
+    ),
+    `NotCapable: Cannot write it: write permission for "${root}/real/new"`,
+  );
+});
+
+Deno.test("requireArgs() knows how many words each harmless command takes", async () => {
+  const words = [...HARMLESS].flatMap(([name, count]) => [
+    `-${name}`,
+    ...Array.from({ length: count }, () => "nonsense"),
+    `-after_${name}`,
+  ]);
+  const { stdout, stderr } = await new Deno.Command("xorriso", {
+    args: ["-no_rc", "-abort_on", "NEVER", "-report_about", "ALL", ...words],
+    clearEnv: true,
+  }).output();
+  const decoder = new TextDecoder();
+  const output = decoder.decode(stdout) + decoder.decode(stderr);
+  const unknown = output.matchAll(/Not a known command: +'(.*)'/g);
+  assertEquals(
+    Array.from(unknown, ([, word]) => word),
+    Array.from(HARMLESS.keys(), (name) => `-after_${name}`),
+  );
+});
+
+Deno.test("requireArgs() finds every command that may name a file", async () => {
+  const call = (...words: string[]) =>
+    runWith(
+      ["--allow-read=/tmp", "--allow-write=/tmp"],
+      `p.requireArgs(${JSON.stringify(words)})`,
+    );
+  assertEquals(await call("-volid", "-map", "-toc"), "granted");
+  for (
+    const words of [
+      ["-map", "/etc/hostname", "/x"],
+      ["-toc", "-extract", "/x", "/etc/x"],
+      ["-list_profiles", "-volid", "-map"],
+      ["-volid", "x", "map"],
+      ["-toc", "x"],
+      ["-toc", "--"],
+      ["-toc", "#"],
+      ["#"],
+      ["-"],
+      [""],
+    ]
+  ) {
+    assertStringIncludes(await call(...words), "run again with --allow-read");
+  }
+});
+
+Deno.test("requireArgs() takes no permission with exceptions for a full one", async () => {
+  const check = 'p.requireArgs(["-map", "/etc/hostname", "/x"])';
+  const all = ["--allow-read", "--allow-write"];
+  assertEquals(await runWith(all, check), "granted");
+  for (const name of ["read", "write"]) {
+    assertStringIncludes(
+      await runWith([...all, `--deny-${name}=/etc`], check),
+      `run again with --allow-${name}, and no --deny-${name}`,
+    );
+  }
 });
