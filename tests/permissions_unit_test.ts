@@ -2,12 +2,10 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   HARMLESS,
   isUnderDev,
-  requireArgs,
   requireRead,
   requireRun,
   requireWrite,
   resolveForRead,
-  resolveForWrite,
 } from "../src/permissions.ts";
 
 const { NotCapable, NotFound } = Deno.errors;
