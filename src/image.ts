@@ -2,7 +2,12 @@
 
 import { delay } from "./delay.ts";
 import { XorrisoError, type XorrisoErrorCode } from "./errors.ts";
-import { requireRead, requireWrite, resolveForRead } from "./permissions.ts";
+import {
+  requireRead,
+  requireWrite,
+  resolveForRead,
+  resolveForWrite,
+} from "./permissions.ts";
 import { BLOCK } from "./report.ts";
 
 /** What the first bytes of an image file tell. */
@@ -108,11 +113,9 @@ export class ImageFile implements AsyncDisposable {
     let file: Deno.FsFile;
     if (path === undefined) {
       if (!create || !writable) throw missing(given, create);
-      await requireWrite(given, "the image");
       const made = await createFile(given);
       if (made === undefined) return undefined;
-      file = made;
-      path = await resolveForRead(given, "the image");
+      ({ file, path } = made);
     } else {
       file = await openFile(path);
     }
@@ -337,15 +340,34 @@ async function openFile(path: string): Promise<Deno.FsFile> {
 }
 
 /** Makes the file; undefined if another program was faster. */
-async function createFile(path: string): Promise<Deno.FsFile | undefined> {
+async function createFile(
+  given: string,
+): Promise<{ file: Deno.FsFile; path: string } | undefined> {
+  const target = await resolveForWrite(given, "the image");
+  let file: Deno.FsFile;
   try {
-    return await Deno.open(path, { read: true, write: true, createNew: true });
+    file = await Deno.open(target, {
+      read: true,
+      write: true,
+      createNew: true,
+    });
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
-      const info = await Deno.lstat(path);
+      const info = await Deno.lstat(target);
       if (!info.isSymlink) return undefined;
     }
-    throw systemError(error, path);
+    throw systemError(error, given);
+  }
+  try {
+    // Where the folder could not be looked at, only now its links show.
+    const path = await resolveForRead(target, "the image");
+    await requireWrite(path, "the image");
+    return { file, path };
+  } catch (error) {
+    // While locked, so that no other program has taken it for its own.
+    if (await file.tryLock(true)) await Deno.remove(target).catch(() => {});
+    file.close();
+    throw error;
   }
 }
 
