@@ -97,6 +97,10 @@ export function parseArguments<Context>(
     ...program.flags,
     ...program.commands.flatMap((command) => command.flags),
   ];
+  const fail = (message: string) => {
+    const command = program.commands.find(({ name }) => name === operands[0]);
+    return new UsageError(message, command?.name);
+  };
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
     if (word === "--") {
@@ -110,14 +114,14 @@ export function parseArguments<Context>(
     const [, name = "", inline] = word.match(/^([^=]*)(?:=(.*))?$/s) ?? [];
     const flag = all.find((each) => isNamed(each, name));
     if (flag === undefined) {
-      throw new UsageError(`Unknown flag "${name}"`, operands[0]);
+      throw fail(`Unknown flag "${name}"`);
     }
     if (flag.value === undefined && inline !== undefined) {
-      throw new UsageError(`The flag "${name}" takes no value`, operands[0]);
+      throw fail(`The flag "${name}" takes no value`);
     }
     const value = flag.value === undefined ? "" : inline ?? words[++i];
     if (value === undefined) {
-      throw new UsageError(`The flag "${name}" needs a value`, operands[0]);
+      throw fail(`The flag "${name}" needs a value`);
     }
     given.set(flag.name, { flag, value });
   }
@@ -127,30 +131,26 @@ export function parseArguments<Context>(
   const [name, ...rest] = operands;
   const command = program.commands.find((each) => each.name === name);
   if (name !== undefined && command === undefined) {
-    throw new UsageError(`Unknown command "${name}"`);
+    throw fail(`Unknown command "${name}"`);
   }
   if (flags.has("help") || flags.has("version")) {
     return { command, operands: rest, flags };
   }
-  if (command === undefined) throw new UsageError("No command given");
+  if (command === undefined) throw fail("No command given");
   for (const { flag } of given.values()) {
     const isKnown = [...program.flags, ...command.flags].some((each) =>
       each.name === flag.name
     );
     if (!isKnown) {
-      throw new UsageError(
-        `The flag "--${flag.name}" is not for "${command.name}"`,
-        command.name,
-      );
+      throw fail(`The flag "--${flag.name}" is not for "${command.name}"`);
     }
   }
   const [fewest, most] = command.count;
   if (rest.length < fewest || rest.length > most) {
-    throw new UsageError(
+    throw fail(
       rest.length < fewest
         ? `Too few arguments: "${command.name}" needs ${command.operands}`
         : `Too many arguments: "${command.name}" takes ${command.operands}`,
-      command.name,
     );
   }
   return { command, operands: rest, flags };

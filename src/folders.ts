@@ -1,7 +1,7 @@
 /** Folders on disk, as the command line stores and restores them. */
 import { resolve } from "@std/path/posix/resolve";
 import { XorrisoError } from "./errors.ts";
-import { requireRead, requireWrite } from "./permissions.ts";
+import { resolveForWrite } from "./permissions.ts";
 
 /** Something below a folder. */
 export interface Found {
@@ -59,17 +59,12 @@ export class TargetFolder {
    * @throws {XorrisoError} TARGET_UNWRITABLE when the folder cannot be made.
    */
   static async open(path: string): Promise<TargetFolder> {
-    await requireRead(path, "the target folder");
-    await requireWrite(path, "the target folder");
-    let root: string;
+    const root = await resolveForWrite(path, "the target folder");
     try {
-      await Deno.mkdir(path, { recursive: true });
-      root = await Deno.realPath(path);
+      await Deno.mkdir(root, { recursive: true });
     } catch (cause) {
-      throw unwritable(path, "make the folder", cause);
+      throw unwritable(path, cause);
     }
-    await requireRead(root, "the target folder");
-    await requireWrite(root, "the target folder");
     return new TargetFolder(root);
   }
 
@@ -110,12 +105,12 @@ async function makeFolder(path: string): Promise<void> {
       cause instanceof Deno.errors.AlreadyExists &&
       (await Deno.lstat(path)).isDirectory
     ) return;
-    throw unwritable(path, "make the folder", cause);
+    throw unwritable(path, cause);
   }
 }
 
-/** What the operating system has against a target. */
-function unwritable(path: string, what: string, cause: unknown): unknown {
+/** What the operating system has against a folder. */
+function unwritable(path: string, cause: unknown): unknown {
   if (cause instanceof Deno.errors.NotCapable) return cause;
   const why = cause instanceof Deno.errors.AlreadyExists
     ? "there is a file or a link of that name"
@@ -124,7 +119,7 @@ function unwritable(path: string, what: string, cause: unknown): unknown {
     : String(cause);
   return new XorrisoError(
     "TARGET_UNWRITABLE",
-    `Cannot ${what} "${path}": ${why}`,
+    `Cannot make the folder "${path}": ${why}`,
     { path, cause },
   );
 }
