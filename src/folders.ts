@@ -65,7 +65,8 @@ export class TargetFolder {
     } catch (cause) {
       throw unwritable(path, cause);
     }
-    return new TargetFolder(root);
+    // Where the folders above could not be looked at, only now their links show.
+    return new TargetFolder(await resolveForWrite(root, "the target folder"));
   }
 
   /**

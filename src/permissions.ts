@@ -97,19 +97,17 @@ export async function resolveForWrite(
 /** Resolves the part of an absolute path that exists and may be looked at. */
 async function resolveExisting(path: string): Promise<string> {
   let missing = "";
-  for (let found: string = path; !isUnderDev(found);) {
+  for (let found: string = path; !isUnderDev(found); found = dirname(found)) {
     if (!await isGranted("read", found)) break;
     try {
       return resolve(await Deno.realPath(found), missing);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound) || found === "/") {
-        throw error;
-      }
+      // What else is wrong, whoever makes or opens the file is told, too.
+      if (!(error instanceof Deno.errors.NotFound) || found === "/") break;
     }
     missing = missing === ""
       ? basename(found)
       : `${basename(found)}/${missing}`;
-    found = dirname(found);
   }
   return path;
 }
