@@ -326,8 +326,8 @@ export function parseSpace(lines: readonly string[]): Space | undefined {
  */
 export function parseMedium(lines: readonly string[]): Medium | undefined {
   // Others chose the device and the volume id. xorriso puts quotes around them
-  // and leaves those inside as they are; each ends its line.
-  const drive = firstMatch(lines, /^Drive current: -\w+ '(.*)'$/)?.[1];
+  // and leaves those inside as they are.
+  const drive = parseQuoted(lines, "Drive current: -");
   const profile = firstMatch(lines, /^Media current: (.*)$/)?.[1];
   const state = firstMatch(lines, /^Media status *: (.*)$/)?.[1];
   if (drive === undefined || profile === undefined || state === undefined) {
@@ -342,14 +342,14 @@ export function parseMedium(lines: readonly string[]): Medium | undefined {
     lines,
     /^Media blocks *: \d+ readable , (\d+) [^,]+ , \d+ overall$/,
   );
-  const volumeId = parseVolumeId(lines);
+  const volumeId = parseQuoted(lines, "Volume id");
   const free = parseSpace(lines)?.free ??
     (blocks ? Number(blocks[1]) * BLOCK : parseSize(summary?.[3] ?? ""));
   return {
-    drive: detach(unescape(drive).replace(/^stdio:/, "")),
+    drive: detach(drive.replace(/^stdio:/, "")),
     profile: detach(profile),
     status,
-    volumeId,
+    volumeId: volumeId === undefined ? undefined : trimVolumeId(volumeId),
     used: Number(summary?.[2] ?? 0) * BLOCK,
     free: free ?? 0,
     appendable: status === "blank" || status === "appendable",
@@ -358,15 +358,18 @@ export function parseMedium(lines: readonly string[]): Medium | undefined {
 }
 
 /**
- * The volume id in a description of a medium, which is over two lines if it has
- * a quote and then a newline.
+ * The quoted word at the end of the first line that begins so; it is over two
+ * lines if it has a quote and then a newline.
  */
-function parseVolumeId(lines: readonly string[]): string | undefined {
-  const at = lines.findIndex((line) => line.startsWith("Volume id"));
+function parseQuoted(
+  lines: readonly string[],
+  start: string,
+): string | undefined {
+  const at = lines.findIndex((line) => line.startsWith(start));
   if (at === -1) return undefined;
   const text = lines.slice(at).join("\n");
-  const [, volumeId] = /^Volume id *: '([^]*?)'$/m.exec(text) ?? [];
-  return volumeId === undefined ? undefined : trimVolumeId(unescape(volumeId));
+  const [, word] = /^[^']*'([^]*?)'$/m.exec(text) ?? [];
+  return word === undefined ? undefined : unescape(word);
 }
 
 /**
