@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { makeFolder, makeImage, readTree, run, succeed } from "./program.ts";
 
@@ -49,9 +50,26 @@ async function waitForSize(path: string, size: number): Promise<void> {
   }
 }
 
-/** What is compared instead of many bytes. */
-async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+/** Bytes of memory that the program may take at most while content runs through it. */
+const LIMIT = 200 << 20;
+
+/** Most bytes of memory that a process has taken so far. */
+async function peakOf({ pid }: Deno.ChildProcess): Promise<number> {
+  // Deno itself reads nothing below /proc without all permissions.
+  const { stdout } = await new Deno.Command("cat", {
+    args: [`/proc/${pid}/status`],
+  }).output();
+  const found = new TextDecoder().decode(stdout).match(/VmHWM:\s+(\d+) kB/);
+  return Number(found?.[1]) * 1024;
+}
+
+/** Sends a signal to a process that may just have ended. */
+function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
 }
 
 /** A file of zeros that takes no room on disk. */
@@ -151,23 +169,36 @@ Deno.test("put takes relative paths, and behind -- such that look like flags", a
   );
 });
 
-Deno.test("the program streams standard input and output", async () => {
+Deno.test("the program streams standard input and output, and keeps little of it in memory", async () => {
   await using folder = await makeFolder();
   const url = `xorriso://${folder.path}/a.iso`;
-  const bytes = new Uint8Array(32 << 20);
-  for (let i = 0; i < bytes.length; i += 65536) {
-    crypto.getRandomValues(bytes.subarray(i, i + 65536));
-  }
+  const chunk = crypto.getRandomValues(new Uint8Array(65536));
+  const chunks = 4096; // 256 MiB: more than the program may keep
+  const sent = createHash("md5");
   const writing = spawn(["put", url, "-", "--as", "a", "--create"]);
-  const [put] = await Promise.all([
-    writing.output(),
-    ReadableStream.from([bytes]).pipeTo(writing.stdin),
-  ]);
-  assertEquals(put.code, 0);
+  const writer = writing.stdin.getWriter();
+  for (let i = 0; i < chunks; i++) {
+    new DataView(chunk.buffer).setUint32(0, i);
+    sent.update(chunk);
+    await writer.write(chunk);
+  }
+  assert(await peakOf(writing) < LIMIT);
+  await writer.close();
+  assertEquals((await writing.output()).code, 0);
+  const received = createHash("md5");
   const reading = spawn(["get", url, "a", "-"]);
-  const [got] = await Promise.all([reading.output(), reading.stdin.close()]);
-  assertEquals(got.code, 0);
-  assertEquals(await digest(got.stdout), await digest(bytes));
+  await reading.stdin.close();
+  let left = chunks * chunk.length;
+  for await (const bytes of reading.stdout) {
+    // More is left than the pipe holds, so the program is still there.
+    const wasMost = left > 1 << 20;
+    left -= bytes.length;
+    received.update(bytes);
+    if (wasMost && left <= 1 << 20) assert(await peakOf(reading) < LIMIT);
+  }
+  const stderr = await new Response(reading.stderr).text();
+  assertEquals([(await reading.status).code, stderr, left], [0, "", 0]);
+  assertEquals(received.digest("hex"), sent.digest("hex"));
 });
 
 Deno.test("the program ends quietly when its reader does", async () => {
@@ -221,4 +252,33 @@ Deno.test("the program does not wait for input that does not come when it is int
   await writer.abort().catch(() => {});
   assertEquals(code, 130);
   assertEquals(await Deno.readFile(`${folder.path}/a.iso`), before);
+});
+
+Deno.test("the program ends at once when it is interrupted again", async () => {
+  await using folder = await makeFolder();
+  const url = await makeImage(folder.path, { a: "a" });
+  const hanging = `${folder.path}/xorriso`;
+  await Deno.writeTextFile(
+    hanging,
+    `#!/bin/sh\ntrap '' TERM INT\necho $$ > '${hanging}.pid'\nexec sleep 60\n`,
+    { mode: 0o700 },
+  );
+  const child = spawn(
+    ["list", url, "--xorriso-path", hanging],
+    ["--allow-run", "--allow-read", "--allow-write"],
+  );
+  await waitForSize(`${hanging}.pid`, 2);
+  const begun = performance.now();
+  let isRunning = true;
+  const ended = child.output().finally(() => isRunning = false);
+  while (isRunning) {
+    kill(child, "SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { code } = await ended;
+  await child.stdin.close();
+  Deno.kill(Number(await Deno.readTextFile(`${hanging}.pid`)), "SIGKILL");
+  assertEquals(code, 130);
+  // An orderly end would first wait for 10 s.
+  assert(performance.now() - begun < 5000);
 });

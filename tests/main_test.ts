@@ -369,6 +369,7 @@ Deno.test("delete removes names from the newest session, and --session shows the
   const outcome = await run(["delete", url, "a", "x", "f/c", "--json"]);
   assertEquals(outcome.code, 3);
   assertEquals(parseLines(outcome.stdout), [{ name: "a" }, { name: "f/c" }]);
+  await age(`${folder.path}/a.iso`);
   assertEquals(await succeed("list", url), "b\n");
   assertEquals(await succeed("list", url, "--session", "1"), "a\nb\nf/c\n");
   assertEquals(await succeed("get", url, "a", "-", "--session", "1"), "a");
