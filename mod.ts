@@ -89,7 +89,7 @@ export type {
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
-} from "./src/xorriso.ts";
+} from "./src/options.ts";
 export { devices } from "./src/devices.ts";
 export type { Device, DevicesOptions } from "./src/devices.ts";
 export type { BlankMode, FormatMode } from "./src/drive.ts";

@@ -19,16 +19,15 @@ import { TargetFolder } from "./folders.ts";
 import type { CopyJob } from "./restore.ts";
 import { Store } from "./store.ts";
 import type { BackendEntry } from "./tree.ts";
-import {
-  type BlankOptions,
-  type CommitOptions,
-  driver,
-  type FormatOptions,
-  type ReadableOptions,
-  type RestoreOptions,
-  type Xorriso,
-  type XorrisoOptions,
-} from "./xorriso.ts";
+import type {
+  BlankOptions,
+  CommitOptions,
+  FormatOptions,
+  ReadableOptions,
+  RestoreOptions,
+  XorrisoOptions,
+} from "./options.ts";
+import { driver, type Xorriso } from "./xorriso.ts";
 
 /** How to open a backend. */
 export interface BackendOptions extends XorrisoOptions {

@@ -1,9 +1,10 @@
 /** Group commit: changes that come close together share a session. */
 
 import { createHash } from "node:crypto";
-import { XorrisoError } from "./errors.ts";
+import { abortable, LONGEST } from "./delay.ts";
+import { isCode, XorrisoError } from "./errors.ts";
 import { join, show } from "./names.ts";
-import { BLOCK } from "./report.ts";
+import { BLOCK, type Entry } from "./report.ts";
 import { checkSource, type Source } from "./sources.ts";
 import { orNone, type Store } from "./store.ts";
 import {
@@ -13,7 +14,8 @@ import {
   type PlannedChange,
   type Tree,
 } from "./tree.ts";
-import { type CommitOptions, driver, type Xorriso } from "./xorriso.ts";
+import type { CommitOptions } from "./options.ts";
+import { driver, type Xorriso } from "./xorriso.ts";
 import { Turns } from "./turns.ts";
 
 /** When a batch is committed. */
@@ -42,7 +44,7 @@ export interface Prepared {
 /** What is asked for about one name. */
 export interface Request extends PlannedChange {
   /** Makes ready what is to be stored; not for `delete`. */
-  readonly prepare?: () => Promise<Prepared>;
+  readonly prepare?: (signal?: AbortSignal) => Promise<Prepared>;
   /** Whether preparing may take long, so that no batch waits for it. */
   readonly slow?: boolean;
   /** Takes the change back, as long as it is not staged. */
@@ -67,6 +69,8 @@ export class Batches {
   #committing: Promise<readonly unknown[]> | undefined;
   /** Changes that have been asked for and will soon be in the plan. */
   #arriving = 0;
+  /** Changes that are being prepared for who knows how long. */
+  readonly #slow = new Map<AbortController, Request>();
   #free: number | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #latest: ReturnType<typeof setTimeout> | undefined;
@@ -82,25 +86,20 @@ export class Batches {
    * `autoCommit`, when it will be part of the next commit.
    */
   async add(request: Request): Promise<void> {
-    const { signal, slow = false, prepare } = request;
+    const { signal } = request;
     signal?.throwIfAborted();
     const turn = this.#turns.take(request.name);
     let prepared: Prepared | undefined;
     let change: Change;
-    if (!slow) this.#arrive();
     try {
-      prepared = await prepare?.();
-      if (slow) this.#arrive();
-      await turn.come;
-      change = await this.#accept(request, prepared);
+      prepared = await this.#prepare(request);
+      await abortable(turn.come, signal);
+      change = await this.#arrive(() => this.#accept(request, prepared));
     } catch (error) {
-      if (slow && prepared === undefined) this.#arrive();
-      await prepared?.dispose?.();
+      await dispose(prepared);
       throw error;
     } finally {
       turn.done();
-      this.#arriving--;
-      this.#schedule();
     }
     if (this.#options.autoCommit) await change.settled.promise;
     // Whoever commits is told what becomes of it.
@@ -110,9 +109,12 @@ export class Batches {
   /** Commits all changes that were asked for before; throws what failed. */
   async commit(options: WriteOptions = {}): Promise<void> {
     await this.#turns.all();
-    await this.#committing;
+    const failures: unknown[] = [];
+    while (this.#committing !== undefined) {
+      failures.push(...await this.#committing);
+    }
     options.signal?.throwIfAborted();
-    const failures = await this.#flush(options);
+    failures.push(...await this.#flush(options));
     if (failures.length > 1) {
       const [first] = failures;
       throw first instanceof XorrisoError
@@ -125,9 +127,14 @@ export class Batches {
     if (failures.length === 1) throw failures[0];
   }
 
+  /** Resolves when nothing is being written. */
+  async idle(): Promise<void> {
+    while (this.#committing !== undefined) await this.#committing;
+  }
+
   /** Does something else to the medium: after what is pending, alone. */
   async between<T>(work: () => Promise<T>): Promise<T> {
-    await this.commit();
+    do await this.commit(); while (this.#committing !== undefined);
     const running = work();
     // Nothing is staged meanwhile.
     this.#committing = running.then(() => [], () => []);
@@ -142,26 +149,47 @@ export class Batches {
 
   /** Rejects all changes that are not being written; waits for the others. */
   async rollback(): Promise<void> {
+    for (const [controller, request] of this.#slow) {
+      controller.abort(rolledBack(request));
+    }
     await this.#turns.all();
     const changes = this.#plan?.plan.changes() ?? [];
     this.#plan = undefined;
     this.#disarm();
-    await Promise.all(changes.map((change) =>
-      settle(
-        change,
-        new XorrisoError(
-          "ABORTED",
-          `Cannot ${change.kind} ${show(change.name)}: it was rolled back`,
-          { path: change.name },
-        ),
-      )
-    ));
+    await Promise.all(
+      changes.map((change) => settle(change, rolledBack(change))),
+    );
     await this.#committing;
   }
 
-  #arrive(): void {
+  /** Makes ready what is to be stored. */
+  async #prepare(request: Request): Promise<Prepared | undefined> {
+    const { prepare, signal, slow = false } = request;
+    if (prepare === undefined) return undefined;
+    if (!slow) return await this.#arrive(() => prepare(signal));
+    const controller = new AbortController();
+    this.#slow.set(controller, request);
+    try {
+      return await prepare(
+        signal
+          ? AbortSignal.any([signal, controller.signal])
+          : controller.signal,
+      );
+    } finally {
+      this.#slow.delete(controller);
+    }
+  }
+
+  /** Does what no batch is committed before, since it soon gets a change. */
+  async #arrive<T>(work: () => Promise<T>): Promise<T> {
     this.#arriving++;
     clearTimeout(this.#idle);
+    try {
+      return await work();
+    } finally {
+      this.#arriving--;
+      this.#schedule();
+    }
   }
 
   /** Adds a change to the plan; not while a commit changes what it rests on. */
@@ -172,7 +200,7 @@ export class Batches {
     const size = prepared?.source.size ?? 0;
     let tree: Tree;
     do {
-      await this.#committing;
+      await abortable(this.idle(), signal);
       tree = await this.#store.tree();
       if (this.#free === undefined || size > this.#free) {
         await this.#checkFree(name, size);
@@ -238,9 +266,15 @@ export class Batches {
     const { commitDelay, commitMax } = this.#options;
     clearTimeout(this.#idle);
     if (this.#arriving === 0) {
-      this.#idle = setTimeout(() => this.#flush(), commitDelay);
+      this.#idle = setTimeout(
+        () => this.#flush(),
+        Math.min(commitDelay, LONGEST),
+      );
     }
-    this.#latest ??= setTimeout(() => this.#flush(), commitMax);
+    this.#latest ??= setTimeout(
+      () => this.#flush(),
+      Math.min(commitMax, LONGEST),
+    );
   }
 
   #disarm(): void {
@@ -322,8 +356,9 @@ class Batch {
         await this.#stage(session);
         if (this.#operations.length === 0 && !force) return;
         const problem = await driver(session).commit({ ...options, force });
-        const bad = await this.#check(session, problem);
-        if (bad.size === 0) return;
+        const written = await this.#reread(session);
+        const bad = await this.#check(session, written, problem);
+        if (bad.size === 0) return written.keep();
         // xorriso has written wrong bytes, perhaps over a good older version:
         // go back to the tree before it, and write the rest again.
         this.#drop(bad);
@@ -392,12 +427,12 @@ class Batch {
   /** Looks at what is on the medium now; returns what should not be so. */
   async #check(
     session: Xorriso,
+    written: Written,
     problem: XorrisoError | undefined,
   ): Promise<Map<Operation<Change>, unknown>> {
     const bad = new Map<Operation<Change>, unknown>();
-    const tree = await this.#reread(session);
     await Promise.all(this.#operations.map(async (operation) => {
-      const error = await this.#checkOne(session, tree, operation);
+      const error = await this.#checkOne(session, written, operation);
       if (error !== undefined) bad.set(operation, error);
     }));
     if (problem === undefined || bad.size > 0) return bad;
@@ -412,31 +447,45 @@ class Batch {
     return bad;
   }
 
-  /** The tree with what has been written. */
-  async #reread(session: Xorriso): Promise<Tree> {
+  /** Asks what has been written: its own names, or all where that is less. */
+  async #reread(session: Xorriso): Promise<Written> {
     const tree = await this.#store.tree();
     if (this.#operations.length * 10 >= tree.size) {
-      this.#store.forget();
-      return await this.#store.tree();
+      const newer = await this.#store.readTree();
+      return {
+        get: (name) => newer.get(name),
+        keep: () => this.#store.replaceTree(newer),
+      };
     }
     const { lookUp } = driver(session);
+    const nodes = new Map<string, Node | undefined>();
     await Promise.all(this.#operations.map(async (operation) => {
       const { name } = operation.last;
-      const node = await orNone<Node>(lookUp(this.#pathOf(operation)));
-      if (node === undefined) return tree.delete(name);
-      tree.addParents(name);
-      tree.set(node);
+      nodes.set(name, await orNone<Node>(lookUp(this.#pathOf(operation))));
     }));
-    return tree;
+    return {
+      get: (name) => {
+        const node = nodes.get(name);
+        return node?.type === "file" ? node : undefined;
+      },
+      keep: () => {
+        for (const [name, node] of nodes) {
+          tree.delete(name);
+          if (node === undefined) continue;
+          tree.addParents(name);
+          tree.set(node);
+        }
+      },
+    };
   }
 
   async #checkOne(
     session: Xorriso,
-    tree: Tree,
+    written: Written,
     operation: Operation<Change>,
   ): Promise<unknown> {
     const { name, prepared } = operation.last;
-    const entry = tree.get(name);
+    const entry = written.get(name);
     const path = this.#pathOf(operation);
     if (prepared === undefined) {
       return entry && new XorrisoError(
@@ -457,13 +506,14 @@ class Batch {
       );
     }
     if (prepared.md5 === undefined) return undefined;
-    return await this.#compare(session, { path, ...entry }, prepared.md5);
+    const { extents } = entry;
+    return await this.#compare(session, { path, size, extents }, prepared.md5);
   }
 
   /** Reads a stored file back. */
   async #compare(
     session: Xorriso,
-    entry: { readonly path: string } & Omit<Node, "type">,
+    entry: Entry,
     md5: string,
   ): Promise<unknown> {
     try {
@@ -515,6 +565,14 @@ class Batch {
   }
 }
 
+/** What a commit has written, which is for readers only when it is right. */
+interface Written {
+  /** The file that has a name of the batch now. */
+  get(name: string): Pick<Node, "size" | "extents"> | undefined;
+  /** Shows it to readers. */
+  keep(): void;
+}
+
 /** Bytes that an operation needs on the medium. */
 function sizeOf({ last }: Operation<Change>): number {
   const size = last.prepared?.source.size ?? 0;
@@ -530,18 +588,27 @@ function tooLarge(name: string, needed: number, free: number): XorrisoError {
   );
 }
 
-async function settle(change: Change, ...error: unknown[]): Promise<void> {
-  change.release();
-  await change.prepared?.dispose?.();
-  if (error.length === 0) change.settled.resolve();
-  else change.settled.reject(error[0]);
+function rolledBack({ kind, name }: PlannedChange): XorrisoError {
+  return new XorrisoError(
+    "ABORTED",
+    `Cannot ${kind} ${show(name)}: it was rolled back`,
+    { path: name },
+  );
 }
 
-function isCode(
-  error: unknown,
-  code: XorrisoError["code"],
-): error is XorrisoError {
-  return error instanceof XorrisoError && error.code === code;
+async function dispose(prepared: Prepared | undefined): Promise<void> {
+  try {
+    await prepared?.dispose?.();
+  } catch {
+    // It is gone already, or goes with its folder in the end.
+  }
+}
+
+async function settle(change: Change, ...error: unknown[]): Promise<void> {
+  change.release();
+  await dispose(change.prepared);
+  if (error.length === 0) change.settled.resolve();
+  else change.settled.reject(error[0]);
 }
 
 /** Whether the session itself failed, so that nothing can be staged. */

@@ -8,7 +8,7 @@ import { parseLocation } from "./location.ts";
 import { join } from "./names.ts";
 import { resolveForRead } from "./permissions.ts";
 import { formatBytes } from "./terminal.ts";
-import type { RestoreOptions } from "./xorriso.ts";
+import type { RestoreOptions } from "./options.ts";
 
 /** Something to be stored. */
 interface Source {

@@ -10,7 +10,8 @@ import {
 } from "./permissions.ts";
 import { unquote } from "./protocol.ts";
 import type { Medium } from "./report.ts";
-import { Xorriso, type XorrisoOptions } from "./xorriso.ts";
+import type { XorrisoOptions } from "./options.ts";
+import { Xorriso } from "./xorriso.ts";
 
 /** One optical drive. */
 export interface Device {

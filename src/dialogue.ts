@@ -461,7 +461,7 @@ function lowerFirst(text: string): string {
 }
 
 /** Calls a listener of the user's; what it throws must not stop the reader. */
-function notify<T>(
+export function notify<T>(
   listener: ((value: T) => void) | undefined,
   value: T,
 ): void {

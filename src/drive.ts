@@ -69,6 +69,11 @@ export function checkFinish({ drive, profile, status }: Medium): void {
   );
 }
 
+/** Tells whether a medium is written in place, and not in a new track. */
+export function isOverwritable(medium: Medium | undefined): boolean {
+  return medium !== undefined && OVERWRITABLE.test(medium.profile);
+}
+
 /**
  * Bytes of a session that fit into the free space of a medium: what xorriso
  * counts is rounded up to the units that the medium is written in, ECC blocks

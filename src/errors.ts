@@ -144,3 +144,11 @@ export function advice(code: XorrisoErrorCode): string {
   const text = ADVICE[code];
   return text === undefined ? "" : `; ${text}`;
 }
+
+/** Tells whether something thrown is an error of this module with a code. */
+export function isCode(
+  error: unknown,
+  code: XorrisoErrorCode,
+): error is XorrisoError {
+  return error instanceof XorrisoError && error.code === code;
+}

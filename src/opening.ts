@@ -11,7 +11,7 @@ import {
 } from "./permissions.ts";
 import type { Medium } from "./report.ts";
 import { parseWriteSpeed } from "./settings.ts";
-import type { XorrisoOptions } from "./xorriso.ts";
+import type { XorrisoOptions } from "./options.ts";
 
 /** What a session is about. */
 export interface Target {

@@ -1,9 +1,10 @@
 /** One medium behind a session that is opened again when it was lost. */
 
-import { XorrisoError } from "./errors.ts";
+import { isCode, XorrisoError } from "./errors.ts";
 import { parents } from "./names.ts";
 import { type Node, type NodeType, Tree } from "./tree.ts";
-import { driver, Xorriso, type XorrisoOptions } from "./xorriso.ts";
+import type { XorrisoOptions } from "./options.ts";
+import { driver, Xorriso } from "./xorriso.ts";
 
 /** Keeps a session open, and the newest tree of its medium in memory. */
 export class Store {
@@ -11,6 +12,7 @@ export class Store {
   readonly #options: XorrisoOptions;
   #session: Promise<Xorriso> | undefined;
   #tree: Promise<Tree> | undefined;
+  #closed = false;
 
   /** Absolute path of the directory on the medium that the tree begins at. */
   readonly directory: string;
@@ -35,7 +37,7 @@ export class Store {
 
   /** The newest tree, read when it is first needed. */
   tree(): Promise<Tree> {
-    this.#tree ??= this.#readTree().catch((error: unknown) => {
+    this.#tree ??= this.readTree().catch((error: unknown) => {
       this.#tree = undefined;
       throw error;
     });
@@ -47,14 +49,26 @@ export class Store {
     this.#tree = undefined;
   }
 
+  /** Shows readers a newer tree, unless the session has ended meanwhile. */
+  replaceTree(tree: Tree): void {
+    if (this.#tree !== undefined) this.#tree = Promise.resolve(tree);
+  }
+
   /** Ends the session; the next call opens a new one. */
   async end(): Promise<void> {
     const session = await this.#session?.catch(() => undefined);
     await session?.end();
   }
 
+  /** Ends the session for good. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.end();
+  }
+
   async #open(signal?: AbortSignal): Promise<Xorriso> {
     try {
+      if (this.#closed) throw closedError(this.#device);
       const session = await Xorriso.open(this.#device, {
         ...this.#options,
         ...(signal && { signal }),
@@ -72,7 +86,8 @@ export class Store {
     }
   }
 
-  async #readTree(): Promise<Tree> {
+  /** Reads the newest tree, besides the one that readers see. */
+  async readTree(): Promise<Tree> {
     const session = await this.session();
     const { directory } = this;
     const nodes = await orNone(session.find(directory)) ?? [];
@@ -91,14 +106,19 @@ export class Store {
   }
 }
 
+function closedError(device: string): XorrisoError {
+  return new XorrisoError(
+    "CLOSED",
+    `Cannot use "${device}": the backend is closed; open it again`,
+  );
+}
+
 /** Undefined where there is no such entry. */
 export async function orNone<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
-    if (error instanceof XorrisoError && error.code === "ENTRY_NOT_FOUND") {
-      return undefined;
-    }
+    if (isCode(error, "ENTRY_NOT_FOUND")) return undefined;
     throw error;
   }
 }

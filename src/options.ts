@@ -1,0 +1,116 @@
+/** The options of the calls of a session. */
+
+import type { BlankMode, FormatMode } from "./drive.ts";
+import type { Progress } from "./report.ts";
+
+/** How to open a session. */
+export interface XorrisoOptions {
+  /** The executable. @default {"xorriso"} */
+  readonly xorrisoPath?: string;
+  /**
+   * Further arguments of xorriso, for experts: they come after the fixed ones
+   * and before the drive is opened. Those that can name a file need
+   * `--allow-read` and `--allow-write` without a path. @default {[]}
+   */
+  readonly xorrisoArgs?: readonly string[];
+  /**
+   * How fast a drive writes. An image file knows no speed.
+   * @default {"min"} on a drive
+   */
+  readonly writeSpeed?: "min" | "max";
+  /** Open only a medium with this volume id; else VOLUME_MISMATCH. */
+  readonly assertVolumeId?: string;
+  /**
+   * Volume id of a first session, at most 32 bytes.
+   * @default {"ISOIMAGE"} or what `assertVolumeId` says
+   */
+  readonly volumeId?: string;
+  /** Number of an older session to look at; nothing can be written then. */
+  readonly session?: number;
+  /** Open for reading alone. @default {false} */
+  readonly readOnly?: boolean;
+  /** Make a new image file where there is none. @default {false} */
+  readonly create?: boolean;
+  /**
+   * Go on from the newest session that can be read, where a later one was
+   * interrupted while a drive burned it. @default {false}
+   */
+  readonly recover?: boolean;
+  /**
+   * Write names for systems without Rock Ridge, too: a second, smaller tree.
+   * @default {true}
+   */
+  readonly joliet?: boolean;
+  /**
+   * Folder for pieces of files that are read from a drive.
+   * @default {"/tmp"} or what TMPDIR says
+   */
+  readonly tempDir?: string;
+  /** Gives up opening. */
+  readonly signal?: AbortSignal;
+  /**
+   * Milliseconds of silence after which xorriso counts as hung: TIMEOUT.
+   * @default {600_000}
+   */
+  readonly timeout?: number;
+  /**
+   * Milliseconds to wait for a drive that is becoming ready.
+   * @default {60_000}
+   */
+  readonly readyTimeout?: number;
+  /** Takes progress reports, about two a second while xorriso works. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Takes each message line of xorriso, for a log. */
+  readonly onMessage?: (line: string) => void;
+}
+
+/** How to commit. */
+export interface CommitOptions {
+  /** Write a session even if nothing has changed. @default {false} */
+  readonly force?: boolean;
+  /** Takes progress reports of this commit. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Stops in an orderly way; the session is ended then. */
+  readonly signal?: AbortSignal;
+}
+
+/** How to erase a medium. */
+export interface BlankOptions extends Omit<CommitOptions, "force"> {
+  /** What is necessary, quickly, or every block. @default {"as_needed"} */
+  readonly mode?: BlankMode;
+  /** Erase even if there is data on it. @default {false} */
+  readonly force?: boolean;
+}
+
+/** How to format a medium. */
+export interface FormatOptions extends Omit<CommitOptions, "force"> {
+  /** What is necessary, quickly, or every block. @default {"as_needed"} */
+  readonly mode?: FormatMode;
+  /** Format even if there is data on it. @default {false} */
+  readonly force?: boolean;
+}
+
+/** How to read a file of the medium. */
+export interface ReadableOptions {
+  /** First byte to read. @default {0} */
+  readonly offset?: number;
+  /** Bytes to read. @default {all} up to the end of the file */
+  readonly length?: number;
+  /**
+   * Compare with the recorded MD5, where the whole file is read and one is
+   * recorded; a difference is CHECKSUM_MISMATCH. @default {true}
+   */
+  readonly verify?: boolean;
+  /** Stops reading. */
+  readonly signal?: AbortSignal;
+}
+
+/** How to restore a file of the medium to disk. */
+export interface RestoreOptions {
+  /** Compare with the recorded MD5, where one is recorded. @default {true} */
+  readonly verify?: boolean;
+  /** Takes reports of bytes done. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Stops; nothing appears under the target's name. */
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,753 @@
+/** The lower half of a session: a drive or image that is open for recording. */
+
+import { delay } from "./delay.ts";
+import {
+  type Answer,
+  Dialogue,
+  type ExchangeOptions,
+  notify,
+} from "./dialogue.ts";
+import {
+  type BlankMode,
+  capacity,
+  checkErase,
+  checkFinish,
+  DriveLog,
+  type FormatMode,
+  isOverwritable,
+} from "./drive.ts";
+import { isCode, XorrisoError } from "./errors.ts";
+import type { ImageFile } from "./image.ts";
+import {
+  acquire,
+  checkSession,
+  checkState,
+  checkVersion,
+  checkVolume,
+  release,
+  stateError,
+  type Target,
+} from "./opening.ts";
+import type { CommitOptions, XorrisoOptions } from "./options.ts";
+import { requireWrite } from "./permissions.ts";
+import { commandLine } from "./protocol.ts";
+import {
+  BLOCK,
+  type Medium,
+  parseLoadedLba,
+  parseMedium,
+  parseSpace,
+  parseToc,
+  parseWritten,
+  type RecordedSession,
+} from "./report.ts";
+
+/**
+ * How far a commit could be taken back: the medium is as before (`done`), the
+ * older tree is the base of the next commit (`pending`), or there is no older
+ * one (`impossible`).
+ */
+export type Undone = "done" | "pending" | "impossible";
+
+/** A session to begin from, in the terms of xorriso's `-load`. */
+interface Base {
+  readonly by: "session" | "sbsector";
+  readonly at: number;
+}
+
+const TIMEOUT = 600_000;
+
+/** Milliseconds to wait for a drive that is becoming ready. */
+const READY_TIMEOUT = 60_000;
+
+/** Bytes that the names of a few more files may add to the directory trees. */
+const ROOM_FOR_NAMES = 16 * BLOCK;
+
+/** Milliseconds in which what has been written to a pipe is surely read. */
+const LOG_DELAY = 20;
+
+/** Milliseconds that the end of an idle process may take. */
+const GRACE = 10_000;
+
+/**
+ * One xorriso process with one drive or image open: opens it and judges what is
+ * there, commits and judges what was written, takes care of the medium.
+ */
+export class Recorder {
+  readonly #dialogue: Dialogue;
+  readonly #target: Target;
+  readonly #options: XorrisoOptions;
+  readonly #log: DriveLog;
+  #medium: Medium | undefined;
+  #version = "";
+  #ejected = false;
+  /** Whether the last session on the medium was left open by a dead program. */
+  #interrupted = false;
+  /** Sessions that were on the medium before the last commit. */
+  #previous = 0;
+
+  /** Resolves when the process is gone and the image is unlocked. */
+  readonly closed: Promise<void>;
+
+  private constructor(
+    dialogue: Dialogue,
+    target: Target,
+    options: XorrisoOptions,
+    log: DriveLog,
+  ) {
+    this.#dialogue = dialogue;
+    this.#target = target;
+    this.#options = options;
+    this.#log = log;
+    this.closed = dialogue.closed.then(() => release(target.image));
+  }
+
+  /** Starts xorriso and opens a drive or an image file. */
+  static async open(
+    device: string,
+    options: XorrisoOptions,
+  ): Promise<Recorder> {
+    const { session } = options;
+    return await Recorder.#open(
+      device,
+      options,
+      session === undefined ? undefined : { by: "session", at: session },
+    );
+  }
+
+  /** Version of the xorriso program. */
+  get version(): string {
+    return this.#version;
+  }
+
+  /** The drive or image as the user named it. */
+  get device(): string {
+    return this.#target.device;
+  }
+
+  /** The image file, if it is one. */
+  get image(): ImageFile | undefined {
+    return this.#target.image;
+  }
+
+  /** Whether the medium lies in a file. */
+  get isImage(): boolean {
+    return this.#target.image !== undefined;
+  }
+
+  /** Whether sessions can be written to the medium as it was opened. */
+  get writable(): boolean {
+    return this.#target.writable;
+  }
+
+  /** Whether the drive has told that its medium was exchanged. */
+  get exchanged(): boolean {
+    return this.#log.exchanged;
+  }
+
+  /** Ends the process; what was not committed is discarded. */
+  async end(): Promise<void> {
+    await this.#dialogue.end();
+    await this.closed;
+  }
+
+  /** Opens it with a certain session loaded, or the newest. */
+  static async #open(
+    device: string,
+    options: XorrisoOptions,
+    base: Base | undefined,
+  ): Promise<Recorder> {
+    const target = await acquire(device, options);
+    const log = new DriveLog();
+    let dialogue: Dialogue;
+    try {
+      dialogue = await Dialogue.start(
+        options.xorrisoPath ?? "xorriso",
+        options.xorrisoArgs ?? [],
+        {
+          timeout: options.timeout ?? TIMEOUT,
+          grace: GRACE,
+          mayKill: target.image !== undefined,
+          onMessage: options.onMessage,
+          onProgress: options.onProgress,
+          onLog: (line) => log.take(line),
+          signal: options.signal,
+        },
+      );
+    } catch (error) {
+      await release(target.image);
+      throw error;
+    }
+    const session = new Recorder(dialogue, target, options, log);
+    try {
+      await session.#prepare(base);
+      return session;
+    } catch (error) {
+      const bases = await session.#otherBases(error, base);
+      await session.end();
+      for (const other of bases) {
+        try {
+          return await Recorder.#open(device, options, other);
+        } catch (cause) {
+          if (!isCode(cause, "IMAGE_DAMAGED")) throw cause;
+        }
+      }
+      throw error;
+    }
+  }
+
+  /** Opens the drive and judges what is there. */
+  async #prepare(base: Base | undefined): Promise<void> {
+    const { joliet = true, signal } = this.#options;
+    const { device, image } = this.#target;
+    const speed = this.#options.writeSpeed ?? (image ? undefined : "min");
+    const doing = "Cannot set up xorriso";
+    const [version] = await Promise.all([
+      this.run("-version", { doing, pipelined: true }),
+      ...[
+        ["-joliet", joliet ? "on" : "off"],
+        // Only for a bug of drivers that read CDs; the next session would
+        // write over it (xorriso(1), -padding).
+        ...(image ? [["-padding", "0"]] : [["-scsi_log", "on"]]),
+        ...(speed === undefined ? [] : [["-speed", speed]]),
+        ...(base === undefined ? [] : [["-load", base.by, `${base.at}`]]),
+      ].map((words) =>
+        this.run(commandLine(words), { doing, pipelined: true })
+      ),
+    ]);
+    this.#version = checkVersion(version.results);
+    const state = await this.#inspect();
+    let medium = await this.#whenReady(
+      (options) => this.#load({ ...options, base }),
+      { ...(signal && { signal }) },
+    );
+    if (this.#interrupted && this.#options.recover && this.writable) {
+      medium = await this.#closeInterrupted(medium.sessions);
+    }
+    checkState(state, medium, device);
+    if (base?.by === "session" && medium.status === "blank") {
+      throw new XorrisoError(
+        "SESSION_NOT_FOUND",
+        `Cannot load session ${base.at} of "${device}": the medium is blank`,
+      );
+    }
+    checkVolume(medium, this.#options, device);
+  }
+
+  /**
+   * Waits for a drive that is becoming ready, and tells so every second.
+   *
+   * xorriso itself would wait for minutes, silently, and SIGTERM would not end
+   * it before; nothing is being written, so it may be killed.
+   */
+  async #whenReady<T>(
+    work: (options: { signal?: AbortSignal }) => Promise<T>,
+    { signal }: { signal?: AbortSignal },
+  ): Promise<T> {
+    if (this.isImage) return await work(signal ? { signal } : {});
+    const { onProgress, readyTimeout = READY_TIMEOUT } = this.#options;
+    const deadline = performance.now() + readyTimeout;
+    const late = new AbortController();
+    const timer = setInterval(() => {
+      notify(onProgress, {
+        phase: "waiting",
+        done: 0,
+        total: undefined,
+        rate: undefined,
+      });
+      if (performance.now() > deadline) late.abort();
+    }, Math.min(1000, readyTimeout));
+    const both = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
+    try {
+      for (;;) {
+        try {
+          return await work({ signal: both });
+        } catch (error) {
+          if (late.signal.aborted && !signal?.aborted) throw this.#notReady();
+          if (!isCode(error, "NOT_READY")) throw error;
+          if (performance.now() > deadline) throw error;
+        }
+        await delay(1000, both);
+      }
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  #notReady(): XorrisoError {
+    const { device } = this.#target;
+    return new XorrisoError(
+      "NOT_READY",
+      `Cannot open "${device}": the drive has not become ready in time; wait, ` +
+        `or raise readyTimeout`,
+      { path: device },
+    );
+  }
+
+  /** The sessions to try where the newest one on a drive is damaged. */
+  async #otherBases(error: unknown, base: Base | undefined): Promise<Base[]> {
+    const { recover = false } = this.#options;
+    if (!recover || base !== undefined || this.isImage) return [];
+    if (!isCode(error, "IMAGE_DAMAGED") || this.#dialogue.lost) return [];
+    const { results } = await this.run("-toc", {
+      doing: this.doing("look at"),
+      tolerant: true,
+    });
+    const { sessions, nwa } = parseToc(results);
+    // Where no session is sound, the next one begins with an empty tree.
+    return [
+      ...sessions.reverse().map(({ number: at }): Base => ({
+        by: "session",
+        at,
+      })),
+      ...(nwa === undefined ? [] : [{ by: "sbsector", at: nwa } as const]),
+    ];
+  }
+
+  /**
+   * Closes the session that a dead program has left open, which a BD-R needs
+   * before it can be written, and begins from the one before it.
+   */
+  async #closeInterrupted(sessions: number): Promise<Medium> {
+    const doing = this.doing("close the interrupted session on");
+    // It gives up the drive, so that the session to load counts for the next
+    // opening.
+    await this.#burn("-close_damaged force", { doing });
+    await this.run(commandLine(["-load", "session", `${sessions}`]), doing);
+    const medium = await this.#load();
+    this.#interrupted = false;
+    return medium;
+  }
+
+  /** What the module itself sees in an image file, before xorriso does. */
+  async #inspect(): Promise<string> {
+    const { image, writable } = this.#target;
+    if (image === undefined) return "drive";
+    const state = await image.inspect();
+    if (state === "blank" || state === "iso") return state;
+    if (state === "interrupted" && writable && this.#options.create) {
+      await requireWrite(image.path, "the image");
+      await image.clear();
+      return "blank";
+    }
+    throw stateError(state, this.#target.device);
+  }
+
+  /** Opens the drive, or opens it again, and judges what xorriso found. */
+  async #load(
+    { signal, base }: {
+      readonly signal?: AbortSignal;
+      readonly base?: Base | undefined;
+    } = {},
+  ): Promise<Medium> {
+    const { address, device, image, writable } = this.#target;
+    const doing = `Cannot open "${device}"`;
+    const command = writable ? "-dev" : "-indev";
+    const line = commandLine([command, address]);
+    const { messages, problem } = await this.run(line, {
+      ...{ doing, path: device, tolerant: true },
+      ...(signal && { signal }),
+    });
+    if (problem !== undefined && !isEmptyStart(problem, base)) {
+      throw image && isCode(problem, "NOT_ISO")
+        ? new XorrisoError(
+          "IMAGE_DAMAGED",
+          `${doing}: its volume descriptor cannot be read`,
+          { path: device, messages: problem.messages, cause: problem },
+        )
+        : problem;
+    }
+    const medium = parseMedium(messages);
+    if (
+      medium === undefined ||
+      !messages.some((line) => line.startsWith(`Drive current: ${command} `))
+    ) {
+      throw this.#nonsense(doing, messages);
+    }
+    this.#log.reset();
+    this.#medium = medium;
+    this.#interrupted = messages.some((line) => OPEN_SESSION.test(line));
+    return medium;
+  }
+
+  async #nameVolume(): Promise<void> {
+    const { volumeId, assertVolumeId } = this.#options;
+    const name = volumeId ?? assertVolumeId;
+    if (name === undefined) return;
+    await this.run(commandLine(["-volid", name]), {
+      doing: this.doing("name"),
+    });
+  }
+
+  /**
+   * Commits; what it returns is a problem with a source, in spite of which a
+   * session was written.
+   */
+  async commit(options: CommitOptions): Promise<XorrisoError | undefined> {
+    const { force = false, signal, onProgress } = options;
+    await this.requireWritable();
+    const { image } = this.#target;
+    if (image === undefined) await this.#requireSameMedium();
+    else await image.beforeCommit(signal);
+    if (force) await this.run("-changes_pending yes", this.doing("change"));
+    if (this.#medium?.status === "blank") await this.#nameVolume();
+    if (image === undefined) await this.#requireSpace();
+    this.#previous = this.#medium?.sessions ?? 0;
+    const doing = this.doing("commit to");
+    try {
+      const { messages, problem } = await this.#burn("-commit", {
+        doing,
+        tolerant: true,
+        ...(signal && { signal }),
+        ...(onProgress && { onProgress }),
+      });
+      const written = parseWritten(messages) !== undefined;
+      if (problem && !(written && isSourceProblem(problem))) throw problem;
+      await this.#checkCommit(messages, doing);
+      await image?.remember();
+      return problem;
+    } catch (error) {
+      await this.#recover();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes sure that the medium was not exchanged since it was opened.
+   *
+   * The drive tells it to the first command after that, in its log.
+   */
+  async #requireSameMedium(): Promise<void> {
+    const { device } = this.#target;
+    await this.run("-tell_media_space", this.doing("look at"));
+    // The log comes by another pipe than the mark: let it be read.
+    await delay(LOG_DELAY);
+    if (!this.#log.exchanged) return;
+    throw new XorrisoError(
+      "MEDIUM_CHANGED",
+      `Cannot write to "${device}": the medium was exchanged; open it again`,
+      { path: device },
+    );
+  }
+
+  /** Makes sure that what is staged fits, before anything is burned. */
+  async #requireSpace(): Promise<void> {
+    const medium = await this.medium();
+    const needed = await this.#pendingSize();
+    const free = capacity(medium);
+    if (needed <= free || !medium.appendable) return;
+    await this.rollback();
+    throw new XorrisoError(
+      "MEDIUM_FULL",
+      `Cannot commit to "${this.#target.device}": the session needs ${needed} ` +
+        `bytes, ${free} are free; store less, or use another medium`,
+      { needed, free },
+    );
+  }
+
+  /** Bytes of the session that a commit would write now. */
+  async #pendingSize(): Promise<number> {
+    const doing = this.doing("measure what is staged for");
+    // That it does not fit is told by a problem, too.
+    const { results, messages } = await this.run("-tell_media_space", {
+      doing,
+      tolerant: true,
+    });
+    const space = parseSpace(results);
+    if (space === undefined) throw this.#nonsense(doing, messages);
+    return space.free - space.afterCommit;
+  }
+
+  /** One exchange that writes to the medium. */
+  async #burn(line: string, options: ExchangeOptions): Promise<Answer> {
+    const { image } = this.#target;
+    const doing = this.doing("set up");
+    // Each block that is written would be told.
+    if (image === undefined) await this.run("-scsi_log off", doing);
+    try {
+      return await this.run(line, { ...options, writes: true });
+    } finally {
+      if (image === undefined && !this.#dialogue.lost) {
+        await this.run("-scsi_log on", doing);
+        this.#log.reset();
+      }
+    }
+  }
+
+  /** Goes back to the tree before the last commit. */
+  async undo(): Promise<Undone> {
+    const { image } = this.#target;
+    if (image !== undefined) {
+      await image.undo();
+      await this.#load();
+      return "done";
+    }
+    if (this.#previous === 0) return "impossible";
+    await this.revert(this.#previous);
+    return "pending";
+  }
+
+  /** Makes sure that what was written is what is loaded now. */
+  async #checkCommit(
+    messages: readonly string[],
+    doing: string,
+  ): Promise<void> {
+    const written = parseWritten(messages);
+    if (written === undefined) {
+      // Nothing was staged.
+      if (messages.some((line) => line.includes("-commit: No image"))) return;
+      throw this.#nonsense(doing, messages);
+    }
+    this.#medium = parseMedium(messages) ?? this.#medium;
+    const loaded = parseLoadedLba(messages);
+    if (loaded === written.lba) return;
+    // On media that are written again in place, the newest header is mirrored
+    // at block 0, and the list of sessions tells where it is from. Of an image
+    // that another program made there is no such list: one session, at 0.
+    const newest = loaded === 0 ? (await this.sessions()).at(-1)?.lba : loaded;
+    if (newest === written.lba) return;
+    if (newest === 0 && isOverwritable(this.#medium)) return;
+    if (this.isImage || !await this.#rescue(written.lba)) {
+      throw new XorrisoError(
+        "WRITE_ERROR",
+        `${doing}: the session written at block ${written.lba} is not the ` +
+          `one that the medium shows, at block ${newest ?? "none"}; use ` +
+          `another medium`,
+        { messages },
+      );
+    }
+  }
+
+  /**
+   * Makes a session the newest one that was written behind the remains of an
+   * interrupted one, into the same track, so that the medium shows those.
+   *
+   * Another session with its tree is appended; no content is burned again.
+   */
+  async #rescue(lba: number): Promise<boolean> {
+    const doing = this.doing("rescue the session on");
+    await this.run(commandLine(["-load", "sbsector", `${lba}`]), doing);
+    await this.run("-changes_pending yes", doing);
+    const { messages } = await this.#burn("-commit", { doing });
+    const written = parseWritten(messages);
+    return written !== undefined && parseLoadedLba(messages) === written.lba;
+  }
+
+  /** Brings the session back to the state of the medium. */
+  async #recover(): Promise<void> {
+    try {
+      // The verdict is out already; only whether xorriso can go on counts.
+      await this.run("-rollback", this.doing("roll back")).catch(() => {});
+      await this.#target.image?.restore();
+      await this.#load();
+    } catch {
+      await this.end();
+    }
+  }
+
+  /** Blanks or formats the medium. */
+  async erase(
+    what: "blank" | "format",
+    mode: BlankMode | FormatMode,
+    force: boolean,
+    { signal, onProgress }: CommitOptions,
+  ): Promise<void> {
+    await this.requireWritable();
+    const { image } = this.#target;
+    const medium = await this.medium();
+    checkErase(medium, what, force);
+    await this.rollback();
+    if (image === undefined) {
+      await this.#requireSameMedium();
+      const doing = this.doing(`${what} the medium in`);
+      await this.#burn(`-${what} ${mode}`, {
+        doing,
+        ...(signal && { signal }),
+        ...(onProgress && { onProgress }),
+      });
+    } else {
+      await image.beforeCommit(signal);
+      await image.clear();
+    }
+    // Whether there was anything to do is told by the medium alone.
+    const { status } = await this.#load();
+    if (status === "blank") return;
+    throw new XorrisoError(
+      "BLANK_FAILED",
+      `Cannot ${what} the medium in "${medium.drive}": it is still ${status}`,
+      { path: medium.drive },
+    );
+  }
+
+  #requireTray(what: string): void {
+    if (!this.isImage) return;
+    throw new XorrisoError(
+      "NO_DRIVE",
+      `Cannot ${what} "${this.#target.device}": it is an image file, no drive`,
+    );
+  }
+
+  /** Makes sure that the medium was opened for writing. */
+  async requireWritable(): Promise<void> {
+    const { image, writable, device } = this.#target;
+    if (this.#options.readOnly || this.#options.session !== undefined) {
+      throw new XorrisoError(
+        "MEDIUM_NOT_WRITABLE",
+        `Cannot change "${device}": it was opened for reading alone`,
+      );
+    }
+    if (image !== undefined) await requireWrite(image.path, "the image");
+    if (this.#interrupted) {
+      throw new XorrisoError(
+        "IMAGE_DAMAGED",
+        `Cannot change "${device}": a program died while it burned the last ` +
+          `session; open it with recover to close that and go on`,
+      );
+    }
+    if (writable) return;
+    throw new XorrisoError(
+      "MEDIUM_NOT_WRITABLE",
+      `Cannot change "${device}": write permission was granted only after it ` +
+        `had been opened; open it again`,
+    );
+  }
+
+  /** Begins the message of an error: `Cannot WHAT "/dev/sr0"`. */
+  doing(what: string): string {
+    return `Cannot ${what} "${this.#target.device}"`;
+  }
+
+  #nonsense(doing: string, messages: readonly string[] = []): XorrisoError {
+    return new XorrisoError(
+      "PROTOCOL",
+      `${doing}: xorriso did not tell what was expected; its output may have ` +
+        `been changed by further arguments`,
+      { messages },
+    );
+  }
+
+  /** One exchange; where it is the last one, the end is waited for. */
+  async run(
+    words: string | readonly string[],
+    options: ExchangeOptions | string,
+  ): Promise<Answer> {
+    const line = typeof words === "string" ? words : commandLine(words);
+    const exchange = typeof options === "string" ? { doing: options } : options;
+    if (this.#ejected) {
+      throw new XorrisoError(
+        "NO_MEDIUM",
+        `${exchange.doing}: the medium was ejected; insert one and load it`,
+      );
+    }
+    try {
+      return await this.#dialogue.exchange(line, exchange);
+    } catch (error) {
+      if (this.#dialogue.lost) await this.closed;
+      throw error;
+    }
+  }
+
+  /** Discards what is staged. */
+  async rollback(): Promise<void> {
+    await this.run("-rollback", { doing: this.doing("roll back") });
+  }
+
+  /** Takes the tree of an older session as the base of the next commit. */
+  async revert(session: number): Promise<void> {
+    await this.requireWritable();
+    checkSession(session);
+    await this.rollback();
+    await this.run(commandLine(["-load", "session", `${session}`]), {
+      doing: this.doing(`load session ${session} of`),
+    });
+  }
+
+  /** What medium it is. */
+  async medium(): Promise<Medium> {
+    const doing = this.doing("look at");
+    const answers = await Promise.all([
+      this.run("-toc", { doing, pipelined: true }),
+      // Only what was opened for writing has space to tell.
+      ...(this.writable
+        ? [this.run("-tell_media_space", { doing, pipelined: true })]
+        : []),
+    ]);
+    const medium = parseMedium(answers.flatMap(({ results }) => results));
+    if (medium === undefined) throw this.#nonsense(doing);
+    return { ...medium, volumeId: this.#medium?.volumeId };
+  }
+
+  /** Bytes of content that still fit in one session. */
+  async room(): Promise<number> {
+    const medium = await this.medium();
+    if (!this.writable || !medium.appendable) return 0;
+    const doing = this.doing("measure what is staged for");
+    const { results } = await this.run("-changes_pending show_status", doing);
+    const staged = results.some((line) => line.endsWith(" yes"));
+    if (!staged) await this.run("-changes_pending yes", doing);
+    try {
+      const session = await this.#pendingSize() + ROOM_FOR_NAMES;
+      return Math.max(0, capacity(medium) - session);
+    } finally {
+      if (!staged) await this.run("-changes_pending no", doing);
+    }
+  }
+
+  /** The sessions on the medium, oldest first. */
+  async sessions(): Promise<RecordedSession[]> {
+    const { results } = await this.run("-toc", {
+      doing: this.doing("look at"),
+    });
+    return parseToc(results).sessions;
+  }
+
+  /** Closes the medium for good. */
+  async finish(options: CommitOptions = {}): Promise<void> {
+    await this.requireWritable();
+    const doing = this.doing("close the medium in");
+    checkFinish(await this.medium());
+    await this.run("-close on", doing);
+    try {
+      const problem = await this.commit({ ...options, force: true });
+      if (problem !== undefined) throw problem;
+    } finally {
+      if (!this.#dialogue.lost) await this.run("-close off", doing);
+    }
+  }
+
+  /** Opens the tray. */
+  async eject(): Promise<void> {
+    this.#requireTray("eject");
+    await this.run("-rollback", this.doing("roll back"));
+    await this.run("-eject all", this.doing("eject the medium in"));
+    this.#ejected = true;
+  }
+
+  /** Closes the tray and opens the medium in it. */
+  async load(
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Medium> {
+    this.#requireTray("load");
+    this.#ejected = false;
+    const medium = await this.#whenReady((each) => this.#load(each), options);
+    checkVolume(medium, this.#options, this.#target.device);
+    return medium;
+  }
+}
+
+/** Whether the session was written, but with zeros for some source. */
+function isSourceProblem({ code }: XorrisoError): boolean {
+  return code === "SOURCE_UNREADABLE" || code === "SOURCE_CHANGED";
+}
+
+/** What libburn tells of a BD-R whose last session was interrupted. */
+const OPEN_SESSION = /Last session on media is still open/;
+
+/** Whether a problem is just what is expected where no session is sound. */
+function isEmptyStart(
+  { messages }: XorrisoError,
+  base: Base | undefined,
+): boolean {
+  return base?.by === "sbsector" &&
+    messages.every((line) => line.includes("No ISO 9660 image at LBA"));
+}
