@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { makeFolder, makeImage, readTree, run, succeed } from "./program.ts";
+import {
+  makeFolder,
+  makeImage,
+  makeSparse,
+  readTree,
+  run,
+  succeed,
+  waitForSize,
+} from "./program.ts";
 
 const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
 
@@ -41,15 +49,6 @@ async function execute(
   };
 }
 
-/** Waits until an image has grown, which a commit in its middle makes it do. */
-async function waitForSize(path: string, size: number): Promise<void> {
-  for (;;) {
-    const found = await Deno.stat(path).catch(() => undefined);
-    if (found !== undefined && found.size >= size) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 /** Bytes of memory that the program may take at most while content runs through it. */
 const LIMIT = 200 << 20;
 
@@ -70,12 +69,6 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
   }
-}
-
-/** A file of zeros that takes no room on disk. */
-async function makeSparse(path: string, size: number): Promise<void> {
-  await Deno.create(path).then((file) => file.close());
-  await Deno.truncate(path, size);
 }
 
 Deno.test("the program runs with the flags that its help tells, and not with one less", async (t) => {

@@ -8,10 +8,12 @@ import {
   makeFolder,
   makeForeignImage,
   makeImage,
+  makeSparse,
   parseLines,
   readTree,
   run,
   succeed,
+  waitForSize,
 } from "./program.ts";
 
 Deno.test("main() shows help", async (t) => {
@@ -186,6 +188,45 @@ Deno.test("put stores nothing if something that was named is not there", async (
     },
   }]);
   assertEquals(Object.keys(await readTree(folder.path)), ["a"]);
+});
+
+Deno.test("put stores nothing if a file that was named cannot have its name", async () => {
+  await using folder = await makeFolder();
+  const url = await makeImage(folder.path, { "f/a": "a" });
+  await Deno.writeTextFile(`${folder.path}/b`, "b");
+  await Deno.writeTextFile(`${folder.path}/f`, "f");
+  const paths = [`${folder.path}/b`, `${folder.path}/f`];
+  const outcome = await run(["put", url, ...paths, "--json"]);
+  assertEquals([outcome.code, outcome.stdout], [1, ""]);
+  assertMatch(outcome.stderr, /^{"error":{"code":"ENTRY_EXISTS",/);
+  assertEquals(await succeed("list", url), "f/a\n");
+});
+
+Deno.test("put tells which file has changed while it was stored, and stores the others", async () => {
+  await using folder = await makeFolder();
+  const source = `${folder.path}/f`;
+  await Deno.mkdir(source);
+  await Deno.writeTextFile(`${source}/good`, "good");
+  await makeSparse(`${source}/moving`, 256 << 20);
+  const url = `xorriso://${folder.path}/a.iso`;
+  const running = run(["put", url, source, "--create", "--json"]);
+  await waitForSize(`${folder.path}/a.iso`, 8 << 20);
+  await Deno.truncate(`${source}/moving`, 1);
+  const { code, stdout, stderr } = await running;
+  assertEquals(code, 1);
+  assertEquals(parseLines(stdout), [{ name: "f/good", size: 4 }]);
+  assertMatch(stderr, /^{"error":{"code":"SOURCE_CHANGED",.*moving.*\n$/);
+  assertEquals(await succeed("list", url), "f/good\n");
+});
+
+Deno.test("put makes a new image only if it is told to", async () => {
+  await using folder = await makeFolder();
+  await Deno.writeTextFile(`${folder.path}/a`, "a");
+  const url = `xorriso://${folder.path}/a.iso`;
+  const { code, stderr } = await run(["put", url, `${folder.path}/a`]);
+  assertEquals(code, 4);
+  assertMatch(stderr, /create/);
+  await assertMissing(`${folder.path}/a.iso`);
 });
 
 Deno.test("put refuses two files for one name", async () => {
@@ -423,6 +464,7 @@ Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing 
   ]);
   assertEquals((await run(["verify", url, "good", "-q"])).stderr, "");
   assertEquals((await run(["verify", url, "missing"])).code, 3);
+  assertEquals((await run(["verify", url, "bad", "missing"])).code, 6);
   const all = await run(["get", url, ".", `${folder.path}/target`, "--json"]);
   assertEquals(all.code, 6);
   assertEquals(await readTree(`${folder.path}/target`), { good: "good" });
