@@ -386,17 +386,14 @@ class Batch {
   }
 
   async #dropTooLarge(session: Xorriso): Promise<void> {
-    const largest = Math.max(0, ...this.#operations.map(sizeOf));
-    if (largest === 0) return;
+    if (this.#operations.every((each) => sizeOf(each) === 0)) return;
     const { free } = await session.medium();
-    if (largest <= free) return;
+    const tooBig = this.#operations.filter((each) => sizeOf(each) > free);
     this.#drop(
-      new Map(
-        this.#operations.filter((each) => sizeOf(each) > free).map((each) => [
-          each,
-          tooLarge(show(each.last.name), sizeOf(each), free),
-        ]),
-      ),
+      new Map(tooBig.map((each) => [
+        each,
+        tooLarge(show(each.last.name), sizeOf(each), free),
+      ])),
     );
   }
 
