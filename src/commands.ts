@@ -29,12 +29,15 @@ export async function put(job: Job): Promise<void> {
     create: job.has("create"),
     ...(volumeId === undefined ? {} : { volumeId }),
   });
-  const options = { verify: job.has("verify"), signal: job.signal };
+  const verify = job.has("verify");
   const staged: string[] = [];
   await eachOf(sources, async ([name, { path, isNamed }]) => {
     job.signal.throwIfAborted();
     try {
-      await backend.put(path ?? watchStdin(job), name, options);
+      // Thousands of files on one signal would make each of its listeners slow to remove.
+      await (path === undefined
+        ? backend.put(watchStdin(job), name, { verify, signal: job.signal })
+        : backend.put(path, name, { verify }));
       staged.push(name);
     } catch (error) {
       // What was found in a folder can have a name that no medium takes.
