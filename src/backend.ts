@@ -18,7 +18,7 @@ import {
 import { TargetFolder } from "./folders.ts";
 import type { CopyJob } from "./restore.ts";
 import { Store } from "./store.ts";
-import type { BackendEntry } from "./tree.ts";
+import type { BackendEntry, Tree } from "./tree.ts";
 import type {
   BlankOptions,
   CommitOptions,
@@ -215,7 +215,7 @@ export class XorrisoBackend implements AsyncDisposable {
     await this.#batches.add({
       ...{ kind: "put", name, overwrite, signal },
       slow: !onDisk || verify,
-      prepare: () =>
+      prepare: (signal) =>
         onDisk
           ? prepareFile(source, verify)
           : this.#prepareContent(source, verify, signal),
@@ -242,14 +242,14 @@ export class XorrisoBackend implements AsyncDisposable {
     target: string | WritableStream<Uint8Array>,
     options: RestoreOptions = {},
   ): Promise<void> {
-    const entry = await this.#entry(name);
+    const { signal, verify = true } = options;
+    const entry = await this.#entry(name, verify);
     const session = await this.#store.session();
     if (typeof target === "string") {
       return await session.restore(entry, target, options);
     }
-    const { signal, verify } = options;
     const content = await session.readable(entry, {
-      ...(verify !== undefined && { verify }),
+      verify,
       ...(signal && { signal }),
     });
     await content.pipeTo(target, signal ? { signal } : {});
@@ -283,18 +283,27 @@ export class XorrisoBackend implements AsyncDisposable {
     const target = await TargetFolder.open(folder);
     const errors = new Map<string, unknown>();
     const jobs = new Map<CopyJob, string>();
+    const targets = new Map<string, string>();
     for (const name of names) {
       try {
-        const entry = await this.#entry(name);
+        await this.#entry(name);
         const below = name.startsWith(prefix)
           ? name.slice(prefix.length)
           : name;
-        jobs.set({ entry, target: await target.prepare(below) }, name);
+        targets.set(name, await target.prepare(below));
       } catch (error) {
         errors.set(name, error);
       }
     }
     const session = await this.#store.session();
+    const tree = await this.#tree(`restore to "${folder}"`, verify);
+    for (const [name, target] of targets) {
+      try {
+        jobs.set({ entry: this.#find(tree, name), target }, name);
+      } catch (error) {
+        errors.set(name, error);
+      }
+    }
     const sums = verify ? await this.#sums([...jobs.keys()]) : undefined;
     const list = Array.from(jobs, ([job, name]) => {
       const md5 = sums?.get(job.entry.path);
@@ -324,7 +333,7 @@ export class XorrisoBackend implements AsyncDisposable {
     name: string,
     options: ReadableOptions = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    const entry = await this.#entry(name);
+    const entry = await this.#entry(name, options.verify ?? true);
     return (await this.#store.session()).readable(entry, options);
   }
 
@@ -343,8 +352,8 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async list(options: ListOptions = {}): Promise<ListedEntry[]> {
-    const tree = await this.#tree("list");
     const { glob, md5 = false } = options;
+    const tree = await this.#tree("list", md5);
     const all = [...tree.files()];
     const pattern: RegExp | undefined = glob === undefined
       ? undefined
@@ -377,7 +386,7 @@ export class XorrisoBackend implements AsyncDisposable {
     name: string,
     options: QueryOptions = {},
   ): Promise<ListedEntry | undefined> {
-    const tree = await this.#tree(`look for ${show(name)}`);
+    const tree = await this.#tree(`look for ${show(name)}`, options.md5);
     const path = checkName(this.#store.directory, name, false);
     const entry = tree.get(name);
     if (entry === undefined || !options.md5) return entry;
@@ -661,7 +670,9 @@ export class XorrisoBackend implements AsyncDisposable {
 
   /** Ends the session; what has not been committed is discarded. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing ??= this.#close(() => this.#batches.rollback());
+    // What made close() fail has been told.
+    if (this.#closing !== undefined) return await this.#closing.catch(() => {});
+    this.#closing = this.#close(() => this.#batches.rollback());
     await this.#closing;
   }
 
@@ -669,7 +680,7 @@ export class XorrisoBackend implements AsyncDisposable {
     try {
       await finish();
     } finally {
-      await this.#store.end();
+      await this.#store.close();
       const temp = await this.#temp?.catch(() => undefined);
       await temp?.[Symbol.asyncDispose]();
     }
@@ -698,14 +709,24 @@ export class XorrisoBackend implements AsyncDisposable {
     );
   }
 
-  async #tree(doing: string) {
+  /**
+   * The tree of the last commit.
+   *
+   * @param still Whether xorriso is to be asked about names in it: not while
+   * it knows newer ones that are being written.
+   */
+  async #tree(doing: string, still = false): Promise<Tree> {
     this.#requireOpen(doing);
+    if (still) await this.#batches.idle();
     return await this.#store.tree();
   }
 
   /** The entry of a name, with its path. */
-  async #entry(name: string): Promise<Entry> {
-    const tree = await this.#tree(`read ${show(name)}`);
+  async #entry(name: string, still = false): Promise<Entry> {
+    return this.#find(await this.#tree(`read ${show(name)}`, still), name);
+  }
+
+  #find(tree: Tree, name: string): Entry {
     const path = checkName(this.#store.directory, name, false);
     const entry = tree.get(name);
     if (entry !== undefined) return { path, ...entry };
@@ -733,7 +754,7 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   async #verify(name: string, signal: AbortSignal | undefined): Promise<void> {
-    const entry = await this.#entry(name);
+    const entry = await this.#entry(name, true);
     const session = await this.#store.session();
     if (await session.md5(entry.path) === undefined) {
       throw new XorrisoError(

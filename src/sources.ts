@@ -119,7 +119,12 @@ export class TempFolder implements AsyncDisposable {
 
   /** Removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.path, { recursive: true });
+    try {
+      await Deno.remove(this.path, { recursive: true });
+    } catch (error) {
+      // Others clean up folders for temporary files, too.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
 
