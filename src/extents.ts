@@ -188,11 +188,17 @@ function readError(path: string, cause: unknown): unknown {
   const code = cause instanceof Deno.errors.PermissionDenied
     ? "PERMISSION_DENIED"
     : "READ_ERROR";
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new XorrisoError(code, `Cannot read "${path}": ${reason}`, {
-    path,
-    cause,
-  });
+  return new XorrisoError(
+    code,
+    `Cannot read "${path}": ${reasonOf(cause)}`,
+    { path, cause },
+  );
+}
+
+/** What the operating system says, without the call and the path that Deno adds. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/ \(os error \d+\).*$/s, "");
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   ImageReader,
   type Inode,
   type Range,
+  reasonOf,
   requireMd5,
   takeRange,
 } from "./extents.ts";
@@ -206,7 +207,7 @@ interface Batch {
 function* batchesOf(jobs: readonly CopyJob[]): Generator<Batch> {
   let batch: CopyJob[] = [];
   let start = 0;
-  let end = 0;
+  let end = -Infinity;
   const flush = function* (): Generator<Batch> {
     const range = { position: start, length: end - start };
     if (batch.length > 0) yield { jobs: batch, range };
@@ -409,8 +410,7 @@ function writeError(target: string, cause: unknown): unknown {
   if (cause instanceof Deno.errors.IsADirectory) {
     return unwritable(target, "it is a folder", cause);
   }
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return unwritable(target, reason, cause);
+  return unwritable(target, reasonOf(cause), cause);
 }
 
 function unwritable(
