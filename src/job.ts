@@ -1,6 +1,7 @@
 /** One run of the program: what it was asked, how it opens the medium, prints and fails. */
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { BackendOptions, XorrisoBackend } from "./backend.ts";
+import { abortable } from "./delay.ts";
 import { XorrisoError, type XorrisoErrorCode } from "./errors.ts";
 import { parseLocation } from "./location.ts";
 import { encodeName } from "./protocol.ts";
@@ -225,9 +226,11 @@ export class Job {
    * @throws {OutputClosed} When nobody reads on.
    */
   async write(bytes: Uint8Array): Promise<void> {
-    this.#progress.clear();
+    // Elsewhere the two do not meet.
+    if (this.#stdout.isTerminal) this.#progress.clear();
     try {
-      await untilAborted(this.#stdout.write(bytes), this.signal);
+      // A reader that stalls may never let it end.
+      await abortable(this.#stdout.write(bytes), this.signal);
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
       throw error;
@@ -245,7 +248,6 @@ export class Job {
    * Tells a failure, and remembers its exit code.
    *
    * @param error What was thrown.
-   * @param floor The exit code at least.
    */
   fail(error: unknown): void {
     const { exit, code } = judge(error);
@@ -274,20 +276,4 @@ function parseSession(text: string): number {
   throw new UsageError(
     `Cannot use the session "${text}": it must be a number from 1`,
   );
-}
-
-/** Waits for a promise, but no longer than until an abort: a reader that stalls may never settle it. */
-async function untilAborted(
-  promise: Promise<void>,
-  signal: AbortSignal,
-): Promise<void> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
