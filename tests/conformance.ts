@@ -25,6 +25,12 @@ export type OpenBackend = (
   directory?: string,
 ) => Promise<XorrisoBackend>;
 
+/** Where steps are told: a test, or what several of them side by side share. */
+export interface Steps {
+  /** Runs a step. */
+  step(name: string, fn: () => Promise<void>): Promise<unknown>;
+}
+
 /** Names that quoting, patterns, messages or file systems could stumble over. */
 export const NASTY: readonly string[] = [
   ..." ;-;--;-end;*;?;[a-z];{a,b};#;~;$HOME;`id`;\\;\\n;%00;.a;...".split(";"),
@@ -44,7 +50,7 @@ type Model = Map<string, Uint8Array>;
  * It writes about 5 MB in about ten sessions.
  */
 export async function testBackend(
-  t: Deno.TestContext,
+  t: Steps,
   open: OpenBackend,
 ): Promise<void> {
   await using folder = await makeFolder();
@@ -62,7 +68,7 @@ export async function testBackend(
   });
 }
 
-async function testBlank(t: Deno.TestContext, open: OpenBackend) {
+async function testBlank(t: Steps, open: OpenBackend) {
   await t.step("a blank medium is empty", async () => {
     await using backend = await open();
     assertEquals(await backend.list(), []);
@@ -76,7 +82,7 @@ async function testBlank(t: Deno.TestContext, open: OpenBackend) {
 }
 
 async function testFirstSession(
-  t: Deno.TestContext,
+  t: Steps,
   open: OpenBackend,
   folder: Folder,
   model: Model,
@@ -135,7 +141,7 @@ function sourcesOf(folder: Folder): [string, Uint8Array, Put][] {
 }
 
 async function testReading(
-  t: Deno.TestContext,
+  t: Steps,
   open: OpenBackend,
   folder: Folder,
   model: Model,
@@ -224,7 +230,7 @@ async function testReading(
 }
 
 async function testChanges(
-  t: Deno.TestContext,
+  t: Steps,
   open: OpenBackend,
   folder: Folder,
   model: Model,
@@ -288,7 +294,7 @@ async function testChanges(
   });
 }
 
-async function testOlderSession(t: Deno.TestContext, open: OpenBackend) {
+async function testOlderSession(t: Steps, open: OpenBackend) {
   await t.step("an older session shows what it had, for reading", async () => {
     await using backend = await open({ session: 1 });
     assertEquals((await backend.query("sizes/1"))?.size, 1);
@@ -317,7 +323,7 @@ async function testOlderSession(t: Deno.TestContext, open: OpenBackend) {
 }
 
 async function testRefusals(
-  t: Deno.TestContext,
+  t: Steps,
   open: OpenBackend,
   folder: Folder,
   model: Model,
@@ -381,7 +387,7 @@ async function testRefusals(
 }
 
 async function testDirectory(
-  t: Deno.TestContext,
+  t: Steps,
   open: OpenBackend,
   model: Model,
 ) {

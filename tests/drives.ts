@@ -1,0 +1,111 @@
+/** What the tests of drives have in common. */
+
+import { AssertionError } from "@std/assert";
+import { type BackendOptions, XorrisoBackend } from "../mod.ts";
+import {
+  Burner,
+  type BurnerOptions,
+  type MediumType,
+} from "./burner/burner.ts";
+import type { Steps } from "./conformance.ts";
+import { textsOf } from "./backends.ts";
+
+/** Milliseconds that one case may take, with all others beside it. */
+const PATIENCE = 240_000;
+
+/** The location of a virtual drive. */
+export function urlOf(burner: Burner, directory = ""): string {
+  return `xorriso://${burner.device}${directory && `:${directory}`}`;
+}
+
+/** Opens a backend on a virtual drive. */
+export async function openDrive(
+  burner: Burner,
+  options: BackendOptions = {},
+  directory = "",
+): Promise<XorrisoBackend> {
+  return await XorrisoBackend.open(urlOf(burner, directory), {
+    xorrisoPath: burner.xorrisoPath,
+    commitDelay: 20,
+    ...options,
+  });
+}
+
+/** The texts of all files, as somebody finds them who opens the drive anew. */
+export async function storedTexts(
+  burner: Burner,
+  options: BackendOptions = {},
+): Promise<Record<string, string>> {
+  await using backend = await openDrive(burner, { readOnly: true, ...options });
+  return await textsOf(backend);
+}
+
+/**
+ * Runs cases side by side, for burning is mostly waiting; each is bounded in
+ * time.
+ *
+ * @param cases What to run, by a name that errors tell.
+ */
+export async function sideBySide(
+  cases: Readonly<Record<string, (t: Steps) => Promise<void>>>,
+): Promise<void> {
+  const failures: unknown[] = [];
+  await Promise.all(
+    Object.entries(cases).map(async ([name, run]) => {
+      let at = "";
+      const steps: Steps = {
+        step: async (step, fn) => {
+          at = step;
+          await fn();
+          at = "";
+        },
+      };
+      try {
+        await within(PATIENCE, run(steps));
+      } catch (cause) {
+        const where = at === "" ? name : `${name}, ${at}`;
+        failures.push(
+          new AssertionError(`${where}: ${describe(cause)}`, { cause }),
+        );
+      }
+    }),
+  );
+  if (failures.length > 1) {
+    throw new AggregateError(failures, failures.map(describe).join("\n"));
+  }
+  if (failures.length === 1) throw failures[0];
+}
+
+/** The same case on several types of media, each in a drive of its own. */
+export async function onMedia(
+  types: readonly MediumType[],
+  run: (burner: Burner, type: MediumType, t: Steps) => Promise<void>,
+  options: BurnerOptions = {},
+): Promise<void> {
+  const cases = types.map((type) => [type, async (t: Steps) => {
+    await using burner = await Burner.start(type, options);
+    await run(burner, type, t);
+  }]);
+  await sideBySide(Object.fromEntries(cases));
+}
+
+/** Fails if a promise is not settled in time: nothing may hang. */
+export async function within<T>(
+  milliseconds: number,
+  promise: Promise<T>,
+): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new AssertionError(`Not settled in ${milliseconds} ms`)),
+    milliseconds,
+  );
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
