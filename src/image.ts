@@ -110,7 +110,7 @@ export class ImageFile implements AsyncDisposable {
   ): Promise<ImageFile | undefined> {
     let path = await resolveExisting(given);
     const created = path === undefined;
-    let file: Deno.FsFile;
+    let file: Deno.FsFile | undefined;
     if (path === undefined) {
       if (!create || !writable) throw missing(given, create);
       const made = await createFile(given);
@@ -119,6 +119,7 @@ export class ImageFile implements AsyncDisposable {
     } else {
       file = await openFile(path);
     }
+    if (file === undefined) return undefined;
     try {
       const locked = await file.tryLock(writable);
       if (!locked) throw busy(path);
@@ -126,12 +127,12 @@ export class ImageFile implements AsyncDisposable {
       // Between opening and locking, its maker may have removed it.
       const there = await Deno.stat(path).catch(() => undefined);
       if (there === undefined || there.ino !== info.ino) {
-        file.close();
+        await letGo(file);
         return undefined;
       }
       return new ImageFile(path, file, { writable, created, info });
     } catch (error) {
-      closeQuietly(file);
+      await letGo(file);
       throw error;
     }
   }
@@ -262,7 +263,7 @@ export class ImageFile implements AsyncDisposable {
         await Deno.remove(this.path);
       }
     } finally {
-      this.#file.close();
+      await letGo(this.#file);
     }
   }
 
@@ -331,10 +332,12 @@ async function resolveExisting(given: string): Promise<string | undefined> {
   }
 }
 
-async function openFile(path: string): Promise<Deno.FsFile> {
+/** Opens the file; undefined if it has just been removed. */
+async function openFile(path: string): Promise<Deno.FsFile | undefined> {
   try {
     return await Deno.open(path, { read: true });
   } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw systemError(error, path);
   }
 }
@@ -353,8 +356,8 @@ async function createFile(
     });
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
-      const info = await Deno.lstat(target);
-      if (!info.isSymlink) return undefined;
+      const info = await Deno.lstat(target).catch(() => undefined);
+      if (!info?.isSymlink) return undefined;
     }
     throw systemError(error, given);
   }
@@ -447,10 +450,16 @@ function holds(bytes: Uint8Array, offset: number, text: string): boolean {
   return true;
 }
 
-function closeQuietly(file: Deno.FsFile): void {
+/**
+ * Unlocks and closes.
+ *
+ * A process that another thread of this program is forking at this moment has
+ * the file open, too, and would keep the lock until it becomes another program.
+ */
+async function letGo(file: Deno.FsFile): Promise<void> {
   try {
+    await file.unlock();
+  } finally {
     file.close();
-  } catch {
-    // Closed already.
   }
 }

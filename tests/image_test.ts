@@ -82,6 +82,28 @@ Deno.test("ImageFile.open() locks the file, not its name", async () => {
   }
 });
 
+Deno.test("ImageFile gives its lock back at once, whatever is started meanwhile", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("a.iso", "x");
+  // A process that is being forked by another thread has all files open.
+  const code = `
+    for (let i = 0; i < 200; i++) await new Deno.Command("true").output();
+    postMessage("done");`;
+  const worker = new Worker(
+    `data:application/javascript,${encodeURIComponent(code)}`,
+    { type: "module" },
+  );
+  try {
+    let done = false;
+    worker.onmessage = () => done = true;
+    while (!done) {
+      await using _image = await ImageFile.open(path, WRITE);
+    }
+  } finally {
+    worker.terminate();
+  }
+});
+
 Deno.test("ImageFile.open() has a lock that other programs see", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("a.iso", "x");
