@@ -147,8 +147,23 @@ export class ImageFile implements AsyncDisposable {
     return { dev: this.#identity.device, ino: this.#identity.inode };
   }
 
-  /** Looks at the volume descriptor (ECMA-119, 6.2.1: block 16). */
-  async inspect(): Promise<ImageState> {
+  /**
+   * Looks at the volume descriptor (ECMA-119, 6.2.1: block 16).
+   *
+   * What looks damaged may be a first session on its way: a xorriso whose
+   * program was killed goes on writing. So only a file at rest is judged so.
+   */
+  async inspect(signal?: AbortSignal): Promise<ImageState> {
+    const state = await this.#inspect();
+    if (state === "interrupted" || state === "damaged") {
+      await this.#waitForQuiet(signal);
+      await this.remember();
+      return await this.#inspect();
+    }
+    return state;
+  }
+
+  async #inspect(): Promise<ImageState> {
     if (this.size === 0) return "blank";
     const head = await this.#read(0, HEAD);
     if (holds(head, 16 * BLOCK, DESCRIPTOR)) return "iso";
@@ -181,26 +196,42 @@ export class ImageFile implements AsyncDisposable {
    *
    * The lock does not cover a xorriso whose program was killed: it goes on
    * writing for a while. So the first time a file that is still warm is watched
-   * until it has not changed for two seconds.
+   * until it has not changed for two seconds; and it is made warm here, for
+   * xorriso takes a moment until it writes its first byte.
    *
    * Throws with MEDIUM_CHANGED.
    */
   async beforeCommit(signal?: AbortSignal): Promise<void> {
     if (!this.#quiet) await this.#waitForQuiet(signal);
     await this.#checkUnchanged();
+    await this.#warm();
     const head = await this.#read(0, Math.min(this.size, HEAD));
     this.#before = { head, size: this.size };
     this.#committing = true;
   }
 
+  async #warm(): Promise<void> {
+    // A little old, so that whatever is written from now on gets another time:
+    // Linux takes that from the last timer tick, at most 10 ms ago.
+    const time = new Date(Date.now() - 20);
+    try {
+      await Deno.utime(this.path, time, time);
+      this.#identity = identityOf(await this.#file.stat());
+    } catch (error) {
+      // Only the owner of a file may set its time, and on a read-only file
+      // system nobody; whether it can be written at all is told by xorriso.
+      if (error instanceof Deno.errors.NotCapable) throw error;
+    }
+  }
+
   async #waitForQuiet(signal?: AbortSignal): Promise<void> {
     let watched: number | undefined;
     for (;;) {
-      const { mtime, size } = await this.#stat();
+      const { mtime } = await this.#stat();
       const modified = mtime?.getTime() ?? 0;
       const age = Date.now() - modified;
       // A time in the future tells nothing but whether it stays as it is.
-      if (size === 0 || age >= QUIET || modified === watched) break;
+      if (age >= QUIET || modified === watched) break;
       if (age < 0) watched = modified;
       await delay(age < 0 ? QUIET : QUIET - age, signal);
     }

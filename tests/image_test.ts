@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { delay } from "../src/delay.ts";
 import { ImageFile, type ImageState } from "../src/image.ts";
 import {
   assertCode,
@@ -324,6 +325,8 @@ Deno.test("ImageFile.beforeCommit() notices what another program has done", asyn
       await using image = await openOld(folder, "x");
       // The file is known to be quiet from the first commit on.
       await image.beforeCommit();
+      // The time of a change is that of the last tick of the system's clock.
+      await delay(20);
       await change(image.path, folder);
       await assertRejectsCode(image.beforeCommit(), "MEDIUM_CHANGED");
     });
@@ -389,6 +392,35 @@ Deno.test("ImageFile.beforeCommit() stops waiting when it is aborted", async () 
   controller.abort(reason);
   assertEquals(await outcome, reason);
   assertEquals(await rejection(image.beforeCommit(controller.signal)), reason);
+});
+
+Deno.test("ImageFile.beforeCommit() makes the file warm for the next program", async () => {
+  await using folder = await makeFolder();
+  for (const content of ["x", ""]) {
+    const path = await folder.file("cold.iso", content);
+    await age(path, 60_000);
+    {
+      await using image = await ImageFile.open(path, WRITE);
+      await image.beforeCommit();
+    }
+    // A xorriso that was told to commit just now has not yet written anything.
+    await using next = await ImageFile.open(path, WRITE);
+    const start = performance.now();
+    await next.beforeCommit();
+    assert(performance.now() - start > 1500, content);
+  }
+});
+
+Deno.test("ImageFile.inspect() waits for the end of a first session on its way", async () => {
+  await using folder = await makeFolder();
+  const path = await makeImage(folder);
+  const whole = await Deno.readFile(path);
+  await patch(path, 0, new Uint8Array(32 * BLOCK));
+  await age(path, 1500);
+  await using image = await ImageFile.open(path, WRITE);
+  const state = image.inspect();
+  await patch(path, 0, whole.subarray(0, 32 * BLOCK));
+  assertEquals(await state, "iso");
 });
 
 Deno.test("ImageFile.beforeCommit() does not wait for a new file", async () => {
