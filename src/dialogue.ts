@@ -178,14 +178,26 @@ export class Dialogue {
    * @param line A line as `commandLine()` makes it.
    */
   exchange(line: string, options: ExchangeOptions): Promise<Answer> {
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-    if (this.#ending !== undefined || this.#reason !== undefined) {
-      return Promise.reject(this.#reason ?? closedError(options.doing));
+    try {
+      options.signal?.throwIfAborted();
+      this.requireOpen(options.doing);
+    } catch (reason) {
+      return Promise.reject(reason);
     }
     const exchange = this.#newExchange(line, `x${++this.#marks}`, options);
     this.#waiting.push(exchange);
     this.#scheduleSend();
     return exchange.promise;
+  }
+
+  /**
+   * Throws if no line can be sent any more.
+   *
+   * @param doing What fails by that: `Cannot list "/2026"`.
+   */
+  requireOpen(doing: string): void {
+    if (this.#reason !== undefined) throw this.#reason;
+    if (this.#ending !== undefined) throw closedError(doing);
   }
 
   /**
