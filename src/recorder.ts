@@ -100,6 +100,8 @@ export class Recorder {
     this.#options = options;
     this.#log = log;
     this.closed = dialogue.closed.then(() => release(target.image));
+    // Whoever waits for the end is told; nobody has to.
+    this.closed.catch(() => {});
   }
 
   /** Starts xorriso and opens a drive or an image file. */
@@ -407,7 +409,8 @@ export class Recorder {
       await image?.remember();
       return problem;
     } catch (error) {
-      await this.#recover();
+      if (this.isImage && isBurnFailure(error)) await this.end();
+      else await this.#recover();
       throw error;
     }
   }
@@ -590,6 +593,7 @@ export class Recorder {
   /** Makes sure that the medium was opened for writing. */
   async requireWritable(): Promise<void> {
     const { image, writable, device } = this.#target;
+    this.#dialogue.requireOpen(this.doing("change"));
     if (this.#options.readOnly || this.#options.session !== undefined) {
       throw new XorrisoError(
         "MEDIUM_NOT_WRITABLE",
@@ -657,9 +661,15 @@ export class Recorder {
     await this.requireWritable();
     checkSession(session);
     await this.rollback();
-    await this.run(commandLine(["-load", "session", `${session}`]), {
-      doing: this.doing(`load session ${session} of`),
-    });
+    try {
+      await this.run(commandLine(["-load", "session", `${session}`]), {
+        doing: this.doing(`load session ${session} of`),
+      });
+    } catch (error) {
+      // xorriso has an empty tree now, and would write that.
+      await this.#recover();
+      throw error;
+    }
   }
 
   /** What medium it is. */
@@ -738,6 +748,17 @@ export class Recorder {
 /** Whether the session was written, but with zeros for some source. */
 function isSourceProblem({ code }: XorrisoError): boolean {
   return code === "SOURCE_UNREADABLE" || code === "SOURCE_CHANGED";
+}
+
+/**
+ * Whether writing itself failed. libburn's writer then winds down in the
+ * background for a while: commands that come meanwhile fail by its messages.
+ */
+function isBurnFailure(error: unknown): boolean {
+  return error instanceof XorrisoError &&
+    error.messages.some((line) =>
+      line.endsWith(": libburn indicates failure with writing.")
+    );
 }
 
 /** What libburn tells of a BD-R whose last session was interrupted. */
