@@ -249,6 +249,19 @@ export function parsePathLine(line: string): string | undefined {
   return path === undefined ? undefined : detach(path);
 }
 
+/** Mode, links, owner, group, size, date, name: as `ls -l` has them. */
+const LONG_LINE =
+  /^-\S{9,} +\d+ +\S+ +\S+ +(\d+) \w{3} [ \d]{2} [ \d:]{5} (.+)$/;
+
+/** Reads a line of `-exec lsdl` about a regular file: its path and bytes. */
+export function parseLongLine(
+  line: string,
+): { path: string; size: number } | undefined {
+  const [, size, word = ""] = LONG_LINE.exec(line) ?? [];
+  const path = unquote(word);
+  return path === undefined ? undefined : { path, size: Number(size) };
+}
+
 /**
  * Reads a line of `-exec get_md5`: 32 hexadecimal digits and a path that is
  * escaped, not quoted.

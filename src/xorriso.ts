@@ -29,6 +29,7 @@ import {
   type Entry,
   FileListing,
   type Medium,
+  parseLongLine,
   parseMd5Line,
   parsePathLine,
   type RecordedSession,
@@ -86,6 +87,8 @@ let driverOf: (session: Xorriso) => Driver;
  */
 export class Xorriso implements AsyncDisposable {
   readonly #recorder: Recorder;
+  /** Settled when all calls that change something are. */
+  #last: Promise<unknown> = Promise.resolve();
   readonly #tempDir: string | undefined;
 
   /** Resolves when the process is gone and the image is unlocked. */
@@ -152,7 +155,8 @@ export class Xorriso implements AsyncDisposable {
    *
    * @param pattern Path of a directory, whose names are listed, or of anything
    * else; its last part may be a glob (`/2026/*.tar`).
-   * @returns Names without their directory, in the order of the medium.
+   * @returns Names without their directory, in the order of the medium, then
+   * what is staged.
    * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path. A glob
    * that matches nothing gives an empty list.
    *
@@ -237,11 +241,13 @@ export class Xorriso implements AsyncDisposable {
    */
   async cp(files: readonly string[], dest: string): Promise<void> {
     const path = checkPath(dest);
-    const into = files.length !== 1 || dest.endsWith("/") ||
-      await this.#typeOf(path) === "directory";
-    for (const file of files) {
-      await this.map(file, into ? join(path, sourceName(file)) : path);
-    }
+    await this.#inTurn(async () => {
+      const into = files.length !== 1 || dest.endsWith("/") ||
+        await this.#typeOf(path) === "directory";
+      for (const file of files) {
+        await this.#map(file, into ? join(path, sourceName(file)) : path);
+      }
+    });
   }
 
   /**
@@ -258,6 +264,10 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async map(source: string | URL, isoPath: string): Promise<void> {
+    await this.#inTurn(() => this.#map(source, isoPath));
+  }
+
+  async #map(source: string | URL, isoPath: string): Promise<void> {
     const path = checkNewPath(isoPath);
     await this.#recorder.requireWritable();
     const real = await openSource(source);
@@ -270,8 +280,8 @@ export class Xorriso implements AsyncDisposable {
    *
    * @param files Absolute paths on the medium, taken literally.
    * @param options `recursive`: directories with all below them, too.
-   * @throws {XorrisoError} ENTRY_NOT_FOUND when one is missing; then nothing
-   * is removed.
+   * @throws {XorrisoError} ENTRY_NOT_FOUND when one is missing, ENTRY_EXISTS
+   * when one is a directory and it is not `recursive`; then nothing is removed.
    *
    * @example Remove a file
    * ```ts ignore
@@ -283,15 +293,22 @@ export class Xorriso implements AsyncDisposable {
     files: readonly string[],
     options: { readonly recursive?: boolean } = {},
   ): Promise<void> {
-    await this.#recorder.requireWritable();
+    const { recursive = false } = options;
     const paths = [...new Set(files.map(checkPath))];
-    await Promise.all(paths.map((path) => this.#lookUp(path)));
-    const head = options.recursive ? "-rm_r" : "-rm";
-    for (const line of commandLines([head], paths)) {
-      await this.#recorder.run(line, {
-        doing: this.#recorder.doing("remove from"),
-      });
-    }
+    await this.#inTurn(async () => {
+      await this.#recorder.requireWritable();
+      const nodes = await Promise.all(paths.map((path) => this.#lookUp(path)));
+      const directory = nodes.find(({ type }) => type === "directory");
+      if (directory !== undefined && !recursive) {
+        throw isDirectory(directory.path, this.#recorder.device);
+      }
+      const head = recursive ? "-rm_r" : "-rm";
+      for (const line of commandLines([head], paths)) {
+        await this.#recorder.run(line, {
+          doing: this.#recorder.doing("remove from"),
+        });
+      }
+    });
   }
 
   /**
@@ -423,12 +440,14 @@ export class Xorriso implements AsyncDisposable {
    * When it resolves, xorriso has flushed the session to the medium and loaded
    * it again, and that is the session that it had written. When it fails, what
    * was staged is discarded and the medium shows what it did before; only with
-   * SOURCE_UNREADABLE has a session been written, with zeros in place of what
-   * could not be read: `revert()` to the one before it.
+   * SOURCE_CHANGED or SOURCE_UNREADABLE has a session been written, with zeros
+   * in place of what could not be read: `revert()` to the one before it. When
+   * writing to an image file itself fails, the session is ended.
    *
    * @throws {XorrisoError} MEDIUM_FULL with `needed` and `free`, WRITE_ERROR,
    * MEDIUM_NOT_WRITABLE, MEDIUM_CHANGED when another program has written
-   * meanwhile, SOURCE_UNREADABLE when a file has vanished.
+   * meanwhile, SOURCE_CHANGED when a file has vanished or cannot be opened any
+   * more, SOURCE_UNREADABLE when it cannot be read.
    * @throws {Deno.errors.NotCapable} Without write permission for the medium.
    *
    * @example Write what is staged
@@ -437,7 +456,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async commit(options: CommitOptions = {}): Promise<void> {
-    const problem = await this.#recorder.commit(options);
+    const problem = await this.#inTurn(() => this.#recorder.commit(options));
     if (problem !== undefined) throw problem;
   }
 
@@ -452,7 +471,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async rollback(): Promise<void> {
-    await this.#recorder.rollback();
+    await this.#inTurn(() => this.#recorder.rollback());
   }
 
   /**
@@ -469,7 +488,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async revert(session: number): Promise<void> {
-    await this.#recorder.revert(session);
+    await this.#inTurn(() => this.#recorder.revert(session));
   }
 
   /**
@@ -565,7 +584,9 @@ export class Xorriso implements AsyncDisposable {
    */
   async blank(options: BlankOptions = {}): Promise<void> {
     const { mode = "as_needed", force = false } = options;
-    await this.#recorder.erase("blank", mode, force, options);
+    await this.#inTurn(() =>
+      this.#recorder.erase("blank", mode, force, options)
+    );
   }
 
   /**
@@ -583,7 +604,9 @@ export class Xorriso implements AsyncDisposable {
    */
   async format(options: FormatOptions = {}): Promise<void> {
     const { mode = "as_needed", force = false } = options;
-    await this.#recorder.erase("format", mode, force, options);
+    await this.#inTurn(() =>
+      this.#recorder.erase("format", mode, force, options)
+    );
   }
 
   /**
@@ -600,7 +623,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async finish(options: CommitOptions = {}): Promise<void> {
-    await this.#recorder.finish(options);
+    await this.#inTurn(() => this.#recorder.finish(options));
   }
 
   /**
@@ -615,7 +638,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async eject(): Promise<void> {
-    await this.#recorder.eject();
+    await this.#inTurn(() => this.#recorder.eject());
   }
 
   /**
@@ -632,7 +655,7 @@ export class Xorriso implements AsyncDisposable {
   async load(
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Medium> {
-    return await this.#recorder.load(options);
+    return await this.#inTurn(() => this.#recorder.load(options));
   }
 
   /**
@@ -644,12 +667,20 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async end(): Promise<void> {
+    await this.#last;
     await this.#recorder.end();
   }
 
   /** Ends the process, like {@linkcode Xorriso.end}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
+  }
+
+  /** Has a call that takes several exchanges wait for those before it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
   }
 
   async #restoreAll(
@@ -683,6 +714,7 @@ export class Xorriso implements AsyncDisposable {
 
   async #find(path: string, depth?: number): Promise<Node[]> {
     const listing = new FileListing();
+    const staged: Node[] = [];
     const directories: Node[] = [];
     const others: Node[] = [];
     const tree = depth === undefined
@@ -703,6 +735,18 @@ export class Xorriso implements AsyncDisposable {
         ...options,
         onResult: (line) => listing.add(line),
       }),
+      // What is staged has no place on the medium yet, and no other command
+      // tells its size.
+      this.#recorder.run(
+        [...tree, "-type", "f", "-pending_data", "-exec", "lsdl"],
+        {
+          ...options,
+          onResult: (line) => {
+            const found = parseLongLine(line);
+            if (found) staged.push({ ...found, type: "file", extents: [] });
+          },
+        },
+      ),
       this.#recorder.run([...tree, "-type", "d", "-exec", "echo"], {
         ...options,
         onResult: nodes(directories, "directory"),
@@ -716,7 +760,7 @@ export class Xorriso implements AsyncDisposable {
       const { path, size, extents } = entry;
       return { path, type: "file", size, extents };
     });
-    return [...files, ...directories, ...others];
+    return [...files, ...staged, ...directories, ...others];
   }
 
   async #md5s(
@@ -755,7 +799,15 @@ export class Xorriso implements AsyncDisposable {
   async #entryOf(file: string | Entry): Promise<Entry> {
     if (typeof file !== "string") return file;
     const node = await this.#lookUp(checkPath(file));
-    if (node.type === "file") return node;
+    if (node.type === "file") {
+      if (node.size === 0 || node.extents.length > 0) return node;
+      throw new XorrisoError(
+        "ENTRY_NOT_FOUND",
+        `Cannot read ${show(file)} on "${this.#recorder.device}": it is not ` +
+          `written yet; commit first`,
+        { path: file },
+      );
+    }
     throw new XorrisoError(
       "ENTRY_NOT_FOUND",
       `Cannot read ${show(file)} on "${this.#recorder.device}": it is no ` +
@@ -869,6 +921,15 @@ function notFound(path: string, device: string): XorrisoError {
   return new XorrisoError(
     "ENTRY_NOT_FOUND",
     `Cannot find ${show(path)} on "${device}"`,
+    { path },
+  );
+}
+
+function isDirectory(path: string, device: string): XorrisoError {
+  return new XorrisoError(
+    "ENTRY_EXISTS",
+    `Cannot remove ${show(path)} from "${device}": it is a directory; add ` +
+      `recursive`,
     { path },
   );
 }
