@@ -1,7 +1,7 @@
 /**
  * The virtual burner for tests: a drive with a medium that only xorriso sees.
  *
- * ```ts
+ * ```ts ignore
  * await using burner = await Burner.start("bd-r");
  * const backend = await XorrisoBackend.open(`xorriso://${burner.device}`, {
  *   xorrisoPath: burner.xorrisoPath,
