@@ -17,6 +17,7 @@ import {
   listImage,
   makeFolder,
   makeImage,
+  makeOld,
   makeScript,
   noise,
   readImage,
@@ -42,21 +43,6 @@ async function grows(path: string): Promise<void> {
   while ((await Deno.stat(path)).size < size + (1 << 20)) await delay(1);
 }
 
-/** An image that nobody has touched for a minute, so that no commit waits. */
-async function makeOldImage(
-  folder: Folder,
-  files?: Record<string, string | Uint8Array>,
-): Promise<string> {
-  const image = await makeImage(folder, files);
-  await makeOld(image);
-  return image;
-}
-
-async function makeOld(image: string): Promise<void> {
-  const time = new Date(Date.now() - 60_000);
-  await Deno.utime(image, time, time);
-}
-
 /** Names of what is on the medium in the session's eyes. */
 async function names(session: Xorriso): Promise<string[]> {
   return (await session.ls()).sort();
@@ -64,7 +50,7 @@ async function names(session: Xorriso): Promise<string[]> {
 
 Deno.test("Xorriso.commit() appends one session with all that is staged", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   const source = await folder.file("source", "content");
   {
     await using session = await Xorriso.open(image);
@@ -87,7 +73,7 @@ Deno.test("Xorriso.commit() appends one session with all that is staged", async 
 
 Deno.test("Xorriso.commit() writes nothing when nothing is staged", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   const before = await hash(image);
   await using session = await Xorriso.open(image);
   await session.commit();
@@ -148,7 +134,7 @@ Deno.test("Xorriso.commit() at once with another one loses nothing", async () =>
 
 Deno.test("Xorriso.rollback() discards what is staged", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   const before = await hash(image);
   await using session = await Xorriso.open(image);
   await session.rm(["/old"]);
@@ -163,7 +149,6 @@ Deno.test("Xorriso.revert() makes an older tree the newest", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder, { "/a": "1", "/b": "1" });
   await writeSession(image, { "/a": "2", "/c": "2" });
-  await makeOld(image);
   {
     await using session = await Xorriso.open(image);
     await session.cp([await folder.file("source", "x")], "/staged");
@@ -182,7 +167,7 @@ Deno.test("Xorriso.revert() makes an older tree the newest", async () => {
 
 Deno.test("Xorriso.revert() to no session leaves the newest tree", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   await using session = await Xorriso.open(image);
   await assertRejectsCode(session.revert(9), "SESSION_NOT_FOUND");
   assertEquals(await names(session), ["old"]);
@@ -193,7 +178,7 @@ Deno.test("Xorriso.revert() to no session leaves the newest tree", async () => {
 
 Deno.test("driver().undo() takes back the last commit", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   const before = await hash(image);
   const source = await folder.file("source", "x");
   {
@@ -223,7 +208,7 @@ Deno.test("driver().undo() empties an image with one session", async () => {
 
 Deno.test("Xorriso.commit() writes nothing over what another program has written", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   await using session = await Xorriso.open(image);
   await session.cp([await folder.file("source", "x")], "/mine");
   await writeSession(image, { "/theirs": "x" });
@@ -237,7 +222,7 @@ Deno.test("Xorriso.commit() writes nothing over what another program has written
 
 Deno.test("Xorriso.commit() writes nothing where its image is gone", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   await using session = await Xorriso.open(image);
   await session.rm(["/old"]);
   await Deno.rename(image, `${image}.moved`);
@@ -248,6 +233,8 @@ Deno.test("Xorriso.commit() writes nothing where its image is gone", async () =>
 Deno.test("Xorriso.commit() waits for a warm image to be quiet, once", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder);
+  const now = new Date();
+  await Deno.utime(image, now, now);
   const source = await folder.file("source", "x");
   await using session = await Xorriso.open(image);
   await session.cp([source], "/a");
@@ -263,7 +250,7 @@ Deno.test("Xorriso.commit() waits for a warm image to be quiet, once", async () 
 
 Deno.test("Xorriso.commit() tells that a source has vanished, though xorriso goes on", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder, { "/a": "precious" });
+  const image = await makeImage(folder, { "/a": "precious" });
   const before = await hash(image);
   const source = await folder.file("source", "x");
   await using session = await Xorriso.open(image);
@@ -289,7 +276,7 @@ async function limitXorriso(folder: Folder, bytes: number): Promise<string> {
 
 Deno.test("Xorriso.commit() that fails leaves the image as it was", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder, { "/old": noise(50_000) });
+  const image = await makeImage(folder, { "/old": noise(50_000) });
   const before = await hash(image);
   const xorrisoPath = await limitXorriso(folder, 2 << 20);
   {
@@ -356,7 +343,7 @@ async function interrupt(
 
 Deno.test("Xorriso.commit() that is killed has not taken place", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder, { "/old": noise(50_000) });
+  const image = await makeImage(folder, { "/old": noise(50_000) });
   const before = await hash(image);
   const error = await interrupt(image, folder, {}, (pid) => {
     Deno.kill(pid, "SIGKILL");
@@ -385,7 +372,7 @@ Deno.test("Xorriso.commit() that is killed in a new image leaves none", async ()
 
 Deno.test("Xorriso.commit() stops in an orderly way when it is aborted", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder, { "/old": noise(50_000) });
+  const image = await makeImage(folder, { "/old": noise(50_000) });
   const before = await hash(image);
   const controller = new AbortController();
   const reason = new Error("stop it");
@@ -404,7 +391,7 @@ Deno.test("Xorriso.commit() stops in an orderly way when it is aborted", async (
 
 Deno.test("Xorriso.commit() writes nothing when it is aborted before", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   const before = await hash(image);
   const reason = new Error("never mind");
   await using session = await Xorriso.open(image);
@@ -421,7 +408,7 @@ Deno.test("Xorriso.commit() writes nothing when it is aborted before", async () 
 
 Deno.test("Xorriso.commit() loses nothing when this whole program is killed", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder, { "/old": noise(50_000) });
+  const image = await makeImage(folder, { "/old": noise(50_000) });
   const module = new URL("../src/xorriso.ts", import.meta.url).href;
   const pids = `${folder.path}/program`;
   const large = await makeLarge(folder);
@@ -508,7 +495,7 @@ Deno.test("Xorriso.commit() tells how much does not fit on a full disk", async (
 
 Deno.test("Xorriso.open() tells of a read-only file system", async () => {
   await using folder = await makeFolder();
-  const image = await makeOldImage(folder);
+  const image = await makeImage(folder);
   const stdout = await runOnSmallDisk(
     folder,
     `cp '${image}' '${folder.path}/disk' && ` +

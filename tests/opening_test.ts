@@ -18,6 +18,7 @@ import {
   listImage,
   makeFolder,
   makeImage,
+  makeOld,
   makeScript,
   noise,
   patch,
@@ -28,12 +29,6 @@ import {
 } from "./helpers.ts";
 
 const BLOCK = 2048;
-
-/** Sets the time of the last change to a minute ago, so that nobody waits. */
-async function makeOld(path: string): Promise<void> {
-  const time = new Date(Date.now() - 60_000);
-  await Deno.utime(path, time, time);
-}
 
 /** The ways to open an image. */
 const WAYS: readonly XorrisoOptions[] = [

@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
@@ -404,6 +405,20 @@ Deno.test("Xorriso lists what is staged, with its size", async () => {
   assertEquals((await session.lsl("/a.tar")).map(({ size }) => size), [1]);
 });
 
+Deno.test("Xorriso.map() takes a source of any name", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/xorriso : FAILURE : FATAL.iso`;
+  await using session = await Xorriso.open(image, { create: true });
+  const names = NASTY.filter((name) => name !== "...");
+  for (const [i, name] of names.entries()) {
+    await session.map(await folder.file(`in/${name}`, name), `/${i}`);
+  }
+  await session.commit();
+  for (const [i, name] of names.entries()) {
+    assertEquals(await readText(session, `/${i}`), name);
+  }
+});
+
 Deno.test("Xorriso.rm() removes nothing if one name is missing", async () => {
   await using folder = await makeFolder();
   await using session = await Xorriso.open(await makeTree(folder));
@@ -475,6 +490,17 @@ Deno.test("Xorriso.extract() takes nothing but regular files from a medium", asy
   await session.extract(["/a.tar"], out);
   const { mode } = await Deno.stat(`${out}/a.tar`);
   assertEquals((mode ?? 0) & 0o6111, 0);
+});
+
+Deno.test("Xorriso.extract() of a missing name fails, every time", async () => {
+  await using folder = await makeFolder();
+  await using session = await Xorriso.open(await makeTree(folder));
+  for (let i = 0; i < 100; i++) {
+    await assertRejectsCode(
+      session.extract(["/none"], folder.path),
+      "ENTRY_NOT_FOUND",
+    );
+  }
 });
 
 Deno.test("Xorriso.extract() leaves no target when it fails", async () => {
@@ -573,6 +599,49 @@ Deno.test("Xorriso.command() sends any command, and no second one", async () => 
     RangeError,
   );
   await session.command(["-print", "\n-rm /a.tar\n-commit"]);
+  assertEquals((await session.ls()).length, 6);
+});
+
+Deno.test("Xorriso.command() starts no other program", async () => {
+  await using folder = await makeFolder();
+  const marker = `${folder.path}/marker`;
+  await using session = await Xorriso.open(await makeTree(folder));
+  const commands = [
+    ["-external_filter", "x", "default", "/bin/touch", marker, "--"],
+    ["-launch_frontend", "/bin/touch", marker, "--"],
+    ["-concat", "pipe", "/bin/touch", marker, "--", "/a.tar", "--"],
+  ];
+  for (const words of commands) {
+    // Some are refused at once, for they could hide a second command.
+    assertInstanceOf(await rejection(session.command(words)), Error);
+  }
+  assertEquals(await exists(marker), false);
+});
+
+Deno.test("Xorriso.blank() empties an image, if it is forced to", async () => {
+  await using folder = await makeFolder();
+  const image = await makeTree(folder);
+  {
+    await using session = await Xorriso.open(image);
+    await assertRejectsCode(session.blank(), "MEDIUM_NOT_WRITABLE");
+    assertEquals((await session.ls()).length, 6);
+    await session.blank({ force: true });
+    assertEquals(await session.ls(), []);
+    assertEquals((await session.medium()).status, "blank");
+    await session.cp([await folder.file("source", "x")], "/new");
+    await session.commit();
+  }
+  assertEquals(await listImage(image), ["/new"]);
+});
+
+Deno.test("Xorriso has no tray and no end for an image", async () => {
+  await using folder = await makeFolder();
+  const image = await makeTree(folder);
+  await using session = await Xorriso.open(image);
+  await assertRejectsCode(session.finish(), "MEDIUM_NOT_WRITABLE");
+  await assertRejectsCode(session.format({ force: true }), "BLANK_FAILED");
+  await assertRejectsCode(session.eject(), "NO_DRIVE");
+  await assertRejectsCode(session.load(), "NO_DRIVE");
   assertEquals((await session.ls()).length, 6);
 });
 
