@@ -365,15 +365,11 @@ function partPath(target: string): string {
  * A link in its place is replaced, not followed.
  */
 async function resolveTarget(target: string, image?: Inode): Promise<string> {
-  const at = target.lastIndexOf("/") + 1;
-  const name = target.slice(at);
+  const name = target.slice(target.lastIndexOf("/") + 1);
   if (["", ".", ".."].includes(name)) {
     throw unwritable(target, "it is a folder");
   }
-  const folder = await resolveForWrite(
-    target.slice(0, at) || ".",
-    "the target's folder",
-  );
+  const folder = await resolveForWrite(dirname(target), "the target's folder");
   const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
   await requireReplaceable(path, image);
   return path;
