@@ -1,6 +1,7 @@
 /** The exchange of lines with one xorriso process: a FIFO with marks. */
 
 import { findProblem, parseShortage, type Problem } from "./classify.ts";
+import { withoutEchoes } from "./echoes.ts";
 import { advice, XorrisoError } from "./errors.ts";
 import { Child, type ChildStatus } from "./process.ts";
 import { isNoise, type Packet, PacketDecoder } from "./protocol.ts";
@@ -34,6 +35,8 @@ export interface ExchangeOptions {
    * for a write-once medium may be lost by it. @default {false}
    */
   readonly writes?: boolean;
+  /** Names that xorriso repeats when it confirms a change: `'/a'='/home/a'`. */
+  readonly echoes?: readonly string[];
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */
@@ -438,7 +441,8 @@ export class Dialogue {
 }
 
 function judge({ messages, raw, options }: Exchange): XorrisoError | undefined {
-  const problem = findProblem(messages) ?? findProblem(raw);
+  const told = withoutEchoes(messages, options.echoes ?? []);
+  const problem = findProblem(told) ?? findProblem(raw);
   if (problem !== undefined) {
     return problemError(problem, messages, options);
   }

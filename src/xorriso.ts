@@ -306,6 +306,7 @@ export class Xorriso implements AsyncDisposable {
       for (const line of commandLines([head], paths)) {
         await this.#recorder.run(line, {
           doing: this.#recorder.doing("remove from"),
+          echoes: paths.map((path) => `'${path}'`),
         });
       }
     });
@@ -886,12 +887,14 @@ export class Xorriso implements AsyncDisposable {
         session.#recorder.run(["-map", source, path], {
           doing: `Cannot store ${show(path)} on "${session.#recorder.device}"`,
           path: source,
+          echoes: [`'${path}'='${source}'`],
           pipelined: true,
         }),
       remove: (path) =>
         session.#recorder.run(["-rm", path, "--"], {
           doing: `Cannot delete ${show(path)} on "${session.#recorder.device}"`,
           path,
+          echoes: [`'${path}'`],
           pipelined: true,
         }),
       lookUp: (path) => session.#lookUp(path),
