@@ -390,7 +390,7 @@ export class Recorder {
     await this.requireWritable();
     const { image } = this.#target;
     if (image === undefined) await this.#requireSameMedium();
-    else await image.beforeCommit(signal);
+    else await this.#whileOpen(image.beforeCommit(signal));
     if (force) await this.run("-changes_pending yes", this.doing("change"));
     if (this.#medium?.status === "blank") await this.#nameVolume();
     if (image === undefined) await this.#requireSpace();
@@ -411,6 +411,16 @@ export class Recorder {
     } catch (error) {
       if (this.isImage && isBurnFailure(error)) await this.end();
       else await this.#recover();
+      throw error;
+    }
+  }
+
+  /** Waits for work on the image, which is let go when xorriso dies. */
+  async #whileOpen(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#dialogue.requireOpen(this.doing("commit to"));
       throw error;
     }
   }

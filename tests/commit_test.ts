@@ -510,3 +510,15 @@ Deno.test("Xorriso.open() tells of a read-only file system", async () => {
   if (stdout === undefined) return;
   assertEquals(stdout, 'MEDIUM_NOT_WRITABLE\n[ "old" ]\nMEDIUM_NOT_WRITABLE\n');
 });
+
+Deno.test("Xorriso.commit() tells that xorriso has died while a warm image rested", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const { path, pids } = await traceXorriso(folder);
+  await using session = await Xorriso.open(image, { xorrisoPath: path });
+  await session.map(await folder.file("new", "new"), "/new");
+  const outcome = rejection(session.commit());
+  const [pid = 0] = await pids();
+  Deno.kill(pid, "SIGKILL");
+  assertCode(await outcome, "SESSION_LOST");
+});
