@@ -164,12 +164,10 @@ async function makeWorld(): Promise<Folder> {
     await Deno.mkdir(`${folder.path}/${name}`);
   }
   await folder.file("sources/s", "source");
-  const image = await makeImage(
+  await makeImage(
     { ...folder, path: `${folder.path}/image` },
     { "/a": "content", "/f/b": "more" },
   );
-  // Old enough that no commit waits for who has written it.
-  await Deno.utime(image, 1, 1);
   return folder;
 }
 
@@ -453,7 +451,6 @@ async function makeLinks(): Promise<Folder> {
     "/a": "content",
     "/link/a": "content",
   });
-  await Deno.utime(`${path}/open/test.iso`, 1, 1);
   await Deno.mkdir(`${path}/secret/sub`);
   await Deno.copyFile(`${path}/open/test.iso`, `${path}/secret/test.iso`);
   for (
