@@ -1,0 +1,127 @@
+/**
+ * The benchmarks: the module beside what else does the same, in one run.
+ *
+ *     deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk] [GROUP...]
+ *
+ * Each round runs all sides in turn, so that all see the same machine. A commit
+ * needs a fresh image and goes in steps of 0.1 s, so this is a runner of its
+ * own; what is pure is in `pure_bench.ts`, for `deno bench`.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a program for the terminal
+
+import {
+  compete,
+  FIGURE_TITLES,
+  figureRow,
+  OUTCOME_TITLES,
+  outcomeRow,
+  type Place,
+  type Results,
+  table,
+} from "./bench.ts";
+import { GROUPS } from "./groups.ts";
+import { machine, openPlaces, type Workplace } from "./places.ts";
+
+const USAGE =
+  "deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk] " +
+  `[GROUP...]\nGroups: ${GROUPS.map(({ name }) => name).join(", ")}`;
+
+/** Rounds of what does not say otherwise. */
+const ROUNDS = 9;
+
+interface Arguments {
+  readonly json: boolean;
+  readonly rounds: number;
+  readonly disk: string | undefined;
+  readonly on: string | undefined;
+  readonly groups: readonly string[];
+}
+
+function parse(words: readonly string[]): Arguments | undefined {
+  let json = false;
+  let rounds = ROUNDS;
+  let disk: string | undefined;
+  let on: string | undefined;
+  const groups: string[] = [];
+  for (const rest = [...words]; rest.length > 0;) {
+    const word = rest.shift() ?? "";
+    if (word === "--json") json = true;
+    else if (word === "--rounds") rounds = Number(rest.shift());
+    else if (word === "--disk") disk = rest.shift();
+    else if (word === "--on") on = rest.shift();
+    else groups.push(word);
+  }
+  const known = groups.every((name) =>
+    GROUPS.some((each) => each.name === name)
+  );
+  return known && rounds >= 1 ? { json, rounds, disk, on, groups } : undefined;
+}
+
+async function runGroups(
+  { rounds, on, groups }: Arguments,
+  places: readonly Workplace[],
+  tell: (line: string) => void,
+): Promise<Results> {
+  const results: Results = { outcomes: [], figures: [] };
+  for (const group of GROUPS) {
+    if (groups.length > 0 && !groups.includes(group.name)) continue;
+    for (const { name, folder } of group.once ? places.slice(0, 1) : places) {
+      if (on !== undefined && on !== name && !group.once) continue;
+      const place: Place = { group: group.name, place: name };
+      tell(`== ${group.name} on ${name}`);
+      await group.run({
+        ...place,
+        folder,
+        contest: async (contest) => {
+          const outcomes = await compete(contest, rounds, place);
+          results.outcomes.push(...outcomes);
+          for (const outcome of outcomes) tell(outcomeRow(outcome).join(" | "));
+        },
+        figure: (figure) => {
+          results.figures.push({ ...figure, ...place });
+          tell(figureRow({ ...figure, ...place }).join(" | "));
+        },
+      });
+    }
+  }
+  return results;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const args = parse(words);
+  if (args === undefined) {
+    console.error(USAGE);
+    return 2;
+  }
+  await using places = await openPlaces(args.disk);
+  // Nothing may stay mounted.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, async () => {
+      await places[Symbol.asyncDispose]();
+      Deno.exit(130);
+    });
+  }
+  const about = await machine();
+  const results = await runGroups(
+    args,
+    places.list,
+    (line) => console.error(line),
+  );
+  if (args.json) {
+    console.log(JSON.stringify({ machine: about, ...results }, undefined, 2));
+    return 0;
+  }
+  const { outcomes, figures } = results;
+  console.log(`\n${about}; medians, in brackets minima\n`);
+  if (outcomes.length > 0) {
+    console.log(table(OUTCOME_TITLES, outcomes.map(outcomeRow)));
+  }
+  if (figures.length > 0) {
+    console.log(`\n${table(FIGURE_TITLES, figures.map(figureRow))}`);
+  }
+  return 0;
+}
+
+Deno.exitCode = await main(Deno.args);

@@ -1,0 +1,30 @@
+/** What is pure text, for `deno bench`. */
+
+import { commandLine, PacketDecoder } from "../../src/protocol.ts";
+import { FileListing } from "../../src/report.ts";
+
+const COUNT = 10_000;
+
+const LINES = Array.from(
+  { length: COUNT },
+  (_, i) => `File data lba:  0 , ${1000 + i} , 1 , 2048 , '/d/file-${i}.dat'`,
+);
+
+const BYTES = new TextEncoder().encode(
+  LINES.map((line) => `R:1:${line}\n`).join(""),
+);
+
+Deno.bench(`PacketDecoder: ${COUNT} packets`, { group: "listing" }, () => {
+  new PacketDecoder().push(BYTES);
+});
+
+Deno.bench(`FileListing: ${COUNT} lines`, { group: "listing" }, () => {
+  const listing = new FileListing();
+  for (const line of LINES) listing.add(line);
+});
+
+Deno.bench(`commandLine: ${COUNT} lines`, { group: "staging" }, () => {
+  for (let i = 0; i < COUNT; i++) {
+    commandLine(["-map", `/home/me/it's/file-${i}.dat`, `/2026/file-${i}.dat`]);
+  }
+});
