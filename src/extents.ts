@@ -4,8 +4,8 @@
  * This needs no xorriso, so it also works while a session is being written: a commit to an image
  * appends and leaves old extents where they are.
  */
-import { createHash } from "node:crypto";
 import { XorrisoError } from "./errors.ts";
+import { loadMd5 } from "./md5.ts";
 import { BLOCK, type Entry } from "./report.ts";
 
 /** What tells one file on disk from all others, as `Deno.stat()` has it. */
@@ -309,15 +309,15 @@ export function checkMd5(
   md5: string,
   path: string,
 ): ReadableStream<Uint8Array> {
-  const hash = createHash("md5");
+  const loading = loadMd5().then((newMd5) => newMd5());
   return content.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        hash.update(chunk);
+      async transform(chunk, controller) {
+        (await loading).update(chunk);
         controller.enqueue(chunk);
       },
-      flush() {
-        requireMd5(hash.digest("hex"), md5, path);
+      async flush() {
+        requireMd5((await loading).digest("hex"), md5, path);
       },
     }),
   );

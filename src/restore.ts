@@ -4,7 +4,6 @@
  * A target appears under its name when it is complete and right: it is written beside it first, as a
  * part file, and then renamed. Whatever fails before leaves the target as it was, and no part file.
  */
-import { createHash } from "node:crypto";
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { notify } from "./dialogue.ts";
@@ -19,6 +18,7 @@ import {
   requireMd5,
   takeRange,
 } from "./extents.ts";
+import { loadMd5, type NewMd5 } from "./md5.ts";
 import { resolveForWrite } from "./permissions.ts";
 import { BLOCK, type Entry, type Progress } from "./report.ts";
 
@@ -99,6 +99,7 @@ export async function copyMany(
   const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
   const report = meter(total, onProgress);
   const buffer = new Uint8Array(CHUNK);
+  const newMd5 = await loadMd5();
   for (const batch of batchesOf(jobs)) {
     const content = await readBatch(source, batch, buffer);
     let begun = performance.now();
@@ -115,7 +116,7 @@ export async function copyMany(
         if (content === undefined) {
           await copyFile(source, job, report, signal);
         } else {
-          placeSync(job, content(job.entry));
+          placeSync(job, content(job.entry), newMd5);
           report(job.entry.size);
         }
       } catch (error) {
@@ -159,7 +160,7 @@ async function copyFile(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await using part = await PartFile.create(target);
-  const hash = md5 === undefined ? undefined : createHash("md5");
+  const hash = md5 === undefined ? undefined : (await loadMd5())();
   const ranges = byteRanges(entry);
   const read = async (buffer: Uint8Array): Promise<Uint8Array | undefined> => {
     const range = takeRange(ranges, CHUNK);
@@ -273,9 +274,13 @@ function meter(
 }
 
 /** Checks and writes a small file, like {@linkcode PartFile} in synchronous calls. */
-function placeSync({ entry, target, md5 }: CopyJob, content: Uint8Array): void {
+function placeSync(
+  { entry, target, md5 }: CopyJob,
+  content: Uint8Array,
+  newMd5: NewMd5,
+): void {
   if (md5 !== undefined) {
-    const found = createHash("md5").update(content).digest("hex");
+    const found = newMd5().update(content).digest("hex");
     requireMd5(found, md5, entry.path);
   }
   const part = partPath(target);

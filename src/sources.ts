@@ -1,7 +1,7 @@
 /** Files to be stored: what they were, whether they still are, and spooling. */
 
-import { createHash } from "node:crypto";
 import { XorrisoError } from "./errors.ts";
+import { loadMd5 } from "./md5.ts";
 import {
   isDrivePath,
   requireRead,
@@ -139,7 +139,7 @@ export async function spool(
   path: string,
   signal?: AbortSignal,
 ): Promise<Source & { readonly md5: string }> {
-  const hash = createHash("md5");
+  const hash = (await loadMd5())();
   const stream: ReadableStream<Uint8Array> = content instanceof Uint8Array
     ? ReadableStream.from([content])
     : content;
@@ -183,7 +183,7 @@ async function spoolFile<T>(work: () => Promise<T>): Promise<T> {
 
 /** The MD5 of a file's content. */
 export async function md5Of(path: string): Promise<string> {
-  const hash = createHash("md5");
+  const hash = (await loadMd5())();
   using file = await Deno.open(path, { read: true });
   const buffer = new Uint8Array(1 << 20);
   for (;;) {
