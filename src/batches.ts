@@ -1,8 +1,8 @@
 /** Group commit: changes that come close together share a session. */
 
-import { createHash } from "node:crypto";
 import { abortable, LONGEST } from "./delay.ts";
 import { isCode, XorrisoError } from "./errors.ts";
+import { loadMd5 } from "./md5.ts";
 import { join, show } from "./names.ts";
 import { BLOCK, type Entry } from "./report.ts";
 import { checkSource, type Source } from "./sources.ts";
@@ -286,10 +286,11 @@ export class Batches {
   /** Commits the plan; resolves with what failed. */
   async #flush(options: WriteOptions = {}): Promise<readonly unknown[]> {
     this.#disarm();
-    const operations = this.#plan?.plan.operations() ?? [];
+    const { tree, plan } = this.#plan ?? {};
+    const operations = plan?.operations() ?? [];
     this.#plan = undefined;
-    if (operations.length === 0) return [];
-    this.#committing = this.#commit(operations, options);
+    if (tree === undefined || operations.length === 0) return [];
+    this.#committing = this.#commit(tree, operations, options);
     try {
       return await this.#committing;
     } finally {
@@ -301,13 +302,14 @@ export class Batches {
 
   /** Writes a batch and settles all changes in it. */
   async #commit(
+    tree: Tree,
     operations: readonly Operation<Change>[],
     options: WriteOptions,
   ): Promise<readonly unknown[]> {
     for (const { all } of operations) for (const { release } of all) release();
     const failures = new Map<Operation<Change>, unknown>();
     try {
-      await new Batch(this.#store, operations, failures).write(options);
+      await new Batch(this.#store, tree, operations, failures).write(options);
     } catch (error) {
       for (const operation of operations) {
         if (!failures.has(operation)) failures.set(operation, error);
@@ -330,14 +332,18 @@ export class Batches {
 class Batch {
   readonly #store: Store;
   readonly #failures: Map<Operation<Change>, unknown>;
+  #tree: Tree;
   #operations: readonly Operation<Change>[];
 
+  /** `tree` is what the operations have been checked against. */
   constructor(
     store: Store,
+    tree: Tree,
     operations: readonly Operation<Change>[],
     failures: Map<Operation<Change>, unknown>,
   ) {
     this.#store = store;
+    this.#tree = tree;
     this.#operations = operations;
     this.#failures = failures;
   }
@@ -360,14 +366,15 @@ class Batch {
         const bad = await this.#check(session, written, problem);
         if (bad.size === 0) return written.keep();
         // xorriso has written wrong bytes, perhaps over a good older version:
-        // go back to the tree before it, and write the rest again.
+        // go back to the tree before it, which is the one that readers see,
+        // and write the rest again.
         this.#drop(bad);
-        this.#store.forget();
         const undone = await driver(session).undo();
         force = undone === "pending";
         if (undone !== "impossible") continue;
         await this.#remove(session, bad);
         await driver(session).commit(options);
+        this.#store.forget();
         return;
       }
     } catch (error) {
@@ -400,7 +407,9 @@ class Batch {
   async #stage(session: Xorriso): Promise<void> {
     const tree = await this.#store.tree();
     const { stage, remove } = driver(session);
-    const failed = new Map<Operation<Change>, unknown>();
+    const failed = await this.#moved();
+    this.#drop(failed);
+    if (tree !== this.#tree) this.#checkAgain(tree);
     await Promise.all(this.#operations.map(async (operation) => {
       const { prepared, name } = operation.last;
       const path = this.#pathOf(operation);
@@ -421,17 +430,49 @@ class Batch {
     if (!effective) this.#operations = [];
   }
 
+  /**
+   * Refuses what another program has made impossible: while a lost session is
+   * opened again, the medium is free for a moment.
+   */
+  #checkAgain(tree: Tree): void {
+    this.#tree = tree;
+    const plan = new Plan<PlannedChange>(tree);
+    const refused = new Map<Operation<Change>, unknown>();
+    for (const operation of this.#operations) {
+      const { last: { kind, name, overwrite = true }, all } = operation;
+      // What came and went within this batch was never there.
+      if (kind === "delete" && tree.get(name) === undefined) continue;
+      try {
+        plan.add({ kind, name, overwrite: overwrite || all.length > 1 });
+      } catch (error) {
+        refused.set(operation, error);
+      }
+    }
+    this.#drop(refused);
+  }
+
+  /** The changes whose sources are not what they were. */
+  async #moved(): Promise<Map<Operation<Change>, unknown>> {
+    return await problemsOf(
+      this.#operations,
+      async ({ last: { prepared } }) =>
+        prepared && await checkSource(prepared.source),
+    );
+  }
+
   /** Looks at what is on the medium now; returns what should not be so. */
   async #check(
     session: Xorriso,
     written: Written,
     problem: XorrisoError | undefined,
   ): Promise<Map<Operation<Change>, unknown>> {
-    const bad = new Map<Operation<Change>, unknown>();
-    await Promise.all(this.#operations.map(async (operation) => {
-      const error = await this.#checkOne(session, written, operation);
-      if (error !== undefined) bad.set(operation, error);
-    }));
+    const moved = await this.#moved();
+    const bad = await problemsOf(
+      this.#operations,
+      async (operation) =>
+        moved.get(operation) ??
+          await this.#checkOne(session, written, operation),
+    );
     if (problem === undefined || bad.size > 0) return bad;
     // A source that could not be read, although it looks as it did before.
     const puts = this.#operations.filter(({ last }) => last.prepared);
@@ -491,8 +532,6 @@ class Batch {
         { path },
       );
     }
-    const moved = await checkSource(prepared.source);
-    if (moved !== undefined) return moved;
     const { size } = prepared.source;
     if (entry?.size !== size) {
       return new XorrisoError(
@@ -514,7 +553,7 @@ class Batch {
     md5: string,
   ): Promise<unknown> {
     try {
-      const hash = createHash("md5");
+      const hash = (await loadMd5())();
       for await (const chunk of await session.readable(entry)) {
         hash.update(chunk);
       }
@@ -551,12 +590,15 @@ class Batch {
     if (error.needed !== undefined && error.free !== undefined) return error;
     const needed = error.needed ??
       this.#operations.reduce((sum, each) => sum + sizeOf(each), 0);
-    const { free } = await (await this.#store.session()).medium();
+    const free = await this.#store.session()
+      .then((session) => session.medium())
+      // The verdict is out already.
+      .then((medium) => medium.free, () => undefined);
     return new XorrisoError(error.code, error.message, {
       messages: error.messages,
       needed,
       // A file system without any room is reported as one of 1 TiB.
-      free: error.free ?? (free > needed ? 0 : free),
+      free: error.free ?? (free !== undefined && free > needed ? 0 : free),
       cause: error,
     });
   }
@@ -568,6 +610,18 @@ interface Written {
   get(name: string): Pick<Node, "size" | "extents"> | undefined;
   /** Shows it to readers. */
   keep(): void;
+}
+
+/** What is wrong with operations, in their order. */
+async function problemsOf(
+  operations: readonly Operation<Change>[],
+  check: (operation: Operation<Change>) => Promise<unknown>,
+): Promise<Map<Operation<Change>, unknown>> {
+  const problems = await Promise.all(operations.map(check));
+  const entries = operations.map((operation, index) =>
+    [operation, problems[index]] as const
+  );
+  return new Map(entries.filter(([, problem]) => problem !== undefined));
 }
 
 /** Bytes that an operation needs on the medium. */
