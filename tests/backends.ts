@@ -1,7 +1,7 @@
 /** What the tests of the backend on image files have in common. */
 
 import { assert } from "@std/assert";
-import { type BackendOptions, XorrisoBackend } from "../mod.ts";
+import { type BackendOptions, XorrisoBackend, XorrisoError } from "../mod.ts";
 import {
   exists,
   type Folder,
@@ -91,8 +91,8 @@ export async function outcomes(
 
 /** The code of an error, or its name. */
 export function outcomeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error ? String(error.code) : error.name;
+  if (error instanceof XorrisoError) return error.code;
+  return error instanceof Error ? error.name : String(error);
 }
 
 /** Whether a promise is still pending after all that is ready has run. */
@@ -173,7 +173,7 @@ pass() {
       *) printf '%s\\n' "$line" >>"$dir/lines" ;;
     esac
     case $line in
-      ${before}*)
+      '${before}'*)
         count=$((count + 1))
         case $count in
           ${cases.join("\n          ")}
@@ -186,7 +186,7 @@ ${start}
 echo $$ >>"$dir/pids"
 mkfifo "$dir/$$"
 exec 3<&0
-pass <&3 >"$dir/$$" 2>"$dir/errors" &
+(exec <&3 3<&- >"$dir/$$" 2>"$dir/errors"; pass) &
 exec env LC_ALL=C.UTF-8 xorriso "$@" <"$dir/$$" 3<&-`,
   );
   const read = async (name: string) =>
