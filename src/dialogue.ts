@@ -1,5 +1,6 @@
 /** The exchange of lines with one xorriso process: a FIFO with marks. */
 
+import { delay } from "./delay.ts";
 import { findProblem, parseShortage, type Problem } from "./classify.ts";
 import { withoutEchoes } from "./echoes.ts";
 import { advice, XorrisoError } from "./errors.ts";
@@ -37,6 +38,8 @@ export interface ExchangeOptions {
   readonly writes?: boolean;
   /** Names that xorriso repeats when it confirms a change: `'/a'='/home/a'`. */
   readonly echoes?: readonly string[];
+  /** Milliseconds until SIGKILL where an abort does not help. */
+  readonly grace?: number;
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */
@@ -80,6 +83,9 @@ const FLIGHT_LIMIT = 64 * 1024;
 /** Lines of standard error that are kept to explain a death. */
 const STDERR_LIMIT = 100;
 
+/** Milliseconds in which some of what is in a pipe is read. */
+const QUIET = 5;
+
 const START_MARK = "READY";
 
 /**
@@ -110,6 +116,7 @@ export class Dialogue {
   readonly #flight: Exchange[] = [];
   readonly #stderr: string[] = [];
   #stderrRest = "";
+  #stderrBytes = 0;
   #started = false;
   #flightSize = 0;
   #sendScheduled = false;
@@ -212,6 +219,19 @@ export class Dialogue {
     return this.#ending;
   }
 
+  /**
+   * Waits until all is read that was on standard error before the last answer:
+   * that comes by a pipe of its own.
+   */
+  async quiet(): Promise<void> {
+    let last = -1;
+    // A pipe holds so little that a few turns are enough.
+    for (let turn = 0; turn < 4 && last !== this.#stderrBytes; turn++) {
+      last = this.#stderrBytes;
+      await delay(QUIET);
+    }
+  }
+
   async #end(): Promise<void> {
     if (this.#reason === undefined) {
       // A true barrier: a line in flight, a commit above all, is finished.
@@ -272,7 +292,8 @@ export class Dialogue {
     }
     this.#disarm();
     // `closed` tells the outcome; it cannot reject.
-    this.#child.terminate(this.#options.grace, mayKill);
+    const grace = except?.options.grace ?? this.#options.grace;
+    this.#child.terminate(grace, mayKill);
   }
 
   #scheduleSend(): void {
@@ -397,6 +418,7 @@ export class Dialogue {
 
   #receiveError(chunk: Uint8Array): void {
     this.#lastByte = performance.now();
+    this.#stderrBytes += chunk.length;
     const text = this.#stderrRest +
       this.#errorDecoder.decode(chunk, { stream: true });
     const lines = text.split(/[\r\n]/);

@@ -31,11 +31,14 @@ export function checkErase(
   force: boolean,
 ): void {
   const kinds = what === "blank" ? ERASABLE : FORMATTABLE;
-  if (!kinds.test(profile) || profile === "BD-R" && status !== "blank") {
+  // A BD-R can be formatted before it is written (MMC-6, 6.5), not after.
+  const isWritten = status !== "blank" && /^BD-R(?!E)/.test(profile);
+  if (!kinds.test(profile) || isWritten) {
     throw new XorrisoError(
       "BLANK_FAILED",
       `Cannot ${what} the medium in "${drive}": ${profile} cannot be ` +
-        `${what === "blank" ? "erased" : "formatted"}; use another medium`,
+        `${what === "blank" ? "erased" : "formatted"}` +
+        `${isWritten ? " once it is written" : ""}; use another medium`,
       { path: drive },
     );
   }
@@ -74,47 +77,94 @@ export function isOverwritable(medium: Medium | undefined): boolean {
   return medium !== undefined && OVERWRITABLE.test(medium.profile);
 }
 
-/**
- * Bytes of a session that fit into the free space of a medium: what xorriso
- * counts is rounded up to the units that the medium is written in, ECC blocks
- * of 32 KiB on DVD and 64 KiB on BD, when a track is reserved for it. Media that
- * are written in place take as much as they say, and on blank ones what xorriso
- * counts has 32 blocks for the mirrored header that are counted as used already.
- */
-export function capacity({ profile, status, free }: Medium): number {
-  if (OVERWRITABLE.test(profile)) {
-    return status === "blank" ? free + 32 * BLOCK : free;
-  }
-  if (profile.startsWith("CD")) return free;
-  const unit = (profile.startsWith("DVD") ? 16 : 32) * BLOCK;
-  return Math.floor(free / unit) * unit;
+/** Blocks of the mirrored header at the start of media written in place. */
+const HEADER = 32;
+
+/** Fewest blocks of a track on a CD (Red Book: four seconds). */
+const SHORTEST = 300;
+
+/** Blocks that a medium is written in: the ECC blocks of DVD and BD. */
+function unitOf(profile: string): number {
+  if (OVERWRITABLE.test(profile) || profile.startsWith("CD")) return 1;
+  return profile.startsWith("DVD") ? 16 : 32;
 }
+
+/**
+ * Bytes that a session takes from the free space of a medium.
+ *
+ * xorriso counts what it has to write. A track is then reserved in whole units
+ * of the medium. Media that are written in place take as much as xorriso says,
+ * but on blank ones that has the mirrored header, whose place does not count as
+ * free.
+ *
+ * @param bytes What xorriso counts.
+ */
+export function footprint({ profile, status }: Medium, bytes: number): number {
+  const blocks = Math.ceil(bytes / BLOCK);
+  if (blocks === 0) return 0;
+  if (OVERWRITABLE.test(profile)) {
+    return (status === "blank" ? blocks - HEADER : blocks) * BLOCK;
+  }
+  if (profile.startsWith("CD")) return Math.max(blocks, SHORTEST) * BLOCK;
+  const unit = unitOf(profile);
+  return Math.ceil(blocks / unit) * unit * BLOCK;
+}
+
+/** Bytes, as xorriso counts them, of the largest session that still fits. */
+export function largestSession({ profile, status, free }: Medium): number {
+  const unit = unitOf(profile) * BLOCK;
+  const header = OVERWRITABLE.test(profile) && status === "blank" ? HEADER : 0;
+  return Math.floor(free / unit) * unit + header * BLOCK;
+}
+
+/** What a drive can have told of itself since it was last asked. */
+const SENSES = {
+  /** There is no medium, or the tray is open. */
+  absent: "2/3A",
+  /** It is becoming ready, or is not ready. */
+  unready: "2/04",
+  /** A block could not be read. */
+  unreadable: "3/11",
+  /** The medium may have been exchanged. */
+  exchanged: "6/28",
+} as const;
+
+/** Milliseconds for which a drive counts as not ready after it said so. */
+const FRESH = 2000;
 
 /**
  * The log of SCSI commands, which alone tells that a medium was exchanged.
  *
  * libburn repeats a command that the drive answers by "the medium may have
- * changed" (MMC-5, unit attention 28h), without a word, and xorriso would write
+ * changed" (MMC-6, unit attention 28h), without a word, and xorriso would write
  * the tree of the old medium over the new one. With `-scsi_log on` the answer
  * is told on standard error.
  */
 export class DriveLog {
-  #exchanged = false;
+  /** When each answer, key and code, came last, since the last `reset()`. */
+  readonly #times = new Map<string, number>();
 
-  /** Whether the medium was exchanged since the last `reset()`. */
-  get exchanged(): boolean {
-    return this.#exchanged;
+  /** Whether a drive has told something since the last `reset()`. */
+  has(what: keyof typeof SENSES): boolean {
+    return this.#times.has(SENSES[what]);
+  }
+
+  /** Whether the drive was not ready a moment ago. */
+  get isUnready(): boolean {
+    const time = this.#times.get(SENSES.unready);
+    return time !== undefined && performance.now() - time < FRESH;
   }
 
   /** Takes one line; tells whether it is one of the log. */
   take(line: string): boolean {
-    if (/^\+\+\+ key=6 +asc=28h/.test(line)) this.#exchanged = true;
+    const [, key, code] = /^\+\+\+ key=(\S) +asc=(\S\S)h/.exec(line) ?? [];
+    if (key !== undefined) this.#times.set(`${key}/${code}`, performance.now());
     return LOG_LINE.test(line);
   }
 
   /** What is there now is known. */
   reset(): void {
-    this.#exchanged = false;
+    this.#times.clear();
   }
 }
 

@@ -143,10 +143,10 @@ export function checkVolume(
   device: string,
 ): void {
   if (assertVolumeId === undefined) return;
-  // A blank medium is about to get its volume id.
-  const actual = medium.status === "blank"
+  // What is about to get its first sound session gets its volume id, too.
+  const actual = medium.status === "blank" || medium.volumeId === undefined
     ? volumeId ?? assertVolumeId
-    : medium.volumeId ?? "";
+    : medium.volumeId;
   if (trimEnd(actual) === trimEnd(assertVolumeId)) return;
   throw new XorrisoError(
     "VOLUME_MISMATCH",

@@ -9,12 +9,13 @@ import {
 } from "./dialogue.ts";
 import {
   type BlankMode,
-  capacity,
   checkErase,
   checkFinish,
   DriveLog,
+  footprint,
   type FormatMode,
   isOverwritable,
+  largestSession,
 } from "./drive.ts";
 import { isCode, XorrisoError } from "./errors.ts";
 import type { ImageFile } from "./image.ts";
@@ -39,6 +40,7 @@ import {
   parseSpace,
   parseToc,
   parseWritten,
+  type Progress,
   type RecordedSession,
 } from "./report.ts";
 
@@ -53,6 +55,8 @@ export type Undone = "done" | "pending" | "impossible";
 interface Base {
   readonly by: "session" | "sbsector";
   readonly at: number;
+  /** Whether nothing is there, so that the next session begins a new tree. */
+  readonly isEmpty?: boolean;
 }
 
 const TIMEOUT = 600_000;
@@ -63,8 +67,14 @@ const READY_TIMEOUT = 60_000;
 /** Bytes that the names of a few more files may add to the directory trees. */
 const ROOM_FOR_NAMES = 16 * BLOCK;
 
-/** Milliseconds in which what has been written to a pipe is surely read. */
-const LOG_DELAY = 20;
+/** Milliseconds between reports that a drive is waited for. */
+const TICK = 500;
+
+/**
+ * Milliseconds that an opening that is given up may take to end: nothing is
+ * being written, and xorriso may not listen for minutes.
+ */
+const OPENING_GRACE = 1000;
 
 /** Milliseconds that the end of an idle process may take. */
 const GRACE = 10_000;
@@ -78,12 +88,16 @@ export class Recorder {
   readonly #target: Target;
   readonly #options: XorrisoOptions;
   readonly #log: DriveLog;
+  readonly #burning: Burning;
   #medium: Medium | undefined;
   #version = "";
-  #ejected = false;
+  /** Whether no medium is open, since it was ejected or could not be loaded. */
+  #unloaded = false;
   /** Whether the last session on the medium was left open by a dead program. */
   #interrupted = false;
-  /** Sessions that were on the medium before the last commit. */
+  /** Number of the session whose tree is loaded, 0 if it is a new one. */
+  #loaded = 0;
+  /** The session that was loaded before the last commit. */
   #previous = 0;
 
   /** Resolves when the process is gone and the image is unlocked. */
@@ -94,11 +108,13 @@ export class Recorder {
     target: Target,
     options: XorrisoOptions,
     log: DriveLog,
+    burning: Burning,
   ) {
     this.#dialogue = dialogue;
     this.#target = target;
     this.#options = options;
     this.#log = log;
+    this.#burning = burning;
     this.closed = dialogue.closed.then(() => release(target.image));
     // Whoever waits for the end is told; nobody has to.
     this.closed.catch(() => {});
@@ -142,11 +158,6 @@ export class Recorder {
     return this.#target.writable;
   }
 
-  /** Whether the drive has told that its medium was exchanged. */
-  get exchanged(): boolean {
-    return this.#log.exchanged;
-  }
-
   /** Ends the process; what was not committed is discarded. */
   async end(): Promise<void> {
     await this.#dialogue.end();
@@ -162,6 +173,7 @@ export class Recorder {
     const target = await acquire(device, options);
     const log = new DriveLog();
     let dialogue: Dialogue;
+    const burning = new Burning();
     try {
       dialogue = await Dialogue.start(
         options.xorrisoPath ?? "xorriso",
@@ -171,7 +183,8 @@ export class Recorder {
           grace: GRACE,
           mayKill: target.image !== undefined,
           onMessage: options.onMessage,
-          onProgress: options.onProgress,
+          onProgress: (progress) =>
+            notify(options.onProgress, burning.withTotal(progress)),
           onLog: (line) => log.take(line),
           signal: options.signal,
         },
@@ -180,7 +193,7 @@ export class Recorder {
       await release(target.image);
       throw error;
     }
-    const session = new Recorder(dialogue, target, options, log);
+    const session = new Recorder(dialogue, target, options, log, burning);
     try {
       await session.#prepare(base);
       return session;
@@ -194,8 +207,22 @@ export class Recorder {
           if (!isCode(cause, "IMAGE_DAMAGED")) throw cause;
         }
       }
-      throw error;
+      throw session.#withWayOut(error);
     }
+  }
+
+  /** Adds what to do where a burn on a drive was interrupted. */
+  #withWayOut(error: unknown): unknown {
+    const { recover = false } = this.#options;
+    if (!isCode(error, "IMAGE_DAMAGED") || this.isImage || recover) {
+      return error;
+    }
+    return new XorrisoError(
+      error.code,
+      `${error.message}; if a burn was interrupted, open it with recover to ` +
+        `go on from the session before`,
+      { path: error.path, messages: error.messages, cause: error },
+    );
   }
 
   /** Opens the drive and judges what is there. */
@@ -219,13 +246,10 @@ export class Recorder {
     ]);
     this.#version = checkVersion(version.results);
     const state = await this.#inspect();
-    let medium = await this.#whenReady(
-      (options) => this.#load({ ...options, base }),
+    const medium = await this.#whenReady(
+      (options) => this.#openMedium({ ...options, base }),
       { ...(signal && { signal }) },
     );
-    if (this.#interrupted && this.#options.recover && this.writable) {
-      medium = await this.#closeInterrupted(medium.sessions);
-    }
     checkState(state, medium, device);
     if (base?.by === "session" && medium.status === "blank") {
       throw new XorrisoError(
@@ -257,8 +281,9 @@ export class Recorder {
         total: undefined,
         rate: undefined,
       });
-      if (performance.now() > deadline) late.abort();
-    }, Math.min(1000, readyTimeout));
+      // A drive that reads a large tree slowly is ready, and waited for.
+      if (performance.now() > deadline && this.#log.isUnready) late.abort();
+    }, TICK);
     const both = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
     try {
       for (;;) {
@@ -269,7 +294,7 @@ export class Recorder {
           if (!isCode(error, "NOT_READY")) throw error;
           if (performance.now() > deadline) throw error;
         }
-        await delay(1000, both);
+        await delay(TICK, signal);
       }
     } finally {
       clearInterval(timer);
@@ -302,23 +327,73 @@ export class Recorder {
         by: "session",
         at,
       })),
-      ...(nwa === undefined ? [] : [{ by: "sbsector", at: nwa } as const]),
+      ...(nwa === undefined ? [] : [emptyAt(nwa)]),
     ];
+  }
+
+  /** Opens the medium, and closes a session that was left open, if wanted. */
+  async #openMedium(
+    options: {
+      readonly signal?: AbortSignal;
+      readonly base?: Base | undefined;
+    },
+  ): Promise<Medium> {
+    const medium = await this.#load(options);
+    if (!this.#interrupted || !this.#options.recover || !this.writable) {
+      return medium;
+    }
+    return await this.#closeInterrupted(options);
   }
 
   /**
    * Closes the session that a dead program has left open, which a BD-R needs
    * before it can be written, and begins from the one before it.
    */
-  async #closeInterrupted(sessions: number): Promise<Medium> {
+  async #closeInterrupted(
+    options: { readonly signal?: AbortSignal },
+  ): Promise<Medium> {
     const doing = this.doing("close the interrupted session on");
-    // It gives up the drive, so that the session to load counts for the next
-    // opening.
+    const sound = this.#loaded;
+    // It gives up the drive, so that what to load counts for the next opening.
     await this.#burn("-close_damaged force", { doing });
-    await this.run(commandLine(["-load", "session", `${sessions}`]), doing);
-    const medium = await this.#load();
-    this.#interrupted = false;
-    return medium;
+    return await this.#load({
+      ...options,
+      base: sound > 0
+        ? await this.#choose({ by: "session", at: sound })
+        : await this.#chooseNone(),
+    });
+  }
+
+  /** Has xorriso load a certain session when it opens the drive next. */
+  async #choose(base: Base): Promise<Base> {
+    const doing = this.doing(`load session ${base.at} of`);
+    await this.run(["-load", base.by, `${base.at}`], doing);
+    return base;
+  }
+
+  /** Has xorriso begin with an empty tree behind all that was written. */
+  async #chooseNone(): Promise<Base> {
+    const doing = this.doing("look at");
+    const { device, address } = this.#target;
+    // What it holds is of no use, and may be told as a problem.
+    await this.run(["-dev", address], { doing, tolerant: true });
+    const { results } = await this.run("-toc", { doing, tolerant: true });
+    const { nwa } = parseToc(results);
+    if (nwa === undefined) {
+      throw new XorrisoError(
+        "MEDIUM_NOT_WRITABLE",
+        `Cannot go on with the medium in "${device}": it has no writable ` +
+          `block behind the interrupted session; use another medium`,
+        { path: device, messages: results },
+      );
+    }
+    await this.#giveUpDrive();
+    return await this.#choose(emptyAt(nwa));
+  }
+
+  /** Lets go of the drive, so that the next `-load` is for the next opening. */
+  async #giveUpDrive(): Promise<void> {
+    await this.run(["-dev", ""], this.doing("let go of"));
   }
 
   /** What the module itself sees in an image file, before xorriso does. */
@@ -348,10 +423,14 @@ export class Recorder {
     const line = commandLine([command, address]);
     const { messages, problem } = await this.run(line, {
       ...{ doing, path: device, tolerant: true },
+      ...(image === undefined && { grace: OPENING_GRACE }),
       ...(signal && { signal }),
     });
+    if (image === undefined) await this.#dialogue.quiet();
     if (problem !== undefined && !isEmptyStart(problem, base)) {
-      throw image && isCode(problem, "NOT_ISO")
+      // That it holds something else is told by what is read of it.
+      const damaged = image !== undefined || this.#log.has("unreadable");
+      throw damaged && isCode(problem, "NOT_ISO")
         ? new XorrisoError(
           "IMAGE_DAMAGED",
           `${doing}: its volume descriptor cannot be read`,
@@ -366,10 +445,25 @@ export class Recorder {
     ) {
       throw this.#nonsense(doing, messages);
     }
+    if (messages.some((line) => BAD_CHECKSUMS.test(line))) {
+      throw new XorrisoError(
+        "IMAGE_DAMAGED",
+        `${doing}: the list of checksums at the end of its last session is ` +
+          `damaged, as after an interrupted burn`,
+        { path: device, messages },
+      );
+    }
     this.#log.reset();
-    this.#medium = medium;
+    this.#unloaded = false;
+    const isEmpty = base?.isEmpty ?? medium.status === "blank";
+    this.#medium = isEmpty ? { ...medium, volumeId: undefined } : medium;
+    this.#loaded = base?.by === "session"
+      ? base.at
+      : isEmpty
+      ? 0
+      : medium.sessions;
     this.#interrupted = messages.some((line) => OPEN_SESSION.test(line));
-    return medium;
+    return this.#medium;
   }
 
   async #nameVolume(): Promise<void> {
@@ -389,29 +483,37 @@ export class Recorder {
     const { force = false, signal, onProgress } = options;
     await this.requireWritable();
     const { image } = this.#target;
-    if (image === undefined) await this.#requireSameMedium();
-    else await this.#whileOpen(image.beforeCommit(signal));
+    if (image !== undefined) await this.#whileOpen(image.beforeCommit(signal));
     if (force) await this.run("-changes_pending yes", this.doing("change"));
-    if (this.#medium?.status === "blank") await this.#nameVolume();
-    if (image === undefined) await this.#requireSpace();
-    this.#previous = this.#medium?.sessions ?? 0;
+    if (image === undefined) await this.#requireFit();
+    if (this.#loaded === 0) await this.#nameVolume();
+    this.#previous = this.#loaded;
     const doing = this.doing("commit to");
     try {
       const { messages, problem } = await this.#burn("-commit", {
         doing,
         tolerant: true,
         ...(signal && { signal }),
-        ...(onProgress && { onProgress }),
+        ...(onProgress && {
+          onProgress: (progress) =>
+            onProgress(this.#burning.withTotal(progress)),
+        }),
       });
+      const isSource = problem !== undefined && isSourceProblem(problem);
       const written = parseWritten(messages) !== undefined;
-      if (problem && !(written && isSourceProblem(problem))) throw problem;
-      await this.#checkCommit(messages, doing);
+      if (problem && !(written && (isSource || isDisplaced(messages)))) {
+        throw problem;
+      }
+      await this.#checkCommit(messages, doing, isSource ? undefined : problem);
+      this.#loaded = this.#medium?.sessions ?? 0;
       await image?.remember();
-      return problem;
+      return isSource ? problem : undefined;
     } catch (error) {
       if (this.isImage && isBurnFailure(error)) await this.end();
       else await this.#recover();
       throw error;
+    } finally {
+      this.#burning.size = undefined;
     }
   }
 
@@ -426,49 +528,71 @@ export class Recorder {
   }
 
   /**
-   * Makes sure that the medium was not exchanged since it was opened.
+   * Makes sure that the medium is the one that was opened.
    *
-   * The drive tells it to the first command after that, in its log.
+   * The drive tells it to the first command after an exchange, in its log. The
+   * session is ended then: xorriso would take the old tree for that of the new
+   * medium.
+   *
+   * @param doing What fails otherwise: `Cannot commit to "/dev/sr0"`.
    */
-  async #requireSameMedium(): Promise<void> {
-    const { device } = this.#target;
-    await this.run("-tell_media_space", this.doing("look at"));
-    // The log comes by another pipe than the mark: let it be read.
-    await delay(LOG_DELAY);
-    if (!this.#log.exchanged) return;
-    throw new XorrisoError(
-      "MEDIUM_CHANGED",
-      `Cannot write to "${device}": the medium was exchanged; open it again`,
-      { path: device },
-    );
+  async requireSame(doing: string): Promise<void> {
+    const { device: path } = this.#target;
+    await this.#dialogue.quiet();
+    if (this.#log.has("exchanged")) {
+      await this.end();
+      throw new XorrisoError(
+        "MEDIUM_CHANGED",
+        `${doing}: the medium was exchanged while it was open; open it again`,
+        { path },
+      );
+    }
+    if (this.#log.has("absent")) {
+      await this.end();
+      throw new XorrisoError(
+        "NO_MEDIUM",
+        `${doing}: the medium was taken out; insert one, and open it again`,
+        { path },
+      );
+    }
   }
 
-  /** Makes sure that what is staged fits, before anything is burned. */
-  async #requireSpace(): Promise<void> {
-    const medium = await this.medium();
-    const needed = await this.#pendingSize();
-    const free = capacity(medium);
-    if (needed <= free || !medium.appendable) return;
-    await this.rollback();
-    throw new XorrisoError(
-      "MEDIUM_FULL",
-      `Cannot commit to "${this.#target.device}": the session needs ${needed} ` +
-        `bytes, ${free} are free; store less, or use another medium`,
-      { needed, free },
-    );
-  }
-
-  /** Bytes of the session that a commit would write now. */
-  async #pendingSize(): Promise<number> {
-    const doing = this.doing("measure what is staged for");
+  /**
+   * Makes sure that what is staged fits on the medium, which still is the one
+   * that was opened, before anything is burned; discards it otherwise.
+   */
+  async #requireFit(): Promise<void> {
+    const doing = this.doing("commit to");
     // That it does not fit is told by a problem, too.
-    const { results, messages } = await this.run("-tell_media_space", {
-      doing,
-      tolerant: true,
-    });
+    const { results, messages, problem } = await this.run(
+      "-tell_media_space",
+      { doing, tolerant: true },
+    );
+    await this.requireSame(doing);
     const space = parseSpace(results);
-    if (space === undefined) throw this.#nonsense(doing, messages);
-    return space.free - space.afterCommit;
+    const medium = this.#medium;
+    if (medium?.appendable && space !== undefined) {
+      const { free } = space;
+      const needed = footprint(medium, free - space.afterCommit);
+      this.#burning.size = needed;
+      if (needed <= free) return;
+      await this.rollback();
+      throw new XorrisoError(
+        "MEDIUM_FULL",
+        `${doing}: the session needs ${needed} bytes, ${free} are free; store ` +
+          `less, or use another medium`,
+        { needed, free },
+      );
+    }
+    await this.rollback();
+    if (medium === undefined || medium.appendable) {
+      throw problem ?? this.#nonsense(doing, messages);
+    }
+    throw new XorrisoError(
+      "MEDIUM_NOT_WRITABLE",
+      `${doing}: the medium is closed; use another medium`,
+      { path: this.#target.device, cause: problem },
+    );
   }
 
   /** One exchange that writes to the medium. */
@@ -500,10 +624,15 @@ export class Recorder {
     return "pending";
   }
 
-  /** Makes sure that what was written is what is loaded now. */
+  /**
+   * Makes sure that what was written is what is loaded now.
+   *
+   * @param problem What xorriso said about a tree that it loaded instead.
+   */
   async #checkCommit(
     messages: readonly string[],
     doing: string,
+    problem: XorrisoError | undefined,
   ): Promise<void> {
     const written = parseWritten(messages);
     if (written === undefined) {
@@ -517,7 +646,9 @@ export class Recorder {
     // On media that are written again in place, the newest header is mirrored
     // at block 0, and the list of sessions tells where it is from. Of an image
     // that another program made there is no such list: one session, at 0.
-    const newest = loaded === 0 ? (await this.sessions()).at(-1)?.lba : loaded;
+    const newest = loaded === 0 && problem === undefined
+      ? (await this.sessions()).at(-1)?.lba
+      : loaded;
     if (newest === written.lba) return;
     if (newest === 0 && isOverwritable(this.#medium)) return;
     if (this.isImage || !await this.#rescue(written.lba)) {
@@ -526,7 +657,7 @@ export class Recorder {
         `${doing}: the session written at block ${written.lba} is not the ` +
           `one that the medium shows, at block ${newest ?? "none"}; use ` +
           `another medium`,
-        { messages },
+        { messages, cause: problem },
       );
     }
   }
@@ -539,9 +670,13 @@ export class Recorder {
    */
   async #rescue(lba: number): Promise<boolean> {
     const doing = this.doing("rescue the session on");
-    await this.run(commandLine(["-load", "sbsector", `${lba}`]), doing);
+    await this.#giveUpDrive();
+    await this.#load({
+      base: await this.#choose({ by: "sbsector", at: lba }),
+    });
     await this.run("-changes_pending yes", doing);
     const { messages } = await this.#burn("-commit", { doing });
+    this.#medium = parseMedium(messages) ?? this.#medium;
     const written = parseWritten(messages);
     return written !== undefined && parseLoadedLba(messages) === written.lba;
   }
@@ -552,9 +687,28 @@ export class Recorder {
       // The verdict is out already; only whether xorriso can go on counts.
       await this.run("-rollback", this.doing("roll back")).catch(() => {});
       await this.#target.image?.restore();
-      await this.#load();
+      await this.#reload();
     } catch {
       await this.end();
+    }
+  }
+
+  /**
+   * Opens the medium again, with the session that was loaded before where a
+   * failed burn has left a newer one that cannot be.
+   */
+  async #reload(): Promise<void> {
+    const sound = this.#loaded;
+    try {
+      await this.#openMedium({});
+    } catch (error) {
+      if (!isCode(error, "IMAGE_DAMAGED") || this.isImage || sound === 0) {
+        throw error;
+      }
+      await this.#giveUpDrive();
+      await this.#openMedium({
+        base: await this.#choose({ by: "session", at: sound }),
+      });
     }
   }
 
@@ -571,13 +725,18 @@ export class Recorder {
     checkErase(medium, what, force);
     await this.rollback();
     if (image === undefined) {
-      await this.#requireSameMedium();
       const doing = this.doing(`${what} the medium in`);
-      await this.#burn(`-${what} ${mode}`, {
-        doing,
-        ...(signal && { signal }),
-        ...(onProgress && { onProgress }),
-      });
+      await this.requireSame(doing);
+      try {
+        await this.#burn(`-${what} ${mode}`, {
+          doing,
+          ...(signal && { signal }),
+          ...(onProgress && { onProgress }),
+        });
+      } catch (error) {
+        await this.#recover();
+        throw error;
+      }
     } else {
       await image.beforeCommit(signal);
       await image.clear();
@@ -587,7 +746,8 @@ export class Recorder {
     if (status === "blank") return;
     throw new XorrisoError(
       "BLANK_FAILED",
-      `Cannot ${what} the medium in "${medium.drive}": it is still ${status}`,
+      `Cannot ${what} the medium in "${medium.drive}": it is still ` +
+        `${status}; try another mode`,
       { path: medium.drive },
     );
   }
@@ -647,10 +807,10 @@ export class Recorder {
   ): Promise<Answer> {
     const line = typeof words === "string" ? words : commandLine(words);
     const exchange = typeof options === "string" ? { doing: options } : options;
-    if (this.#ejected) {
+    if (this.#unloaded && !/^-(dev|indev|scsi_log) /.test(line)) {
       throw new XorrisoError(
         "NO_MEDIUM",
-        `${exchange.doing}: the medium was ejected; insert one and load it`,
+        `${exchange.doing}: no medium is open; insert one and load it`,
       );
     }
     try {
@@ -663,7 +823,15 @@ export class Recorder {
 
   /** Discards what is staged. */
   async rollback(): Promise<void> {
-    await this.run("-rollback", { doing: this.doing("roll back") });
+    const doing = this.doing("roll back");
+    try {
+      await this.run("-rollback", { doing });
+    } catch (error) {
+      // The tree was read again and could not be: the one in memory is empty,
+      // and would be written.
+      if (!this.#unloaded) await this.end();
+      throw error;
+    }
   }
 
   /** Takes the tree of an older session as the base of the next commit. */
@@ -672,14 +840,13 @@ export class Recorder {
     checkSession(session);
     await this.rollback();
     try {
-      await this.run(commandLine(["-load", "session", `${session}`]), {
-        doing: this.doing(`load session ${session} of`),
-      });
+      await this.#choose({ by: "session", at: session });
     } catch (error) {
       // xorriso has an empty tree now, and would write that.
       await this.#recover();
       throw error;
     }
+    this.#loaded = session;
   }
 
   /** What medium it is. */
@@ -706,8 +873,15 @@ export class Recorder {
     const staged = results.some((line) => line.endsWith(" yes"));
     if (!staged) await this.run("-changes_pending yes", doing);
     try {
-      const session = await this.#pendingSize() + ROOM_FOR_NAMES;
-      return Math.max(0, capacity(medium) - session);
+      // That there is no room at all is told by a problem, too.
+      const { results, messages } = await this.run("-tell_media_space", {
+        doing,
+        tolerant: true,
+      });
+      const space = parseSpace(results);
+      if (space === undefined) throw this.#nonsense(doing, messages);
+      const taken = space.free - space.afterCommit + ROOM_FOR_NAMES;
+      return Math.max(0, largestSession(medium) - taken);
     } finally {
       if (!staged) await this.run("-changes_pending no", doing);
     }
@@ -738,9 +912,9 @@ export class Recorder {
   /** Opens the tray. */
   async eject(): Promise<void> {
     this.#requireTray("eject");
-    await this.run("-rollback", this.doing("roll back"));
+    await this.rollback();
     await this.run("-eject all", this.doing("eject the medium in"));
-    this.#ejected = true;
+    this.#unloaded = true;
   }
 
   /** Closes the tray and opens the medium in it. */
@@ -748,10 +922,35 @@ export class Recorder {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Medium> {
     this.#requireTray("load");
-    this.#ejected = false;
-    const medium = await this.#whenReady((each) => this.#load(each), options);
-    checkVolume(medium, this.#options, this.#target.device);
-    return medium;
+    // What was staged for the medium before is not for this one.
+    const doing = { doing: this.doing("roll back"), tolerant: true };
+    if (!this.#unloaded) await this.run("-rollback", doing);
+    this.#unloaded = true;
+    const medium = await this.#whenReady(
+      (each) => this.#openMedium(each),
+      options,
+    );
+    try {
+      checkVolume(medium, this.#options, this.#target.device);
+      return medium;
+    } catch (error) {
+      this.#unloaded = true;
+      throw error;
+    }
+  }
+}
+
+/** What is being burned. */
+class Burning {
+  /** Its bytes, where they are known. */
+  size: number | undefined;
+
+  /** Adds the size to a report, which xorriso tells by a rounded share. */
+  withTotal(progress: Progress): Progress {
+    if (progress.phase !== "writing" || this.size === undefined) {
+      return progress;
+    }
+    return { ...progress, total: Math.max(this.size, progress.done) };
   }
 }
 
@@ -771,6 +970,24 @@ function isBurnFailure(error: unknown): boolean {
     );
 }
 
+/** A new tree, to be written where nothing is. */
+function emptyAt(at: number): Base {
+  return { by: "sbsector", at, isEmpty: true };
+}
+
+/** Whether another tree was loaded than was written. */
+function isDisplaced(messages: readonly string[]): boolean {
+  const loaded = parseLoadedLba(messages);
+  return loaded !== undefined && loaded !== 0 &&
+    loaded !== parseWritten(messages)?.lba;
+}
+
+/**
+ * What libisofs tells where the end of a session is not as its start says. The
+ * tree may look sound then, although the content was never written.
+ */
+const BAD_CHECKSUMS = /MD5 checksum array appears damaged/;
+
 /** What libburn tells of a BD-R whose last session was interrupted. */
 const OPEN_SESSION = /Last session on media is still open/;
 
@@ -779,6 +996,6 @@ function isEmptyStart(
   { messages }: XorrisoError,
   base: Base | undefined,
 ): boolean {
-  return base?.by === "sbsector" &&
+  return base?.isEmpty === true &&
     messages.every((line) => line.includes("No ISO 9660 image at LBA"));
 }

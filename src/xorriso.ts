@@ -866,19 +866,20 @@ export class Xorriso implements AsyncDisposable {
     length: number,
     target: string,
   ): Promise<void> {
-    await this.#recorder.run(
-      ["-extract_cut", path, `${offset}`, `${length}`, target],
-      { doing: this.#recorder.doing("read"), path },
-    );
-    if (!this.#recorder.exchanged) return;
-    throw new XorrisoError(
-      "MEDIUM_CHANGED",
-      `Cannot read ${
-        show(path)
-      }: the medium in "${this.#recorder.device}" was ` +
-        `exchanged; open it again`,
-      { path },
-    );
+    const doing = `Cannot read ${show(path)} on "${this.#recorder.device}"`;
+    try {
+      await this.#recorder.run(
+        ["-extract_cut", path, `${offset}`, `${length}`, target],
+        { doing, path },
+      );
+    } catch (error) {
+      // What went wrong may be that it was another medium.
+      if (!isCode(error, "SESSION_LOST")) {
+        await this.#recorder.requireSame(doing);
+      }
+      throw error;
+    }
+    await this.#recorder.requireSame(doing);
   }
 
   static {

@@ -41,6 +41,9 @@ export const NASTY: readonly string[] = [
   ...["x".repeat(100), "\u{1f4c0}".repeat(25), "a".repeat(64) + "1"],
 ];
 
+/** Milliseconds in which changes come that are meant for one session. */
+const TOGETHER = 500;
+
 /** Everything that is stored, by name. */
 type Model = Map<string, Uint8Array>;
 
@@ -88,7 +91,10 @@ async function testFirstSession(
   model: Model,
 ) {
   await t.step("put() stores many files in one session", async () => {
-    await using backend = await open({ volumeId: "CONFORMANCE" });
+    await using backend = await open({
+      volumeId: "CONFORMANCE",
+      commitDelay: TOGETHER,
+    });
     const sources = sourcesOf(folder);
     await Promise.all(sources.map(async ([name, bytes, put]) => {
       await put(backend, name, bytes);
@@ -236,7 +242,7 @@ async function testChanges(
   model: Model,
 ) {
   await t.step("further sessions add, replace and delete", async () => {
-    await using backend = await open();
+    await using backend = await open({ commitDelay: TOGETHER });
     const { used } = await backend.medium();
     const change = async (name: string, bytes: Uint8Array) => {
       await backend.put(await folder.file(`new ${name}`, bytes), name);
