@@ -332,7 +332,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async readable(
     name: string,
     options: ReadableOptions = {},
-  ): Promise<ReadableStream<Uint8Array>> {
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
     const entry = await this.#entry(name, options.verify ?? true);
     return (await this.#store.session()).readable(entry, options);
   }

@@ -34,14 +34,14 @@ const CHUNK = 1 << 20;
 export function readCuts(
   entry: Entry,
   options: CutOptions,
-): ReadableStream<Uint8Array> {
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   return ReadableStream.from(cuts(entry, options));
 }
 
 async function* cuts(
   { size }: Entry,
   options: CutOptions,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { signal, extract } = options;
   const { start, end } = resolveRange(size, options);
   if (start >= end) return;
@@ -62,7 +62,7 @@ async function* cuts(
 async function* chunksOf(
   path: string,
   offset: number,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   using file = await Deno.open(path, { read: true });
   await file.seek(offset, Deno.SeekMode.Start);
   for (;;) {

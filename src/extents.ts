@@ -217,7 +217,7 @@ export function readExtents(
   image: string,
   entry: Entry,
   options: ReadOptions = {},
-): ReadableStream<Uint8Array> {
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   const { start, end } = resolveRange(entry.size, options);
   return new ReadableStream(
     new ExtentSource(image, () => byteRanges(entry, start, end), options),
@@ -305,13 +305,13 @@ class ExtentSource implements UnderlyingByteSource {
  * @returns The same chunks. The stream fails with CHECKSUM_MISMATCH.
  */
 export function checkMd5(
-  content: ReadableStream<Uint8Array>,
+  content: ReadableStream<Uint8Array<ArrayBuffer>>,
   md5: string,
   path: string,
-): ReadableStream<Uint8Array> {
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   const loading = loadMd5().then((newMd5) => newMd5());
   return content.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
+    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
       async transform(chunk, controller) {
         (await loading).update(chunk);
         controller.enqueue(chunk);

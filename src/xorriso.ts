@@ -392,7 +392,7 @@ export class Xorriso implements AsyncDisposable {
   async readable(
     file: string | Entry,
     options: ReadableOptions = {},
-  ): Promise<ReadableStream<Uint8Array>> {
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
     const entry = await this.#entryOf(file);
     const { offset = 0, length = entry.size - offset, verify = true } = options;
     const whole = offset === 0 && length >= entry.size;
@@ -841,7 +841,7 @@ export class Xorriso implements AsyncDisposable {
   #content(
     entry: Entry,
     options: ReadableOptions & { readonly md5?: string | undefined },
-  ): ReadableStream<Uint8Array> {
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const { image } = this.#recorder;
     const { md5, offset, length, signal } = options;
     const range = {
