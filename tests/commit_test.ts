@@ -264,6 +264,33 @@ Deno.test("Xorriso.commit() tells that a source has vanished, though xorriso goe
   assertEquals(await hash(image), before);
 });
 
+/** xorriso whose output is changed by a script of `sed`. */
+async function alterXorriso(folder: Folder, script: string): Promise<string> {
+  return await makeScript(
+    folder,
+    "altered-xorriso",
+    `xorriso "$@" | sed -u '${script}'`,
+  );
+}
+
+Deno.test("Xorriso.commit() believes no success without a session to show", async () => {
+  const lies = [
+    ["/Written to medium/d", "PROTOCOL"],
+    ["s/ at LBA 32$/ at LBA 64/", "WRITE_ERROR"],
+    ["/Loading ISO image tree/d", "WRITE_ERROR"],
+    ["s/^\\(R:1: ISO session  :   1 , *\\)32/\\164/", "WRITE_ERROR"],
+  ] as const;
+  for (const [script, code] of lies) {
+    await using folder = await makeFolder();
+    await using session = await Xorriso.open(`${folder.path}/new.iso`, {
+      create: true,
+      xorrisoPath: await alterXorriso(folder, script),
+    });
+    await session.cp([await folder.file("source", "x")], "/a");
+    await assertRejectsCode(session.commit(), code);
+  }
+});
+
 /** xorriso that may write no file beyond a size. */
 async function limitXorriso(folder: Folder, bytes: number): Promise<string> {
   return await makeScript(

@@ -259,6 +259,13 @@ Deno.test("Dialogue.exchange() counts what comes on standard error", async () =>
   }
 });
 
+Deno.test("Dialogue.exchange() knows messages on standard error, too", async () => {
+  await using session = await startFake(
+    "-raw) echo 'libburn : FATAL : Lost connection to drive' >&2 ;;",
+  );
+  await assertRejectsCode(session.send("-raw"), "DRIVE_LOST");
+});
+
 Deno.test("Dialogue.exchange() reports what does not fit in bytes", async () => {
   await using session = await startFake(
     `-big) echo 'I:1: xorriso : FAILURE : Image size 4096s exceeds free space on media 1152s' ;;`,
@@ -306,11 +313,11 @@ Deno.test("Dialogue.exchange() drops a queued line when it is aborted", async ()
   await using session = await startFake(
     `-slow) IFS= read -r mark; sleep 0.1
        printf 'M:0: %s\\n' "\${mark#-mark }" ;;
-     -log) echo 'R:1: never' ;;`,
+     -never) exit 1 ;;`,
   );
   const controller = new AbortController();
   const slow = session.send("-slow");
-  const queued = session.send("-log", { signal: controller.signal });
+  const queued = session.send("-never", { signal: controller.signal });
   const next = session.send("-print next");
   const reason = new Error("no more");
   const rejected = rejection(queued);

@@ -196,6 +196,7 @@ Deno.test("Xorriso.open() begins again where a first session was interrupted", a
 Deno.test("Xorriso.open() takes an empty file for a blank medium", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("empty.iso");
+  await makeOld(path);
   for (const way of [{}, { readOnly: true }]) {
     await using session = await Xorriso.open(path, way);
     assertEquals((await session.medium()).status, "blank");
@@ -355,6 +356,29 @@ Deno.test("Xorriso.open() wants a xorriso that it knows", async () => {
       "PROTOCOL",
     );
     assertStringIncludes(error.message, "Cannot open");
+  }
+});
+
+Deno.test("Xorriso.open() believes xorriso only what the file itself shows", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const empty = await folder.file("empty.iso");
+  await makeOld(empty);
+  const cases = [
+    [image, "s/Media status : .*/Media status : is blank/", "IMAGE_DAMAGED"],
+    [empty, "s/Media status : .*/Media status : is written/", "NOT_ISO"],
+    [image, "s/Drive current: -dev/Drive current: -outdev/", "PROTOCOL"],
+    [image, "/Media status/d", "PROTOCOL"],
+  ] as const;
+  for (const [path, script, code] of cases) {
+    const before = await fingerprint(path);
+    const xorrisoPath = await makeScript(
+      folder,
+      "altered-xorriso",
+      `xorriso "$@" | sed -u '${script}'`,
+    );
+    await assertRejectsCode(Xorriso.open(path, { xorrisoPath }), code);
+    assertEquals(await fingerprint(path), before);
   }
 });
 
