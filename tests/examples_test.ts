@@ -1,0 +1,193 @@
+/** The example programs do what they say, with the flags that they tell. */
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { exists, type Folder, makeFolder, makeOld, noise } from "./helpers.ts";
+import { readTree } from "./program.ts";
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs an example in a process of its own. */
+async function run(
+  name: string,
+  flags: readonly string[],
+  ...args: readonly string[]
+): Promise<Outcome> {
+  const path = new URL(`../examples/${name}.ts`, import.meta.url).pathname;
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", ...flags, path, ...args],
+    env: { NO_COLOR: "1", TMPDIR: "/tmp" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+const RUN = "--allow-run=xorriso";
+
+/** One night's backup of the folder "files". */
+async function backUp({ path }: Folder): Promise<Outcome> {
+  const image = `${path}/backup.iso`;
+  if (await exists(image)) await makeOld(image);
+  return await run(
+    "nightly",
+    [RUN, `--allow-read=${path}/files,${image}`, `--allow-write=${image}`],
+    `${path}/files`,
+    `xorriso://${image}:/files`,
+  );
+}
+
+/** What a session restores. */
+async function restore(
+  { path }: Folder,
+  ...session: readonly string[]
+): Promise<Record<string, string>> {
+  const image = `${path}/backup.iso`;
+  const target = `${path}/restored`;
+  const { code, stderr } = await run(
+    "restore",
+    [RUN, `--allow-read=${image},${target}`, `--allow-write=${target}`],
+    ...[`xorriso://${image}:/files`, target, ...session],
+  );
+  assertEquals([code, stderr], [0, ""]);
+  const tree = await readTree(target);
+  await Deno.remove(target, { recursive: true });
+  return tree;
+}
+
+Deno.test("every example tells its usage when it is run without arguments", async () => {
+  for (const name of ["demo", "nightly", "peek", "restore", "stream"]) {
+    const { code, stdout, stderr } = await run(name, []);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, `Usage: examples/${name}.ts `);
+  }
+});
+
+Deno.test("nightly.ts writes one session a night with what has changed, and restore.ts gets each back", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await folder.file("files/same", "same");
+  await folder.file("files/sub/changes", "one");
+  await folder.file("files/goes", "goes");
+  await Deno.symlink("same", `${path}/files/link`);
+  const nights: Record<string, string>[] = [
+    { "same": "same", "sub/changes": "one", "goes": "goes" },
+    { "same": "same", "sub/changes": "two", "new": "" },
+  ];
+
+  const first = await backUp(folder);
+  assertEquals(first.stdout, "Session 1: 3 files stored, 0 deleted\n");
+  await folder.file("files/sub/changes", "two");
+  await folder.file("files/new");
+  await Deno.remove(`${path}/files/goes`);
+  const second = await backUp(folder);
+  assertEquals(second.stdout, "Session 2: 2 files stored, 1 deleted\n");
+  const third = await backUp(folder);
+  assertEquals(third.stdout, "Nothing has changed since session 2\n");
+
+  assertEquals(await restore(folder), nights[1]);
+  assertEquals(await restore(folder, "1"), nights[0]);
+  assertEquals(await restore(folder, "2"), nights[1]);
+});
+
+Deno.test("nightly.ts goes on when a file cannot be stored, and fails in the end", async () => {
+  await using folder = await makeFolder();
+  await folder.file("files/good", "good");
+  await folder.file(`files/${"x".repeat(101)}`, "too long a name");
+  const { code, stdout, stderr } = await backUp(folder);
+  assertEquals(code, 1);
+  assertEquals(stdout, "Session 1: 1 files stored, 0 deleted\n");
+  assertMatch(
+    stderr,
+    /^Cannot store the name "x+": .*\n1 files could not be stored\n$/,
+  );
+  assertEquals(await restore(folder), { good: "good" });
+});
+
+Deno.test("nightly.ts writes to no other volume", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await folder.file("files/a", "a");
+  await Deno.mkdir(`${path}/other`);
+  await new Deno.Command("xorriso", {
+    args: ["-no_rc", "-outdev", `${path}/backup.iso`, "-volid", "OTHER"].concat(
+      ["-map", `${path}/files`, "/"],
+    ),
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  const before = await Deno.readFile(`${path}/backup.iso`);
+  const { code, stderr } = await backUp(folder);
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, `its volume id is "OTHER", not "NIGHTLY"`);
+  assertEquals(await Deno.readFile(`${path}/backup.iso`), before);
+});
+
+Deno.test("peek.ts shows the middle of the file that it finds", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  const content = noise(100_000);
+  await folder.file("files/sub/data.bin", content);
+  await backUp(folder);
+  const peek = (glob: string) =>
+    run(
+      "peek",
+      [RUN, `--allow-read=${path}/backup.iso`],
+      `xorriso://${path}/backup.iso`,
+      glob,
+    );
+  const { code, stdout } = await peek("**/*.bin");
+  assertEquals(code, 0);
+  const [title, ...rows] = stdout.trimEnd().split("\n");
+  assertEquals(title, "files/sub/data.bin: bytes 49488 to 50512 of 100000");
+  const hex = rows.map((row) => row.slice(9, 56)).join(" ").replaceAll(" ", "");
+  assertEquals(hex, content.subarray(49488, 50512).toHex());
+  assertEquals((await peek("*.bin")).code, 3);
+});
+
+Deno.test("stream.ts keeps links and times, and stores nothing if tar fails", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await Deno.mkdir(`${path}/work`);
+  await folder.file("files/a", "a");
+  await folder.file("files/sub/b", noise(200_000));
+  await Deno.symlink("sub/b", `${path}/files/link`);
+  await Deno.utime(`${path}/files/a`, 1_000_000, 1_000_000);
+  const store = (source: string, name: string, ...target: string[]) =>
+    run(
+      "stream",
+      [
+        `${RUN},tar`,
+        ...["--allow-env=TMPDIR", `--allow-read=/tmp,${path}/work`],
+        `--allow-write=/tmp,${path}/work`,
+      ],
+      ...[source, `xorriso://${path}/work/a.iso`, name, ...target],
+    );
+  const target = `${path}/work/target`;
+  const { code, stdout, stderr } = await store(
+    `${path}/files`,
+    "f.tar.gz",
+    target,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertStringIncludes(stdout, `Unpacked it into ${target}`);
+  assertEquals(await Deno.readTextFile(`${target}/a`), "a");
+  assertEquals(await Deno.readLink(`${target}/link`), "sub/b");
+  assertEquals(await Deno.readFile(`${target}/sub/b`), noise(200_000));
+  const { mtime } = await Deno.stat(`${target}/a`);
+  assertEquals(mtime?.getTime(), 1_000_000_000);
+
+  await makeOld(`${path}/work/a.iso`);
+  const before = await Deno.readFile(`${path}/work/a.iso`);
+  const failed = await store(`${path}/none`, "g.tar.gz");
+  assertEquals(failed.code, 1);
+  assertStringIncludes(failed.stderr, "tar has failed");
+  assertEquals(await Deno.readFile(`${path}/work/a.iso`), before);
+});
