@@ -4,7 +4,7 @@ import { abortable, LONGEST } from "./delay.ts";
 import { isCode, XorrisoError } from "./errors.ts";
 import { loadMd5 } from "./md5.ts";
 import { join, show } from "./names.ts";
-import { BLOCK, type Entry } from "./report.ts";
+import { BLOCK, type Entry, type Medium } from "./report.ts";
 import { checkSource, type Source } from "./sources.ts";
 import { orNone, type Store } from "./store.ts";
 import {
@@ -72,6 +72,8 @@ export class Batches {
   /** Changes that are being prepared for who knows how long. */
   readonly #slow = new Map<AbortController, Request>();
   #free: number | undefined;
+  /** The question for it, under way; who comes meanwhile needs no other. */
+  #asking: Promise<Medium> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #latest: ReturnType<typeof setTimeout> | undefined;
 
@@ -246,8 +248,8 @@ export class Batches {
 
   /** Refuses what cannot fit, before it is part of a batch. */
   async #checkFree(name: string, size: number): Promise<void> {
-    const session = await this.#store.session();
-    const { appendable, drive, free } = await session.medium();
+    this.#asking ??= this.#ask();
+    const { appendable, drive, free } = await this.#asking;
     if (!appendable) {
       throw new XorrisoError(
         "MEDIUM_NOT_WRITABLE",
@@ -258,6 +260,14 @@ export class Batches {
     }
     this.#free = free;
     if (size > free) throw tooLarge(show(name), size, free);
+  }
+
+  async #ask(): Promise<Medium> {
+    try {
+      return await (await this.#store.session()).medium();
+    } finally {
+      this.#asking = undefined;
+    }
   }
 
   #schedule(): void {

@@ -9,6 +9,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
+import { realPath } from "./look.ts";
 
 /** Tells whether a path, normalised as text alone, lies below `/dev/`. */
 export function isUnderDev(path: string): boolean {
@@ -66,7 +67,7 @@ export async function resolveForRead(
   const given: string = typeof path === "string" ? path : fromFileUrl(path);
   await requireRead(given, what);
   if (isUnderDev(given)) return absolute(given);
-  const real = await Deno.realPath(given);
+  const real = await realPath(given);
   await requireRead(real, what);
   return real;
 }

@@ -1,6 +1,7 @@
 /** Files to be stored: what they were, whether they still are, and spooling. */
 
 import { XorrisoError } from "./errors.ts";
+import { lstat, stat } from "./look.ts";
 import { loadMd5 } from "./md5.ts";
 import {
   isDrivePath,
@@ -48,12 +49,12 @@ export async function openSource(file: string | URL): Promise<Source> {
   try {
     const path = await resolveForRead(file, "the source");
     if (await isDrivePath(path)) throw unreadable(name, "it is a device");
-    let info = await Deno.stat(path);
+    let info = await stat(path);
     // A change right after a look could leave the times as they were; so the
     // look that counts comes when the last change is older than a tick.
     for (let i = 0; i < ATTEMPTS && isYoung(info); i++) {
       await new Promise((resolve) => setTimeout(resolve, TICK));
-      info = await Deno.stat(path);
+      info = await stat(path);
     }
     if (!info.isFile) {
       const kind = info.isDirectory ? "a directory" : "no regular file";
@@ -75,7 +76,7 @@ export async function checkSource(
   { name, path, state }: Source,
 ): Promise<XorrisoError | undefined> {
   try {
-    if (stateOf(await Deno.lstat(path)) === state) return undefined;
+    if (stateOf(await lstat(path)) === state) return undefined;
   } catch (error) {
     const problem = sourceError(error, name);
     if (problem instanceof XorrisoError) return problem;
