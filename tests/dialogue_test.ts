@@ -4,6 +4,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { delay } from "../src/delay.ts";
 import {
   type Answer,
   Dialogue,
@@ -381,7 +382,7 @@ Deno.test("Dialogue.exchange() ends the process when a line in flight is aborted
 Deno.test("Dialogue ends a program that is silent for too long", async () => {
   await using session = await startFake(
     `-hang) echo 'I:1: last words'; while :; do sleep 0.01; done ;;`,
-    { timeout: 100 },
+    { timeout: 500 },
   );
   const outcomes = await Promise.all([
     rejection(session.send("-hang")),
@@ -402,9 +403,9 @@ Deno.test("Dialogue waits as long as something comes", async () => {
 });
 
 Deno.test("Dialogue does not mind silence while nothing is asked", async () => {
-  await using session = await startFake("", { timeout: 30 });
+  await using session = await startFake("", { timeout: 500 });
   await session.send("-print a");
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await delay(700);
   assertEquals((await session.send("-print b")).results, ["b"]);
 });
 
@@ -477,7 +478,7 @@ Deno.test("Dialogue.start() gives up a program that never gets ready", async () 
     "program",
     `echo $$ >'${pids}'; while :; do sleep 0.01; done`,
   );
-  await assertRejectsCode(start(program, { timeout: 100 }), "TIMEOUT");
+  await assertRejectsCode(start(program, { timeout: 500 }), "TIMEOUT");
   assertEquals(isAlive(Number(await Deno.readTextFile(pids))), false);
 });
 

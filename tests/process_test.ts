@@ -143,7 +143,7 @@ Deno.test("Child.end() comes to an end when the child does not read", async () =
 Deno.test("Child.end() kills a child that will not end, if it may", async () => {
   await using folder = await makeFolder();
   const { child, output } = await spawnStubborn(folder);
-  assertEquals((await child.end(50)).signal, "SIGKILL");
+  assertEquals((await child.end(300)).signal, "SIGKILL");
   assertStringIncludes(output.out, "term");
 });
 
