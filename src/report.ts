@@ -243,23 +243,33 @@ function detach(text: string): string {
   return text === "" ? text : [text.slice(0, 1), text.slice(1)].join("");
 }
 
-/** Reads a line of `-find ... -exec echo`: a quoted path. */
-export function parsePathLine(line: string): string | undefined {
-  const path = unquote(line);
-  return path === undefined ? undefined : detach(path);
+/**
+ * Mode, links, owner, group, size or numbers of a device, date, name, and
+ * target of a link: as `ls -l` has them.
+ */
+const LONG_LINE =
+  /^(.)\S{9,} +\d+ +\S+ +\S+ +([\d,]+) \w{3} [ \d]{2} [ \d:]{5} ((?:'[^']*'|"[^"]*")+)(?: -> .*)?$/;
+
+/** Reads a line of `-exec lsdl`. */
+export function parseLongLine(line: string): LongEntry | undefined {
+  const [, mode, size, word = ""] = LONG_LINE.exec(line) ?? [];
+  const path = unquote(word);
+  if (path === undefined) return undefined;
+  const type = mode === "-" ? "file" : mode === "d" ? "directory" : "other";
+  return {
+    ...{ path: detach(path), type },
+    size: type === "file" ? Number(size) : 0,
+  };
 }
 
-/** Mode, links, owner, group, size, date, name: as `ls -l` has them. */
-const LONG_LINE =
-  /^-\S{9,} +\d+ +\S+ +\S+ +(\d+) \w{3} [ \d]{2} [ \d:]{5} (.+)$/;
-
-/** Reads a line of `-exec lsdl` about a regular file: its path and bytes. */
-export function parseLongLine(
-  line: string,
-): { path: string; size: number } | undefined {
-  const [, size, word = ""] = LONG_LINE.exec(line) ?? [];
-  const path = unquote(word);
-  return path === undefined ? undefined : { path, size: Number(size) };
+/** What `lsdl` tells of a path. */
+export interface LongEntry {
+  /** Absolute path on the medium. */
+  readonly path: string;
+  /** What it is. */
+  readonly type: "file" | "directory" | "other";
+  /** Bytes of a file; 0 for all else. */
+  readonly size: number;
 }
 
 /**

@@ -31,7 +31,6 @@ import {
   type Medium,
   parseLongLine,
   parseMd5Line,
-  parsePathLine,
   type RecordedSession,
 } from "./report.ts";
 import { copyExtents, type CopyJob, copyMany, writeTarget } from "./restore.ts";
@@ -715,9 +714,11 @@ export class Xorriso implements AsyncDisposable {
 
   async #find(path: string, depth?: number): Promise<Node[]> {
     const listing = new FileListing();
-    const staged: Node[] = [];
-    const directories: Node[] = [];
-    const others: Node[] = [];
+    const lists: Record<NodeType, Node[]> = {
+      file: [],
+      directory: [],
+      other: [],
+    };
     const tree = depth === undefined
       ? ["-find", path]
       : ["-find", path, "-maxdepth", `${depth}`];
@@ -726,42 +727,32 @@ export class Xorriso implements AsyncDisposable {
       path,
       pipelined: true,
     };
-    const nodes = (list: Node[], type: NodeType) => (line: string) => {
-      const found = parsePathLine(line);
-      if (found === undefined) return;
-      list.push({ path: found, type, size: 0, extents: [] });
-    };
     await Promise.all([
       this.#recorder.run([...tree, "-type", "f", "-exec", "report_lba"], {
         ...options,
         onResult: (line) => listing.add(line),
       }),
-      // What is staged has no place on the medium yet, and no other command
-      // tells its size.
+      // Files that are staged have no place on the medium yet, and no other
+      // command tells their size.
       this.#recorder.run(
-        [...tree, "-type", "f", "-pending_data", "-exec", "lsdl"],
+        [
+          ...[...tree, "-not", "-type", "f", "-or", "-pending_data"],
+          ...["-exec", "lsdl"],
+        ],
         {
           ...options,
           onResult: (line) => {
             const found = parseLongLine(line);
-            if (found) staged.push({ ...found, type: "file", extents: [] });
+            if (found) lists[found.type].push({ ...found, extents: [] });
           },
         },
-      ),
-      this.#recorder.run([...tree, "-type", "d", "-exec", "echo"], {
-        ...options,
-        onResult: nodes(directories, "directory"),
-      }),
-      this.#recorder.run(
-        [...tree, "-not", "-type", "f", "-not", "-type", "d", "-exec", "echo"],
-        { ...options, onResult: nodes(others, "other") },
       ),
     ]);
     const files = listing.entries.map((entry): Node => {
       const { path, size, extents } = entry;
       return { path, type: "file", size, extents };
     });
-    return [...files, ...staged, ...directories, ...others];
+    return [...files, ...lists.file, ...lists.directory, ...lists.other];
   }
 
   async #md5s(

@@ -5,9 +5,9 @@ import {
   FileListing,
   type Medium,
   parseLoadedLba,
+  parseLongLine,
   parseMd5Line,
   parseMedium,
-  parsePathLine,
   parseProgress,
   parseSpace,
   parseToc,
@@ -81,11 +81,43 @@ Deno.test("FileListing.add() skips lines of other kinds", () => {
   assertEquals(listing.entries, []);
 });
 
-Deno.test("parsePathLine() reads quoted paths", () => {
-  assertEquals(parsePathLine("'/'"), "/");
-  assertEquals(parsePathLine(`'/it'"'"'s\\040\\\\'`), "/it's \\");
-  assertEquals(parsePathLine("Valid ISO nodes found: 1"), undefined);
-  assertEquals(parsePathLine(""), undefined);
+Deno.test("parseLongLine() reads paths of all types", () => {
+  const cases: [string, ReturnType<typeof parseLongLine>][] = [
+    [
+      "-rw-r--r--    1 0        0            4096 Nov 23 07:45 '/new'",
+      { path: "/new", type: "file", size: 4096 },
+    ],
+    [
+      "drwxr-xr-x    1 0        0               0 Nov 23  2021 '/'",
+      { path: "/", type: "directory", size: 0 },
+    ],
+    [
+      `drwxr-xr-x    1 0        0               0 Nov 23 07:45 '/it'"'"'s\\040\\\\'`,
+      { path: "/it's \\", type: "directory", size: 0 },
+    ],
+    [
+      `lrwxrwxrwx    1 0        0               0 Nov 23 07:45 '/l'"'"'"i n -> k' -> 'tar get'"'"' -> x'`,
+      { path: `/l'"i n -> k`, type: "other", size: 0 },
+    ],
+    [
+      "crw-r--r--    1 0        0        300,1000000 Nov 23 07:45 '/chr'",
+      { path: "/chr", type: "other", size: 0 },
+    ],
+    [
+      "brw-r--r--    1 0        0            8,17 Nov 23 07:45 '/dev'",
+      { path: "/dev", type: "other", size: 0 },
+    ],
+    [
+      "prw-r--r--    1 0        0               0 Nov 23 07:45 '/ff'",
+      { path: "/ff", type: "other", size: 0 },
+    ],
+    ["Valid ISO nodes found: 1", undefined],
+    ["'/a'", undefined],
+    ["", undefined],
+  ];
+  for (const [line, entry] of cases) {
+    assertEquals(parseLongLine(line), entry, line);
+  }
 });
 
 Deno.test("parseMd5Line() reads sums and escaped paths", () => {
@@ -661,11 +693,12 @@ Deno.test("FileListing does not keep the output alive that its entries came in",
     for (let i = 0; i < 500; i++) {
       const path = "/a folder of some length/" + i;
       const text = "R:1: File data lba:  0 , 57 , 1 , 3 , '" + path + "'\\n" +
-        "R:1: '" + path + "'\\nR:1: " + "0".repeat(32) + "  " + path + "\\n";
+        "R:1: drwxr-xr-x    1 0        0               0 Nov 23 07:45 '" +
+        path + "'\\nR:1: " + "0".repeat(32) + "  " + path + "\\n";
       const bytes = new TextEncoder().encode(text + noise);
       const lines = new PacketDecoder().push(bytes).map(({ text }) => text);
       listing.add(lines[0]);
-      kept.push(report.parsePathLine(lines[1]), report.parseMd5Line(lines[2]));
+      kept.push(report.parseLongLine(lines[1])?.path, report.parseMd5Line(lines[2]));
     }
     gc();
     const after = Deno.memoryUsage().heapUsed;
