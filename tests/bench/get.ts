@@ -22,7 +22,14 @@ async function getLarge(scene: Scene): Promise<void> {
   const image = `${folder}/large.iso`;
   const target = `${folder}/target.bin`;
   await fill(source, GIB);
-  await xorriso("-dev", image, "-map", source, "/large.bin", "-commit");
+  await xorriso(
+    "-dev",
+    `stdio:${image}`,
+    "-map",
+    source,
+    "/large.bin",
+    "-commit",
+  );
   await using backend = await XorrisoBackend.open(`xorriso://${image}`, {
     readOnly: true,
   });
@@ -33,7 +40,7 @@ async function getLarge(scene: Scene): Promise<void> {
     return await timed(work);
   };
   const extract = [
-    ...["-osirrox", "on", "-indev", image],
+    ...["-osirrox", "on", "-indev", `stdio:${image}`],
     ...["-extract", "/large.bin", target],
   ];
   await scene.contest({
@@ -119,10 +126,10 @@ async function getMany(scene: Scene, count: number): Promise<void> {
   const image = `${folder}/many.iso`;
   const target = `${folder}/target`;
   const names = await makeTree(source, count, 4096);
-  await xorriso("-dev", image, "-map", source, "/", "-commit");
+  await xorriso("-dev", `stdio:${image}`, "-map", source, "/", "-commit");
   const url = `xorriso://${image}`;
   const copy = () => run("cp", "-r", source, target);
-  const open = () => xorriso("-indev", image);
+  const open = () => xorriso("-indev", `stdio:${image}`);
   const restore = async (backend: XorrisoBackend): Promise<void> => {
     const results = await backend.getList(names, target);
     const failed = results.find(({ error }) => error !== undefined);
@@ -157,7 +164,15 @@ async function getMany(scene: Scene, count: number): Promise<void> {
           await Deno.mkdir(target);
           return await timed(() =>
             xorriso(
-              ...["-osirrox", "on", "-indev", image, "-extract", "/", target],
+              ...[
+                "-osirrox",
+                "on",
+                "-indev",
+                `stdio:${image}`,
+                "-extract",
+                "/",
+                target,
+              ],
               ...["-check_md5_r", "FAILURE", "/", "--"],
             )
           );
@@ -190,7 +205,14 @@ async function getMany(scene: Scene, count: number): Promise<void> {
       name: "xorriso -check_md5_r",
       run: () =>
         timed(() =>
-          xorriso("-indev", image, "-check_md5_r", "FAILURE", "/", "--")
+          xorriso(
+            "-indev",
+            `stdio:${image}`,
+            "-check_md5_r",
+            "FAILURE",
+            "/",
+            "--",
+          )
         ),
     }],
   });

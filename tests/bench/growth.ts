@@ -27,7 +27,7 @@ export async function growth(scene: Scene): Promise<void> {
     const image = `${folder}/get.iso`;
     const target = `${folder}/target`;
     await fill(source, size * MIB);
-    await xorriso("-dev", image, "-map", source, "/file", "-commit");
+    await xorriso("-dev", `stdio:${image}`, "-map", source, "/file", "-commit");
     await remove(source);
     tell(scene, `get ${size} MiB`, await measure("get", image, target));
     await remove(image, target);

@@ -25,7 +25,7 @@ export async function makeImage(
   const source = `${folder}/source`;
   const image = `${folder}/list-${count}.iso`;
   await makeTree(source, count, 16);
-  await xorriso("-dev", image, "-map", source, "/", "-commit");
+  await xorriso("-dev", `stdio:${image}`, "-map", source, "/", "-commit");
   await remove(source);
   return image;
 }
@@ -50,7 +50,8 @@ async function listOnce(
     others: [
       {
         ...{ name: "xorriso by hand, -find report_lba", ratio: 1.1 },
-        run: () => timed(() => xorriso("-indev", image, ...find, "--")),
+        run: () =>
+          timed(() => xorriso("-indev", `stdio:${image}`, ...find, "--")),
       },
       {
         name: "the same in a bare dialogue",
@@ -128,7 +129,7 @@ export async function open(scene: Scene): Promise<void> {
     },
     others: [{
       ...{ name: "xorriso -dev, whole process", over: 15 },
-      run: () => timed(() => xorriso("-dev", image)),
+      run: () => timed(() => xorriso("-dev", `stdio:${image}`)),
     }],
   });
   const cli = new URL("../../src/cli.ts", import.meta.url).pathname;
@@ -148,7 +149,14 @@ export async function open(scene: Scene): Promise<void> {
         ...{ name: "xorriso -find report_lba", over: 120 },
         run: () =>
           timed(() =>
-            xorriso("-indev", image, "-find", `/${name}`, "-exec", "report_lba")
+            xorriso(
+              "-indev",
+              `stdio:${image}`,
+              "-find",
+              `/${name}`,
+              "-exec",
+              "report_lba",
+            )
           ),
       },
       {

@@ -52,7 +52,7 @@ export class BareDialogue implements AsyncDisposable {
       args: [
         ...[...SETTINGS, "-pkt_output", "on", "-abort_on", "NEVER"],
         ...["-backslash_codes", "encode_output"],
-        ...["-dialog", "single_line", "-dev", image],
+        ...["-dialog", "single_line", "-dev", `stdio:${image}`],
       ],
       stdin: "piped",
       stdout: "piped",

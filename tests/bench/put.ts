@@ -67,7 +67,7 @@ async function putTogether(scene: Scene, work: Work): Promise<void> {
           await remove(image);
           return await timed(() =>
             xorriso(
-              ...["-dev", image],
+              ...["-dev", `stdio:${image}`],
               ...files.flatMap(([path, name]) => ["-map", path, `/${name}`]),
               "-commit",
             )
@@ -82,7 +82,13 @@ async function putTogether(scene: Scene, work: Work): Promise<void> {
             await remove(image);
             return await timed(async () => {
               for (const [path, name] of files) {
-                await xorriso("-dev", image, "-map", path, `/${name}`);
+                await xorriso(
+                  "-dev",
+                  `stdio:${image}`,
+                  "-map",
+                  path,
+                  `/${name}`,
+                );
               }
             });
           },
@@ -147,7 +153,13 @@ async function putInTurn(scene: Scene): Promise<void> {
           return await timed(async () => {
             for (const name of names) {
               await xorriso(
-                ...["-dev", image, "-map", `${source}/${name}`, `/${name}`],
+                ...[
+                  "-dev",
+                  `stdio:${image}`,
+                  "-map",
+                  `${source}/${name}`,
+                  `/${name}`,
+                ],
               );
             }
           });
@@ -164,7 +176,7 @@ async function deleteMany(scene: Scene): Promise<void> {
   const base = `${folder}/base.iso`;
   const image = `${folder}/delete.iso`;
   const names = await makeTree(source, 200, 4 * KIB);
-  await xorriso("-dev", base, "-map", source, "/", "-commit");
+  await xorriso("-dev", `stdio:${base}`, "-map", source, "/", "-commit");
   const half = names.slice(0, 100);
   await scene.contest({
     work: "delete 100 of 200 names",
@@ -180,7 +192,12 @@ async function deleteMany(scene: Scene): Promise<void> {
         await settled(base, image);
         return await timed(() =>
           xorriso(
-            ...["-dev", image, "-rm", ...half.map((name) => `/${name}`)],
+            ...[
+              "-dev",
+              `stdio:${image}`,
+              "-rm",
+              ...half.map((name) => `/${name}`),
+            ],
             ...["--", "-commit"],
           )
         );
