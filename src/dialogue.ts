@@ -1,6 +1,6 @@
 /** The exchange of lines with one xorriso process: a FIFO with marks. */
 
-import { delay } from "./delay.ts";
+import { delay, LONGEST } from "./delay.ts";
 import { findProblem, parseShortage, type Problem } from "./classify.ts";
 import { withoutEchoes } from "./echoes.ts";
 import { advice, XorrisoError } from "./errors.ts";
@@ -122,6 +122,7 @@ export class Dialogue {
   #sendScheduled = false;
   #marks = 0;
   #lastByte = 0;
+  #lastPacket = "";
   #silence: ReturnType<typeof setTimeout> | undefined;
   #ending: Promise<void> | undefined;
   /** Why the dialogue ends, once it does so before its time. */
@@ -349,7 +350,7 @@ export class Dialogue {
           { messages: this.#flight[0]?.messages ?? [] },
         ),
       );
-    }, delay);
+    }, Math.min(delay, LONGEST));
   }
 
   #disarm(): void {
@@ -362,7 +363,15 @@ export class Dialogue {
   }
 
   #receive(packets: readonly Packet[]): void {
+    const before = this.#lastByte;
     this.#lastByte = performance.now();
+    // While its writer hangs, on a FIFO for one, xorriso goes on repeating the
+    // same progress report.
+    const { text: last } = packets.at(-1) ?? {};
+    if (last === this.#lastPacket && parseProgress(last) !== undefined) {
+      this.#lastByte = before;
+    }
+    this.#lastPacket = last ?? this.#lastPacket;
     for (const { channel, text } of packets) {
       if (channel === "R") this.#receiveResult(text);
       else if (channel === "M") this.#receiveMark(text);

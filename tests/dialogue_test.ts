@@ -458,6 +458,19 @@ Deno.test("Dialogue ends a program that talks nonsense", async () => {
   }
 });
 
+Deno.test("Dialogue ends a program that tells of no progress for too long", async () => {
+  const update = (blocks: string) =>
+    `printf 'I:1: xorriso : UPDATE : Writing: %ss   12.0%%\\n' ${blocks}`;
+  await using session = await startFake(
+    `-hang) while ${update("23")}; do sleep 0.01; done ;;
+     -work) for i in 1 2 3 4 5 6 7 8; do ${update("$i")}; sleep 0.1; done ;;`,
+    { timeout: 500 },
+  );
+  await session.send("-work");
+  await assertRejectsCode(session.send("-hang"), "TIMEOUT");
+  assertEquals(isAlive(session.pid), false);
+});
+
 Deno.test("Dialogue.start() fails with a program that is not xorriso", async () => {
   const options = { timeout: LONG, grace: LONG, mayKill: true };
   const start = (command: string) =>
