@@ -11,6 +11,9 @@ import {
   toBytes,
 } from "./helpers.ts";
 
+/** All that comes together is one batch, however busy the machine is. */
+export const ONE_BATCH = { commitDelay: 100, commitMax: 1e6 };
+
 /** The location of the image `test.iso` in a folder. */
 export function urlOf({ path }: Folder, directory = ""): string {
   return `xorriso://${path}/test.iso${directory && `:${directory}`}`;

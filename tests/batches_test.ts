@@ -6,6 +6,7 @@ import {
   HOLD,
   hookXorriso,
   isPending,
+  ONE_BATCH,
   openImage,
   outcomes,
   store,
@@ -75,7 +76,7 @@ Deno.test("XorrisoBackend.put() shares a session with all that come close", asyn
 
 Deno.test("XorrisoBackend.delete() shares a session with puts", async () => {
   await using folder = await makeFolder();
-  await using backend = await openImage(folder, { commitDelay: 100 });
+  await using backend = await openImage(folder, ONE_BATCH);
   await store(backend, { a: "a", b: "b" });
   await Promise.all([
     backend.delete("a"),
@@ -271,8 +272,8 @@ Deno.test("XorrisoBackend shows readers no session that is taken back", async ()
     `rm '${source}'; hold`,
   ]);
   await using backend = await openImage(folder, {
+    ...ONE_BATCH,
     xorrisoPath: hooked.path,
-    commitDelay: 50,
   });
   await store(backend, { a: "old" });
   const results = outcomes([
@@ -354,7 +355,7 @@ Deno.test("XorrisoBackend does changes of one name in call order, and the last s
 
 Deno.test("XorrisoBackend does changes above and below each other in call order", async () => {
   await using folder = await makeFolder();
-  await using backend = await openImage(folder, { commitDelay: 50 });
+  await using backend = await openImage(folder, ONE_BATCH);
   await store(backend, { file: "a file", "dir/only": "in it" });
   const { stream, finish } = makeStream("slow");
   const changes = [
@@ -383,7 +384,7 @@ Deno.test("XorrisoBackend does changes above and below each other in call order"
 
 Deno.test("XorrisoBackend writes no session for what came and went", async () => {
   await using folder = await makeFolder();
-  await using backend = await openImage(folder, { commitDelay: 50 });
+  await using backend = await openImage(folder, ONE_BATCH);
   await Promise.all([backend.put(toBytes("x"), "a"), backend.delete("a")]);
   assertEquals(await sessionsOf(backend), 0);
   await store(backend, { b: "b" });
@@ -676,7 +677,7 @@ Deno.test("XorrisoBackend.put() is taken back by its signal until it is sent", a
 
 Deno.test("XorrisoBackend.delete() is taken back by its signal, with what rests on it", async () => {
   await using folder = await makeFolder();
-  await using backend = await openImage(folder, { commitDelay: 100 });
+  await using backend = await openImage(folder, ONE_BATCH);
   await store(backend, { a: "a file" });
   const controller = new AbortController();
   const { signal } = controller;
@@ -706,8 +707,8 @@ Deno.test("XorrisoBackend rolls a failed commit back and rejects all in it", asy
     "trap '' XFSZ; ulimit -f 2048",
   );
   await using backend = await openImage(folder, {
+    ...ONE_BATCH,
     xorrisoPath: hooked.path,
-    commitDelay: 100,
   });
   const before = await fingerprint(image);
   const large = await folder.file("large", new Uint8Array(2e6));
@@ -835,8 +836,8 @@ Deno.test("XorrisoBackend.put() with verify reads the stored file back", async (
      touch -r "$dir/time" '${image}'`,
   ]);
   await using backend = await openImage(folder, {
+    ...ONE_BATCH,
     xorrisoPath: hooked.path,
-    commitDelay: 50,
   });
   await store(backend, { a: "old" });
   const results = await outcomes([
