@@ -279,14 +279,14 @@ export class XorrisoBackend implements AsyncDisposable {
   ): Promise<NameResult[]> {
     const { base = "", verify = true, ...rest } = options;
     const prefix = base === "" ? "" : `${base}/`;
-    await this.#tree(`restore to "${folder}"`);
+    const before = await this.#tree(`restore to "${folder}"`);
     const target = await TargetFolder.open(folder);
     const errors = new Map<string, unknown>();
     const jobs = new Map<CopyJob, string>();
     const targets = new Map<string, string>();
     for (const name of names) {
       try {
-        await this.#entry(name);
+        this.#find(before, name);
         const below = name.startsWith(prefix)
           ? name.slice(prefix.length)
           : name;
@@ -386,10 +386,16 @@ export class XorrisoBackend implements AsyncDisposable {
     name: string,
     options: QueryOptions = {},
   ): Promise<ListedEntry | undefined> {
-    const tree = await this.#tree(`look for ${show(name)}`, options.md5);
+    const { md5 = false } = options;
+    // Asked by the thousand, a name that is there costs one look into a map.
+    const known = this.#closing === undefined && !md5
+      ? this.#store.knownTree?.get(name)
+      : undefined;
+    if (known !== undefined) return known;
+    const tree = await this.#tree(`look for ${show(name)}`, md5);
     const path = checkName(this.#store.directory, name, false);
     const entry = tree.get(name);
-    if (entry === undefined || !options.md5) return entry;
+    if (entry === undefined || !md5) return entry;
     return withMd5(entry, await (await this.#store.session()).md5(path));
   }
 
@@ -727,9 +733,10 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   #find(tree: Tree, name: string): Entry {
-    const path = checkName(this.#store.directory, name, false);
+    const { directory } = this.#store;
     const entry = tree.get(name);
-    if (entry !== undefined) return { path, ...entry };
+    if (entry !== undefined) return { path: join(directory, name), ...entry };
+    const path = checkName(directory, name, false);
     throw new XorrisoError(
       "ENTRY_NOT_FOUND",
       `Cannot find the file ${show(path)} on the medium`,

@@ -32,7 +32,7 @@ export function checkPath(path: string): string {
   const parts = path.split("/").filter((part) => part !== "");
   for (const part of parts) checkPart(part, path);
   const clean = "/" + parts.join("/");
-  if (byteLength(clean) > MAX_PATH) {
+  if (isLonger(clean, MAX_PATH)) {
     throw new TypeError(
       `Cannot use the path ${show(path.slice(0, 40) + "...")}: it is longer ` +
         `than ${MAX_PATH} bytes`,
@@ -57,7 +57,7 @@ export function checkNewPath(path: string): string {
   }
   const clean = checkPath(path);
   for (const part of clean.split("/")) {
-    if (byteLength(part) <= MAX_PART) continue;
+    if (!isLonger(part, MAX_PART)) continue;
     throw new TypeError(
       `Cannot store the name ${show(part)}: it has ${
         byteLength(part)
@@ -139,6 +139,17 @@ function checkPart(part: string, path: string): void {
         `hold NUL`,
     );
   }
+}
+
+/**
+ * Whether a name has more bytes. No UTF-16 unit takes more than three, so most
+ * need not be encoded to know.
+ *
+ * @throws {TypeError} If it has a lone surrogate that stands for no byte.
+ */
+function isLonger(text: string, bytes: number): boolean {
+  if (text.length * 3 <= bytes && text.isWellFormed()) return false;
+  return byteLength(text) > bytes;
 }
 
 function byteLength(text: string): number {

@@ -12,6 +12,7 @@ export class Store {
   readonly #options: XorrisoOptions;
   #session: Promise<Xorriso> | undefined;
   #tree: Promise<Tree> | undefined;
+  #known: Tree | undefined;
   #closed = false;
 
   /** Absolute path of the directory on the medium that the tree begins at. */
@@ -37,21 +38,37 @@ export class Store {
 
   /** The newest tree, read when it is first needed. */
   tree(): Promise<Tree> {
-    this.#tree ??= this.readTree().catch((error: unknown) => {
-      this.#tree = undefined;
-      throw error;
-    });
-    return this.#tree;
+    return this.#tree ?? this.#read();
+  }
+
+  /** The same at once, if it has been read. */
+  get knownTree(): Tree | undefined {
+    return this.#known;
   }
 
   /** Has the tree read again when it is next needed. */
   forget(): void {
-    this.#tree = undefined;
+    this.#tree = this.#known = undefined;
   }
 
   /** Shows readers a newer tree, unless the session has ended meanwhile. */
   replaceTree(tree: Tree): void {
-    if (this.#tree !== undefined) this.#tree = Promise.resolve(tree);
+    if (this.#tree === undefined) return;
+    this.#tree = Promise.resolve(tree);
+    this.#known = tree;
+  }
+
+  async #read(): Promise<Tree> {
+    const reading = this.readTree();
+    this.#tree = reading;
+    try {
+      const tree = await reading;
+      if (this.#tree === reading) this.#known = tree;
+      return tree;
+    } catch (error) {
+      if (this.#tree === reading) this.forget();
+      throw error;
+    }
   }
 
   /** Ends the session; the next call opens a new one. */
@@ -75,7 +92,7 @@ export class Store {
       });
       session.closed.finally(() => {
         this.#session = undefined;
-        this.#tree = undefined;
+        this.forget();
       }).catch(() => {
         // Told to whoever waits for the end.
       });
