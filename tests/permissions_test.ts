@@ -17,7 +17,7 @@ const TIMEOUT = 60_000;
 
 /** What each script has before its own lines. */
 const PREAMBLE = `
-import { Xorriso, XorrisoBackend } from ${JSON.stringify(MODULE)};
+import { devices, Xorriso, XorrisoBackend } from ${JSON.stringify(MODULE)};
 const bytes = (text: string) => new TextEncoder().encode(text);
 const failure = (error: any) =>
   ({ name: error.name, code: error.code, message: error.message });
@@ -264,6 +264,11 @@ const ROWS: readonly {
         return Deno.readTextFileSync(\`\${root}/target/b\`)`,
     },
   },
+  {
+    to: "list the drives",
+    flags: ["--allow-read=/dev", "--allow-write=/dev"],
+    scripts: { devices: `return (await devices()).length` },
+  },
 ];
 
 function expand(flag: string, root: string): string {
@@ -402,6 +407,8 @@ Deno.test({
       ["get", url, "f", `${root}/target`],
       ["get", url, ".", `${root}/target/new/deep`],
       ["get", url, "a"],
+      ["info", "xorriso:///dev/sr0"],
+      ["put", "xorriso://dev/sr0", source],
     ];
     const grants = [
       [],
@@ -420,6 +427,7 @@ Deno.test({
           );
           assert(!prompted, output);
           const enough = grant === grants.at(-1) &&
+            words.includes(url) &&
             words.some((word) => reading.includes(word));
           assertEquals(code, enough ? 0 : 5, output);
           if (!enough) assertStringIncludes(output, "run again with --allow-");
