@@ -795,7 +795,7 @@ async function prepareFile(
   verify: boolean,
 ): Promise<Prepared> {
   const source = await openSource(file);
-  return { source, ...(verify && { md5: await md5Of(source.path) }) };
+  return { source, ...(verify && { md5: await md5Of(source) }) };
 }
 
 /** The device that a location means, of those that it can mean. */

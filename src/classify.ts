@@ -413,6 +413,7 @@ const RULES: readonly Rule[] = [
   cause(
     "SOURCE_CHANGED",
     /^File ".*" can't be opened\. Filling with 0s\.$/s,
+    /^Size of file ".*" has changed\. It will be (padded with 0's|truncated)$/s,
     "Content of file '",
   ),
   cause(
@@ -423,7 +424,7 @@ const RULES: readonly Rule[] = [
     "-cut_out: ",
     "Missing on disk and in ISO: disk_path '",
   ),
-  follow("SOURCE_UNREADABLE", "Grafting failed:"),
+  follow("SOURCE_UNREADABLE", "Grafting failed:", "Filling with 0"),
 
   // Files to be restored.
   cause(
@@ -708,10 +709,11 @@ function continuation(lines: readonly string[], index: number): number {
   return 0;
 }
 
-const LIBISOFS_FILE = /^libisofs: MISHAP : File "/;
+const LIBISOFS_FILE = /^libisofs: MISHAP : (File|Size of file) "/;
 
 function endsFile(text: string): boolean {
-  return / can't be opened\. Filling with 0s\.(\\n)?$/.test(text);
+  return /( can't be opened\. Filling with 0s\.| has changed\. It will be .*)(\\n)?$/
+    .test(text);
 }
 
 /** Lines that have file names between single quotes, in xorriso's own quoting but for libburn's. */

@@ -489,6 +489,7 @@ export class Recorder {
     if (this.#loaded === 0) await this.#nameVolume();
     this.#previous = this.#loaded;
     const doing = this.doing("commit to");
+    let written = false;
     try {
       const { messages, problem } = await this.#burn("-commit", {
         doing,
@@ -500,7 +501,7 @@ export class Recorder {
         }),
       });
       const isSource = problem !== undefined && isSourceProblem(problem);
-      const written = parseWritten(messages) !== undefined;
+      written = parseWritten(messages) !== undefined;
       if (problem && !(written && (isSource || isDisplaced(messages)))) {
         throw problem;
       }
@@ -510,7 +511,7 @@ export class Recorder {
       return isSource ? problem : undefined;
     } catch (error) {
       if (this.isImage && isBurnFailure(error)) await this.end();
-      else await this.#recover();
+      else await this.#recover(written);
       throw error;
     } finally {
       this.#burning.size = undefined;
@@ -681,12 +682,21 @@ export class Recorder {
     return written !== undefined && parseLoadedLba(messages) === written.lba;
   }
 
-  /** Brings the session back to the state of the medium. */
-  async #recover(): Promise<void> {
+  /**
+   * Brings the session back to the state of the medium.
+   *
+   * @param written Whether a session was written all the same. An image is made
+   * what it was before, so that no call that failed has changed anything.
+   */
+  async #recover(written = false): Promise<void> {
+    const { image } = this.#target;
     try {
       // The verdict is out already; only whether xorriso can go on counts.
       await this.run("-rollback", this.doing("roll back")).catch(() => {});
-      await this.#target.image?.restore();
+      if (written) {
+        await image?.remember();
+        await image?.undo();
+      } else await image?.restore();
       await this.#reload();
     } catch {
       await this.end();

@@ -182,15 +182,35 @@ async function spoolFile<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The MD5 of a file's content. */
-export async function md5Of(path: string): Promise<string> {
+/**
+ * The MD5 of a source's content.
+ *
+ * @throws {XorrisoError} SOURCE_UNREADABLE if it cannot be read (any more).
+ */
+export async function md5Of({ name, path }: Source): Promise<string> {
   const hash = (await loadMd5())();
-  using file = await Deno.open(path, { read: true });
-  const buffer = new Uint8Array(1 << 20);
-  for (;;) {
-    const count = await file.read(buffer);
-    if (count === null) return hash.digest("hex");
-    hash.update(buffer.subarray(0, count));
+  const { constants, promises } = await import("node:fs");
+  try {
+    // What was a file may be a FIFO by now, and to open that would wait for a
+    // writer for ever; `Deno.open()` does not know this flag.
+    const { O_RDONLY, O_NONBLOCK } = constants;
+    const file = await promises.open(path, O_RDONLY | O_NONBLOCK);
+    try {
+      const info = await file.stat();
+      if (!info.isFile()) {
+        throw unreadable(name, "it is no regular file any more");
+      }
+      const buffer = new Uint8Array(1 << 20);
+      for (;;) {
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+        if (bytesRead === 0) return hash.digest("hex");
+        hash.update(buffer.subarray(0, bytesRead));
+      }
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw sourceError(error, name);
   }
 }
 

@@ -695,3 +695,17 @@ Deno.test("parseShortage() reads sizes in bytes", () => {
     undefined,
   );
 });
+
+Deno.test("findProblem() knows a source that shrank while it was read", () => {
+  for (const end of ["padded with 0's", "truncated"]) {
+    const line = 'libisofs: MISHAP : Size of file "/a" has changed. It will ' +
+      `be ${end}`;
+    assertEquals(findProblem([line])?.code, "SOURCE_CHANGED");
+    // Its name may hold quotes and line ends.
+    const lines = [
+      'libisofs: MISHAP : Size of file "/a"',
+      `libburn : FATAL : b" has changed. It will be ${end}`,
+    ];
+    assertEquals(findProblem(lines)?.code, "SOURCE_CHANGED");
+  }
+});

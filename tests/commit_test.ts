@@ -547,3 +547,23 @@ Deno.test("Xorriso.commit() tells that xorriso has died while a warm image reste
   Deno.kill(pid, "SIGKILL");
   assertCode(await outcome, "SESSION_LOST");
 });
+
+Deno.test("Xorriso.commit() takes back a session that was written in spite of an unknown problem", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  await makeOld(image);
+  const before = await hash(image);
+  // The second commit alone has a problem that no rule knows.
+  const path = await makeScript(
+    folder,
+    "alarmed-xorriso",
+    `xorriso "$@" | sed -u '/ISO image produced/a I:1: libisofs: MISHAP : New'`,
+  );
+  await using session = await Xorriso.open(image, { xorrisoPath: path });
+  await session.map(await folder.file("new", "new"), "/old");
+  await assertRejectsCode(session.commit(), "UNKNOWN");
+  assertEquals(await hash(image), before);
+  const [{ size } = { size: 0 }] = await session.lsl("/old");
+  assertEquals(size, "old".length);
+  assertEquals(await listImage(image), ["/old"]);
+});

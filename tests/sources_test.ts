@@ -294,9 +294,25 @@ Deno.test("spool() tells of a full disk, and leaves nothing there", async () => 
 Deno.test("md5Of() reads a file of several chunks", async () => {
   await using folder = await makeFolder();
   const bytes = noise(2_500_000);
-  assertEquals(await md5Of(await folder.file("file", bytes)), md5(bytes));
+  const md5OfFile = async (name: string, content: Uint8Array) =>
+    await md5Of(await openSource(await folder.file(name, content)));
+  assertEquals(await md5OfFile("file", bytes), md5(bytes));
   assertEquals(
-    await md5Of(await folder.file("empty")),
+    await md5OfFile("empty", new Uint8Array()),
     "d41d8cd98f00b204e9800998ecf8427e",
   );
+});
+
+Deno.test("md5Of() waits for no writer of what has become a FIFO", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("source", "x");
+  const source = await openSource(path);
+  assertEquals(await md5Of(source), "9dd4e461268c8034f5c8564e155c67a6");
+  await Deno.remove(path);
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  await assertRejectsCode(md5Of(source), "SOURCE_UNREADABLE");
+  await Deno.remove(path);
+  await assertRejectsCode(md5Of(source), "SOURCE_UNREADABLE");
+  await Deno.mkdir(path);
+  await assertRejectsCode(md5Of(source), "SOURCE_UNREADABLE");
 });
