@@ -172,6 +172,8 @@ export class Batches {
     const controller = new AbortController();
     this.#slow.set(controller, request);
     try {
+      // Before gigabytes of a stream are kept for nothing.
+      await this.#writable();
       return await prepare(
         signal
           ? AbortSignal.any([signal, controller.signal])
@@ -262,9 +264,16 @@ export class Batches {
     if (size > free) throw tooLarge(show(name), size, free);
   }
 
+  /** The session, if changes can be written by it. */
+  async #writable(): Promise<Xorriso> {
+    const session = await this.#store.session();
+    await driver(session).requireWritable();
+    return session;
+  }
+
   async #ask(): Promise<Medium> {
     try {
-      return await (await this.#store.session()).medium();
+      return await (await this.#writable()).medium();
     } finally {
       this.#asking = undefined;
     }
