@@ -304,7 +304,9 @@ export class XorrisoBackend implements AsyncDisposable {
         errors.set(name, error);
       }
     }
-    const sums = verify ? await this.#sums([...jobs.keys()]) : undefined;
+    const sums = verify
+      ? await this.#sums(Array.from(jobs.keys(), ({ entry }) => entry))
+      : undefined;
     const list = Array.from(jobs, ([job, name]) => {
       const md5 = sums?.get(job.entry.path);
       return { ...job, ...(md5 !== undefined && { md5 }), name };
@@ -464,7 +466,10 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Reads files and compares them with their recorded checksums.
    *
+   * They are read in the order in which they lie on the medium.
+   *
    * @param names Relative names; all files if not given.
+   * @param options `onProgress` takes the bytes read; `signal` gives up.
    * @returns One result for each name; a file without a recorded checksum has
    * an error with CHECKSUM_MISMATCH.
    *
@@ -477,25 +482,41 @@ export class XorrisoBackend implements AsyncDisposable {
    */
   async verify(
     names?: readonly string[],
-    options: { readonly signal?: AbortSignal } = {},
+    options: Omit<RestoreOptions, "verify"> = {},
   ): Promise<NameResult[]> {
-    const tree = await this.#tree("verify");
+    const tree = await this.#tree("verify", true);
     const wanted = names ?? Array.from(tree.files(), ({ name }) => name);
-    const order = wanted.map((name) => tree.get(name)?.extents[0]?.lba ?? 0);
     const results = new Map<string, unknown>();
-    // Read as it lies on the medium: on a drive the way between is what costs.
-    const sorted = [...wanted.keys()].sort((a, b) =>
-      (order[a] ?? 0) - (order[b] ?? 0)
-    );
-    for (const index of sorted) {
-      const name = wanted[index] ?? "";
-      options.signal?.throwIfAborted();
+    const entries: (Entry & { readonly name: string })[] = [];
+    for (const name of wanted) {
       try {
-        await this.#verify(name, options.signal);
+        entries.push({ ...this.#find(tree, name), name });
       } catch (error) {
-        options.signal?.throwIfAborted();
         results.set(name, error);
       }
+    }
+    const session = await this.#store.session();
+    const sums = await this.#sums(entries);
+    const jobs = entries.flatMap((entry) => {
+      const md5 = sums.get(entry.path);
+      if (md5 !== undefined) return [{ entry, md5 }];
+      results.set(entry.name, withoutChecksum(entry.path));
+      return [];
+    });
+    const failures = await driver(session).checkAll(jobs, options);
+    for (const [{ entry }, error] of failures) results.set(entry.name, error);
+    // What was stored anew meanwhile is read from a drive by its name.
+    const newer = await this.#tree("verify", true);
+    const replaced = Array.from(failures.keys(), ({ entry }) => entry)
+      .filter(({ name, extents }) =>
+        newer.get(name)?.extents[0]?.lba !== extents[0]?.lba
+      );
+    if (replaced.length > 0) {
+      const again = await this.verify(
+        replaced.map(({ name }) => name),
+        options,
+      );
+      for (const { name, error } of again) results.set(name, error);
     }
     return wanted.map((name) => ({ name, error: results.get(name) }));
   }
@@ -745,33 +766,19 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /** Recorded checksums: each by itself, or all at once where that is less. */
-  async #sums(jobs: readonly CopyJob[]): Promise<Map<string, string>> {
+  async #sums(entries: readonly Entry[]): Promise<Map<string, string>> {
     const session = await this.#store.session();
-    if (jobs.length * 10 >= (await this.#store.tree()).size) {
-      return jobs.length === 0
+    if (entries.length * 10 >= (await this.#store.tree()).size) {
+      return entries.length === 0
         ? new Map()
         : await session.md5s(this.#store.directory);
     }
     const sums = new Map<string, string>();
-    await Promise.all(jobs.map(async ({ entry: { path } }) => {
+    await Promise.all(entries.map(async ({ path }) => {
       const md5 = await session.md5(path);
       if (md5 !== undefined) sums.set(path, md5);
     }));
     return sums;
-  }
-
-  async #verify(name: string, signal: AbortSignal | undefined): Promise<void> {
-    const entry = await this.#entry(name, true);
-    const session = await this.#store.session();
-    if (await session.md5(entry.path) === undefined) {
-      throw new XorrisoError(
-        "CHECKSUM_MISMATCH",
-        `Cannot verify ${show(entry.path)}: no checksum was recorded for it`,
-        { path: entry.path },
-      );
-    }
-    const content = await session.readable(entry, signal ? { signal } : {});
-    await content.pipeTo(new WritableStream(), signal ? { signal } : {});
   }
 
   async #prepareContent(
@@ -808,6 +815,14 @@ async function findDevice(device: string): Promise<string> {
     if (found !== undefined) return candidate;
   }
   return last;
+}
+
+function withoutChecksum(path: string): XorrisoError {
+  return new XorrisoError(
+    "CHECKSUM_MISMATCH",
+    `Cannot verify ${show(path)}: no checksum was recorded for it`,
+    { path },
+  );
 }
 
 function withMd5(entry: BackendEntry, md5: string | undefined): ListedEntry {

@@ -425,7 +425,10 @@ export async function verify(job: Job): Promise<void> {
   await using backend = await job.open({ readOnly: true });
   const results = await backend.verify(
     names.length === 0 ? undefined : names,
-    { signal: job.signal },
+    {
+      signal: job.signal,
+      onProgress: (progress) => job.progress(progress),
+    },
   );
   for (const { error } of results) {
     if (error !== undefined) job.fail(error);

@@ -32,14 +32,18 @@ export interface CopyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A file in an image that is to be restored. */
-export interface CopyJob {
+/** A file in an image that is to be read and checked. */
+export interface CheckJob {
   /** The file in the image. */
   readonly entry: Entry;
-  /** Path on disk, in a folder that exists. */
-  readonly target: string;
   /** The MD5 that the content must have, in hexadecimal digits. */
   readonly md5?: string | undefined;
+}
+
+/** A file in an image that is to be restored. */
+export interface CopyJob extends CheckJob {
+  /** Path on disk, in a folder that exists. */
+  readonly target: string;
 }
 
 /**
@@ -91,15 +95,85 @@ export async function copyExtents(
 export async function copyMany(
   image: string,
   jobs: readonly CopyJob[],
-  { inode, onProgress, signal }: CopyOptions = {},
+  options: CopyOptions = {},
 ): Promise<Map<CopyJob, unknown>> {
+  const { inode, signal } = options;
+  const imageName = `/${basename(image)}`;
+  const newMd5 = await loadMd5();
+  return await doMany(
+    ...[image, jobs, options, "restoring"] as const,
+    async (job, { source, content, report }) => {
+      if (job.target.endsWith(imageName)) {
+        await requireReplaceable(job.target, inode);
+      }
+      if (content === undefined) {
+        await copyFile(source, job, report, signal);
+      } else {
+        placeSync(job, content, newMd5);
+        report(content.length);
+      }
+    },
+  );
+}
+
+/**
+ * Reads many files of an image and compares each with its MD5, in the order and the pieces of
+ * {@linkcode copyMany}.
+ *
+ * @param image Path of the image.
+ * @returns The jobs that failed, each with its error: CHECKSUM_MISMATCH, IMAGE_DAMAGED or READ_ERROR.
+ * @throws {XorrisoError} When the image cannot be opened: MEDIUM_CHANGED, PERMISSION_DENIED, or
+ * READ_ERROR.
+ */
+export async function checkMany<Job extends CheckJob>(
+  image: string,
+  jobs: readonly Job[],
+  options: CopyOptions = {},
+): Promise<Map<Job, unknown>> {
+  const newMd5 = await loadMd5();
+  return await doMany(
+    ...[image, jobs, options, "checking"] as const,
+    async ({ entry, md5 }, { source, content, report }) => {
+      const hash = newMd5();
+      if (content === undefined) {
+        await transfer(source, entry, (chunk) => {
+          hash.update(chunk);
+          report(chunk.length);
+          return Promise.resolve();
+        }, options.signal);
+      } else {
+        hash.update(content);
+        report(content.length);
+      }
+      if (md5 !== undefined) requireMd5(hash.digest("hex"), md5, entry.path);
+    },
+  );
+}
+
+/** What there is to do one job with. */
+interface Means {
+  /** The image, for a large file. */
+  readonly source: ImageReader;
+  /** The content of a small file. */
+  readonly content: Uint8Array | undefined;
+  /** Takes the bytes done. */
+  readonly report: (bytes: number) => void;
+}
+
+/** Does something to many files in the order of their extents; returns what failed. */
+async function doMany<Job extends CheckJob>(
+  image: string,
+  jobs: readonly Job[],
+  { inode, onProgress, signal }: CopyOptions,
+  phase: Progress["phase"],
+  work: (job: Job, means: Means) => Promise<void>,
+): Promise<Map<Job, unknown>> {
   signal?.throwIfAborted();
   using source = await ImageReader.open(image, inode);
-  const failures = new Map<CopyJob, unknown>();
+  const failures = new Map<Job, unknown>();
   const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
-  const report = meter(total, onProgress);
+  const report = meter(total, onProgress, phase);
   const buffer = new Uint8Array(CHUNK);
-  const newMd5 = await loadMd5();
   for (const batch of batchesOf(jobs)) {
     const content = await readBatch(source, batch, buffer);
     let begun = performance.now();
@@ -110,15 +184,7 @@ export async function copyMany(
       }
       signal?.throwIfAborted();
       try {
-        if (basename(job.target) === basename(image)) {
-          await requireReplaceable(job.target, inode);
-        }
-        if (content === undefined) {
-          await copyFile(source, job, report, signal);
-        } else {
-          placeSync(job, content(job.entry), newMd5);
-          report(job.entry.size);
-        }
+        await work(job, { source, content: content?.(job.entry), report });
       } catch (error) {
         signal?.throwIfAborted();
         failures.set(job, error);
@@ -152,7 +218,7 @@ export async function writeTarget(
   await part.complete();
 }
 
-/** Copies one file by two buffers: the next chunk is read while the last is written and hashed. */
+/** Copies one file. */
 async function copyFile(
   source: ImageReader,
   { entry, target, md5 }: CopyJob,
@@ -161,6 +227,25 @@ async function copyFile(
 ): Promise<void> {
   await using part = await PartFile.create(target);
   const hash = md5 === undefined ? undefined : (await loadMd5())();
+  await transfer(source, entry, async (chunk) => {
+    const writing = part.write(chunk);
+    hash?.update(chunk); // on this thread, while the others read and write
+    await writing;
+    report(chunk.length);
+  }, signal);
+  if (md5 !== undefined && hash) {
+    requireMd5(hash.digest("hex"), md5, entry.path);
+  }
+  await part.complete();
+}
+
+/** Reads a file by two buffers: the next chunk is read while the last is dealt with. */
+async function transfer(
+  source: ImageReader,
+  entry: Entry,
+  sink: (chunk: Uint8Array) => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const ranges = byteRanges(entry);
   const read = async (buffer: Uint8Array): Promise<Uint8Array | undefined> => {
     const range = takeRange(ranges, CHUNK);
@@ -173,18 +258,10 @@ async function copyFile(
   let front = new Uint8Array(back.length);
   for (let chunk = await read(front); chunk !== undefined;) {
     signal?.throwIfAborted();
-    const { length } = chunk;
     const reading = read(back);
-    const writing = part.write(chunk);
-    hash?.update(chunk); // on this thread, while the others read and write
-    chunk = await firstOfBoth(reading, writing);
+    chunk = await firstOfBoth(reading, sink(chunk));
     [front, back] = [back, front];
-    report(length);
   }
-  if (md5 !== undefined && hash) {
-    requireMd5(hash.digest("hex"), md5, entry.path);
-  }
-  await part.complete();
 }
 
 /** Waits until both have ended, so that no handle is closed under the other when one fails. */
@@ -198,18 +275,20 @@ async function firstOfBoth<T>(
 }
 
 /** Jobs to be done from one reading of the image. */
-interface Batch {
-  readonly jobs: readonly CopyJob[];
+interface Batch<Job> {
+  readonly jobs: readonly Job[];
   /** Where all their content is; undefined for one large file. */
   readonly range?: Range;
 }
 
 /** Orders jobs as their content lies in the image, and puts close small files together. */
-function* batchesOf(jobs: readonly CopyJob[]): Generator<Batch> {
-  let batch: CopyJob[] = [];
+function* batchesOf<Job extends CheckJob>(
+  jobs: readonly Job[],
+): Generator<Batch<Job>> {
+  let batch: Job[] = [];
   let start = 0;
   let end = -Infinity;
-  const flush = function* (): Generator<Batch> {
+  const flush = function* (): Generator<Batch<Job>> {
     const range = { position: start, length: end - start };
     if (batch.length > 0) yield { jobs: batch, range };
     batch = [];
@@ -241,7 +320,7 @@ function isSmall({ size, extents }: Entry): boolean {
 /** Reads what a batch needs; undefined where its files are to be read one by one. */
 async function readBatch(
   source: ImageReader,
-  { range }: Batch,
+  { range }: Batch<unknown>,
   buffer: Uint8Array,
 ): Promise<((entry: Entry) => Uint8Array) | undefined> {
   if (range === undefined) return undefined;
@@ -265,11 +344,12 @@ function turn(): Promise<void> {
 function meter(
   total: number | undefined,
   onProgress: CopyOptions["onProgress"],
+  phase: Progress["phase"] = "restoring",
 ): (bytes: number) => void {
   let done = 0;
   return (bytes) => {
     done += bytes;
-    notify(onProgress, { phase: "restoring", done, total, rate: undefined });
+    notify(onProgress, { phase, done, total, rate: undefined });
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { readCuts } from "./cuts.ts";
-import type { Answer } from "./dialogue.ts";
+import { type Answer, notify } from "./dialogue.ts";
 import { isCode, XorrisoError } from "./errors.ts";
 import { checkMd5, readExtents } from "./extents.ts";
 import {
@@ -33,7 +33,14 @@ import {
   parseMd5Line,
   type RecordedSession,
 } from "./report.ts";
-import { copyExtents, type CopyJob, copyMany, writeTarget } from "./restore.ts";
+import {
+  type CheckJob,
+  checkMany,
+  copyExtents,
+  type CopyJob,
+  copyMany,
+  writeTarget,
+} from "./restore.ts";
 import { openSource } from "./sources.ts";
 import type { Node, NodeType } from "./tree.ts";
 
@@ -50,6 +57,14 @@ export interface Driver {
     jobs: readonly CopyJob[],
     options: RestoreOptions,
   ): Promise<Map<CopyJob, unknown>>;
+  /**
+   * Reads many files; returns those that cannot be read or are not what they
+   * should be, each with its error.
+   */
+  checkAll<Job extends CheckJob>(
+    jobs: readonly Job[],
+    options: RestoreOptions,
+  ): Promise<Map<Job, unknown>>;
   /** Commits; returns a problem in spite of which a session was written. */
   commit(options: CommitOptions): Promise<XorrisoError | undefined>;
   /** Goes back to the tree before the last commit. */
@@ -712,6 +727,38 @@ export class Xorriso implements AsyncDisposable {
     return failures;
   }
 
+  async #checkAll<Job extends CheckJob>(
+    jobs: readonly Job[],
+    { signal, onProgress }: RestoreOptions,
+  ): Promise<Map<Job, unknown>> {
+    const { image } = this.#recorder;
+    const reading = signal ? { signal } : {};
+    if (image !== undefined) {
+      return await checkMany(image.path, jobs, {
+        ...{ ...reading, inode: image.identity },
+        ...(onProgress && { onProgress }),
+      });
+    }
+    const failures = new Map<Job, unknown>();
+    const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
+    let done = 0;
+    for (const job of jobs.toSorted(byPlace)) {
+      const { entry, md5 } = job;
+      try {
+        for await (const chunk of this.#content(entry, { md5, ...reading })) {
+          done += chunk.length;
+          notify(onProgress, {
+            ...{ phase: "checking", done, total, rate: undefined },
+          });
+        }
+      } catch (error) {
+        signal?.throwIfAborted();
+        failures.set(job, error);
+      }
+    }
+    return failures;
+  }
+
   async #find(path: string, depth?: number): Promise<Node[]> {
     const listing = new FileListing();
     const lists: Record<NodeType, Node[]> = {
@@ -891,6 +938,7 @@ export class Xorriso implements AsyncDisposable {
         }),
       lookUp: (path) => session.#lookUp(path),
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
+      checkAll: (jobs, options) => session.#checkAll(jobs, options),
       commit: (options) => session.#recorder.commit(options),
       undo: () => session.#recorder.undo(),
       requireWritable: () => session.#recorder.requireWritable(),
@@ -908,7 +956,7 @@ export function driver(session: Xorriso): Driver {
 }
 
 /** The order in which files lie on the medium. */
-function byPlace(a: CopyJob, b: CopyJob): number {
+function byPlace(a: CheckJob, b: CheckJob): number {
   return (a.entry.extents[0]?.lba ?? 0) - (b.entry.extents[0]?.lba ?? 0);
 }
 

@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { XorrisoError } from "../src/errors.ts";
 import { CHUNK } from "../src/extents.ts";
 import { BLOCK, type Entry, type Progress } from "../src/report.ts";
 import {
+  checkMany,
   copyExtents,
   type CopyJob,
   copyMany,
@@ -467,6 +469,50 @@ Deno.test("copyMany() rejects when the image cannot be opened", async () => {
     "MEDIUM_CHANGED",
   );
   assertEquals(await names(at.target), []);
+});
+
+Deno.test("checkMany() finds what differs from its checksum, and what cannot be read", async () => {
+  const sizes = [0, 1, 5000, 3 * CHUNK + 7, 100, CHUNK];
+  await using at = await makeImages(...sizes);
+  const jobs = at.jobs();
+  const progress: Progress[] = [];
+  const onProgress = (each: Progress) => progress.push(each);
+  assertEquals(await checkMany(at.image, jobs, { onProgress }), new Map());
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const { phase, done } = progress.at(-1) ?? {};
+  assertEquals({ phase, done }, { phase: "checking", done: total });
+
+  // One byte of a small file, one of a large one, and the end is missing.
+  using file = await Deno.open(at.image, { write: true });
+  for (const number of [2, 3]) {
+    const { entry } = at.job(number);
+    const [byte = 0] = at.content(entry);
+    await file.seek((entry.extents[0]?.lba ?? 0) * BLOCK, Deno.SeekMode.Start);
+    await file.write(Uint8Array.of(byte ^ 1));
+  }
+  await file.truncate((at.entries[5]?.extents[0]?.lba ?? 0) * BLOCK + 100);
+  const failures = await checkMany(at.image, jobs);
+  assertEquals(
+    Array.from(failures, ([{ entry }, error]) => [
+      entry.path,
+      error instanceof XorrisoError ? error.code : error,
+    ]),
+    [
+      ["/2", "CHECKSUM_MISMATCH"],
+      ["/3", "CHECKSUM_MISMATCH"],
+      ["/5", "IMAGE_DAMAGED"],
+    ],
+  );
+});
+
+Deno.test("checkMany() stops when the signal says so", async () => {
+  await using at = await makeImages(4 * CHUNK);
+  const controller = new AbortController();
+  const checking = checkMany(at.image, at.jobs(), {
+    signal: controller.signal,
+    onProgress: () => controller.abort("enough"),
+  });
+  assertEquals(await rejection(checking), "enough");
 });
 
 Deno.test("copyExtents() goes on when the listener of its progress throws", async () => {
