@@ -195,6 +195,18 @@ function bySense(text: string): XorrisoErrorCode {
   )?.code ?? "UNKNOWN";
 }
 
+/** `Command: READ TRACK INFORMATION #66,[2 04 02] : 52 01 ...` behind a timeout. */
+function byNextSense(
+  _text: string,
+  { messages, index }: Surroundings,
+): XorrisoErrorCode {
+  const next = messages[index + 1]?.text ?? "";
+  const [, sense] = /^Command: .*,(\[. .. ..\]) : /.exec(next) ?? [];
+  return sense === undefined
+    ? "NOT_READY"
+    : bySense(`SCSI error on command ${sense}`);
+}
+
 function operationOf(text: string): Operation {
   if (/\bread/i.test(text)) return "read";
   if (/blank|format/i.test(text)) return "blank";
@@ -309,6 +321,7 @@ const RULES: readonly Rule[] = [
   ),
   follow("DRIVE_LOST", "Drive is not grabbed on ", "Drive is already released"),
   cause(bySense, SENSE_LINE),
+  cause(byNextSense, "Timeout exceed ("),
   follow("UNKNOWN", "CDB= ", "Command: "),
 
   // What is in the drive.
@@ -368,7 +381,12 @@ const RULES: readonly Rule[] = [
     bySystemError("WRITE_ERROR"),
     /^Cannot write desired amount of .*\b(write|fsync)\(2\) returned -1\b/,
   ),
-  cause("WRITE_ERROR", "Cannot write desired amount of "),
+  cause(
+    "WRITE_ERROR",
+    "Cannot write desired amount of ",
+    "Write start address not supported",
+  ),
+  verdict("WRITE_ERROR", "Could not write new set of volume descriptors"),
   follow(
     "MEDIUM_NOT_WRITABLE",
     "-indev differs from -outdev and -outdev media ",

@@ -38,8 +38,6 @@ export interface ExchangeOptions {
   readonly writes?: boolean;
   /** Names that xorriso repeats when it confirms a change: `'/a'='/home/a'`. */
   readonly echoes?: readonly string[];
-  /** Milliseconds until SIGKILL where an abort does not help. */
-  readonly grace?: number;
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */
@@ -276,12 +274,28 @@ export class Dialogue {
         `${exchange.options.doing}: the session ended because a call was ` +
           `aborted while xorriso worked on it`,
       ),
-      exchange,
+      { except: exchange },
     );
   }
 
+  /**
+   * Ends the process at once, with all that is under way.
+   *
+   * @param reason What the calls reject with.
+   * @param grace Milliseconds until SIGKILL, where that does no harm.
+   */
+  abandon(reason: XorrisoError, grace: number): void {
+    this.#stop(reason, { grace });
+  }
+
   /** Ends an exchange that is out of step, with the process. */
-  #stop(reason: XorrisoError, except?: Exchange): void {
+  #stop(
+    reason: XorrisoError,
+    { except, grace = this.#options.grace }: {
+      readonly except?: Exchange;
+      readonly grace?: number;
+    } = {},
+  ): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     const mayKill = this.#options.mayKill ||
@@ -293,7 +307,6 @@ export class Dialogue {
     }
     this.#disarm();
     // `closed` tells the outcome; it cannot reject.
-    const grace = except?.options.grace ?? this.#options.grace;
     this.#child.terminate(grace, mayKill);
   }
 

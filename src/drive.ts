@@ -129,7 +129,7 @@ const SENSES = {
   exchanged: "6/28",
 } as const;
 
-/** Milliseconds for which a drive counts as not ready after it said so. */
+/** Milliseconds after which a drive that is not ready would have said so. */
 const FRESH = 2000;
 
 /**
@@ -141,30 +141,52 @@ const FRESH = 2000;
  * is told on standard error.
  */
 export class DriveLog {
-  /** When each answer, key and code, came last, since the last `reset()`. */
-  readonly #times = new Map<string, number>();
+  /** Answers, by key and code, since the last `reset()`. */
+  readonly #senses = new Set<string>();
+  readonly #patience: number;
+  /** Since when, and when last, the drive was not ready. */
+  #unready = { since: 0, last: -Infinity };
+
+  /**
+   * Called when the drive has not become ready in time. xorriso itself would go
+   * on asking for minutes, silently.
+   */
+  onLate: () => void = () => {};
+
+  /**
+   * No command yet.
+   *
+   * @param patience Milliseconds that a drive may need to become ready.
+   */
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
 
   /** Whether a drive has told something since the last `reset()`. */
   has(what: keyof typeof SENSES): boolean {
-    return this.#times.has(SENSES[what]);
-  }
-
-  /** Whether the drive was not ready a moment ago. */
-  get isUnready(): boolean {
-    const time = this.#times.get(SENSES.unready);
-    return time !== undefined && performance.now() - time < FRESH;
+    return this.#senses.has(SENSES[what]);
   }
 
   /** Takes one line; tells whether it is one of the log. */
   take(line: string): boolean {
     const [, key, code] = /^\+\+\+ key=(\S) +asc=(\S\S)h/.exec(line) ?? [];
-    if (key !== undefined) this.#times.set(`${key}/${code}`, performance.now());
+    if (key !== undefined) {
+      this.#senses.add(`${key}/${code}`);
+      if (`${key}/${code}` === SENSES.unready) this.#watch(performance.now());
+    }
     return LOG_LINE.test(line);
   }
 
   /** What is there now is known. */
   reset(): void {
-    this.#times.clear();
+    this.#senses.clear();
+  }
+
+  #watch(now: number): void {
+    const { since, last } = this.#unready;
+    const begin = now - last < FRESH ? since : now;
+    this.#unready = { since: begin, last: now };
+    if (now - begin > this.#patience) this.onLate();
   }
 }
 

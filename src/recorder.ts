@@ -70,11 +70,8 @@ const ROOM_FOR_NAMES = 16 * BLOCK;
 /** Milliseconds between reports that a drive is waited for. */
 const TICK = 500;
 
-/**
- * Milliseconds that an opening that is given up may take to end: nothing is
- * being written, and xorriso may not listen for minutes.
- */
-const OPENING_GRACE = 1000;
+/** Milliseconds to end xorriso in while it waits for a drive. */
+const UNREADY_GRACE = 1000;
 
 /** Milliseconds that the end of an idle process may take. */
 const GRACE = 10_000;
@@ -171,7 +168,7 @@ export class Recorder {
     base: Base | undefined,
   ): Promise<Recorder> {
     const target = await acquire(device, options);
-    const log = new DriveLog();
+    const log = new DriveLog(options.readyTimeout ?? READY_TIMEOUT);
     let dialogue: Dialogue;
     const burning = new Burning();
     try {
@@ -194,6 +191,7 @@ export class Recorder {
       throw error;
     }
     const session = new Recorder(dialogue, target, options, log, burning);
+    log.onLate = () => session.#giveUp();
     try {
       await session.#prepare(base);
       return session;
@@ -260,12 +258,7 @@ export class Recorder {
     checkVolume(medium, this.#options, device);
   }
 
-  /**
-   * Waits for a drive that is becoming ready, and tells so every second.
-   *
-   * xorriso itself would wait for minutes, silently, and SIGTERM would not end
-   * it before; nothing is being written, so it may be killed.
-   */
+  /** Waits for a drive that is becoming ready, and tells so meanwhile. */
   async #whenReady<T>(
     work: (options: { signal?: AbortSignal }) => Promise<T>,
     { signal }: { signal?: AbortSignal },
@@ -273,7 +266,6 @@ export class Recorder {
     if (this.isImage) return await work(signal ? { signal } : {});
     const { onProgress, readyTimeout = READY_TIMEOUT } = this.#options;
     const deadline = performance.now() + readyTimeout;
-    const late = new AbortController();
     const timer = setInterval(() => {
       notify(onProgress, {
         phase: "waiting",
@@ -281,17 +273,13 @@ export class Recorder {
         total: undefined,
         rate: undefined,
       });
-      // A drive that reads a large tree slowly is ready, and waited for.
-      if (performance.now() > deadline && this.#log.isUnready) late.abort();
     }, TICK);
-    const both = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
     try {
       for (;;) {
         try {
-          return await work({ signal: both });
+          return await work(signal ? { signal } : {});
         } catch (error) {
-          if (late.signal.aborted && !signal?.aborted) throw this.#notReady();
-          if (!isCode(error, "NOT_READY")) throw error;
+          if (!isCode(error, "NOT_READY") || this.#dialogue.lost) throw error;
           if (performance.now() > deadline) throw error;
         }
         await delay(TICK, signal);
@@ -301,13 +289,20 @@ export class Recorder {
     }
   }
 
-  #notReady(): XorrisoError {
+  /**
+   * Gives up a drive that does not become ready. SIGTERM alone would not end
+   * xorriso for minutes; nothing is being written, so it may be killed.
+   */
+  #giveUp(): void {
     const { device } = this.#target;
-    return new XorrisoError(
-      "NOT_READY",
-      `Cannot open "${device}": the drive has not become ready in time; wait, ` +
-        `or raise readyTimeout`,
-      { path: device },
+    this.#dialogue.abandon(
+      new XorrisoError(
+        "NOT_READY",
+        `The drive "${device}" has not become ready in time; wait, or raise ` +
+          `readyTimeout`,
+        { path: device },
+      ),
+      UNREADY_GRACE,
     );
   }
 
@@ -423,7 +418,6 @@ export class Recorder {
     const line = commandLine([command, address]);
     const { messages, problem } = await this.run(line, {
       ...{ doing, path: device, tolerant: true },
-      ...(image === undefined && { grace: OPENING_GRACE }),
       ...(signal && { signal }),
     });
     if (image === undefined) await this.#dialogue.quiet();
@@ -577,7 +571,7 @@ export class Recorder {
       const needed = footprint(medium, free - space.afterCommit);
       this.#burning.size = needed;
       if (needed <= free) return;
-      await this.rollback();
+      await this.#discard();
       throw new XorrisoError(
         "MEDIUM_FULL",
         `${doing}: the session needs ${needed} bytes, ${free} are free; store ` +
@@ -585,15 +579,20 @@ export class Recorder {
         { needed, free },
       );
     }
-    await this.rollback();
-    if (medium === undefined || medium.appendable) {
-      throw problem ?? this.#nonsense(doing, messages);
-    }
-    throw new XorrisoError(
+    await this.#discard();
+    const why = medium?.appendable ? "cannot be written now" : "is closed";
+    // That no place to write at is found is not for an exchange here.
+    const isVague = problem === undefined || isCode(problem, "MEDIUM_CHANGED");
+    throw medium?.appendable && !isVague ? problem : new XorrisoError(
       "MEDIUM_NOT_WRITABLE",
-      `${doing}: the medium is closed; use another medium`,
-      { path: this.#target.device, cause: problem },
+      `${doing}: the medium ${why}; use another medium`,
+      { path: this.#target.device, messages, cause: problem },
     );
+  }
+
+  /** Discards what is staged, or ends a session that cannot even do that. */
+  async #discard(): Promise<void> {
+    await this.rollback().catch(() => {});
   }
 
   /** One exchange that writes to the medium. */

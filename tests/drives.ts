@@ -40,6 +40,12 @@ export async function storedTexts(
   return await textsOf(backend);
 }
 
+/** The first blocks of all that was written since the log was cleared. */
+export async function written(burner: Burner): Promise<number[]> {
+  return (await burner.log()).filter(({ name }) => name === "WRITE")
+    .map(({ lba = -1 }) => lba);
+}
+
 /**
  * Runs cases side by side, for burning is mostly waiting; each is bounded in
  * time.
