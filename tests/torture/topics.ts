@@ -1,0 +1,16 @@
+/** All topics of the torture. */
+
+import { concurrency } from "./concurrency.ts";
+import { death } from "./death.ts";
+import { full } from "./full.ts";
+import { moving } from "./moving.ts";
+import { names } from "./names.ts";
+import { rotten } from "./rotten.ts";
+import type { Topic } from "./torture.ts";
+import { tree } from "./tree.ts";
+import { writers } from "./writers.ts";
+
+/** In the order in which they are run. */
+export const TOPICS: readonly Topic[] = [
+  ...[death, concurrency, names, rotten, moving, full, tree, writers],
+];
