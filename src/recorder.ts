@@ -42,6 +42,7 @@ import {
   parseWritten,
   type Progress,
   type RecordedSession,
+  type Toc,
 } from "./report.ts";
 
 /**
@@ -306,24 +307,54 @@ export class Recorder {
     );
   }
 
-  /** The sessions to try where the newest one on a drive is damaged. */
+  /** What to begin from where the newest session on a drive is damaged. */
   async #otherBases(error: unknown, base: Base | undefined): Promise<Base[]> {
     const { recover = false } = this.#options;
     if (!recover || base !== undefined || this.isImage) return [];
     if (!isCode(error, "IMAGE_DAMAGED") || this.#dialogue.lost) return [];
-    const { results } = await this.run("-toc", {
-      doing: this.doing("look at"),
-      tolerant: true,
-    });
-    const { sessions, nwa } = parseToc(results);
+    const toc = await this.#lookAround();
+    const sessions = toc.sessions.map(({ number: at }): Base => ({
+      by: "session",
+      at,
+    }));
+    if (!this.writable) return sessions.reverse();
     // Where no session is sound, the next one begins with an empty tree.
+    let { nwa } = toc;
+    if (sessions.length === 0) {
+      await this.#closeDamaged();
+      nwa = await this.#endOfMedium();
+    }
     return [
-      ...sessions.reverse().map(({ number: at }): Base => ({
-        by: "session",
-        at,
-      })),
+      ...sessions.reverse(),
       ...(nwa === undefined ? [] : [emptyAt(nwa)]),
     ];
+  }
+
+  /** What is on a medium that may not be in order. */
+  async #lookAround(): Promise<Toc> {
+    const doing = this.doing("look at");
+    const { results } = await this.run("-toc", { doing, tolerant: true });
+    return parseToc(results);
+  }
+
+  /**
+   * Closes a session that a dead program has left open. xorriso gives up the
+   * drive by that, so that what to load counts for the next opening.
+   */
+  async #closeDamaged(): Promise<void> {
+    const doing = this.doing("close the interrupted session on");
+    await this.#burn("-close_damaged force", { doing, tolerant: true });
+  }
+
+  /** The next writable block, behind all that was written. */
+  async #endOfMedium(): Promise<number | undefined> {
+    const { address } = this.#target;
+    const doing = this.doing("look at");
+    // What it holds is of no use, and may be told as a problem.
+    await this.run(["-dev", address], { doing, tolerant: true });
+    const { nwa } = await this.#lookAround();
+    await this.#giveUpDrive();
+    return nwa;
   }
 
   /** Opens the medium, and closes a session that was left open, if wanted. */
@@ -347,16 +378,24 @@ export class Recorder {
   async #closeInterrupted(
     options: { readonly signal?: AbortSignal },
   ): Promise<Medium> {
-    const doing = this.doing("close the interrupted session on");
+    const { device: path } = this.#target;
     const sound = this.#loaded;
-    // It gives up the drive, so that what to load counts for the next opening.
-    await this.#burn("-close_damaged force", { doing });
-    return await this.#load({
-      ...options,
-      base: sound > 0
-        ? await this.#choose({ by: "session", at: sound })
-        : await this.#chooseNone(),
-    });
+    await this.#closeDamaged();
+    if (sound > 0) {
+      const base = await this.#choose({ by: "session", at: sound });
+      return await this.#load({ ...options, base });
+    }
+    const nwa = await this.#endOfMedium();
+    if (nwa === undefined) {
+      throw new XorrisoError(
+        "MEDIUM_NOT_WRITABLE",
+        `Cannot go on with the medium in "${path}": it has no writable block ` +
+          `behind the interrupted session; use another medium`,
+        { path },
+      );
+    }
+    const base = await this.#choose(emptyAt(nwa));
+    return await this.#load({ ...options, base });
   }
 
   /** Has xorriso load a certain session when it opens the drive next. */
@@ -364,26 +403,6 @@ export class Recorder {
     const doing = this.doing(`load session ${base.at} of`);
     await this.run(["-load", base.by, `${base.at}`], doing);
     return base;
-  }
-
-  /** Has xorriso begin with an empty tree behind all that was written. */
-  async #chooseNone(): Promise<Base> {
-    const doing = this.doing("look at");
-    const { device, address } = this.#target;
-    // What it holds is of no use, and may be told as a problem.
-    await this.run(["-dev", address], { doing, tolerant: true });
-    const { results } = await this.run("-toc", { doing, tolerant: true });
-    const { nwa } = parseToc(results);
-    if (nwa === undefined) {
-      throw new XorrisoError(
-        "MEDIUM_NOT_WRITABLE",
-        `Cannot go on with the medium in "${device}": it has no writable ` +
-          `block behind the interrupted session; use another medium`,
-        { path: device, messages: results },
-      );
-    }
-    await this.#giveUpDrive();
-    return await this.#choose(emptyAt(nwa));
   }
 
   /** Lets go of the drive, so that the next `-load` is for the next opening. */

@@ -8,7 +8,8 @@ import {
   type MediumType,
 } from "./burner/burner.ts";
 import type { Steps } from "./conformance.ts";
-import { textsOf } from "./backends.ts";
+import { textsOf, until } from "./backends.ts";
+import { noise, rejection } from "./helpers.ts";
 
 /** Milliseconds that one case may take, with all others beside it. */
 const PATIENCE = 240_000;
@@ -38,6 +39,31 @@ export async function storedTexts(
 ): Promise<Record<string, string>> {
   await using backend = await openDrive(burner, { readOnly: true, ...options });
   return await textsOf(backend);
+}
+
+/** Begins a burn that takes a while, and ends xorriso in the middle of it. */
+export async function tear(
+  burner: Burner,
+  signal: Deno.Signal,
+): Promise<void> {
+  await using backend = await openDrive(burner);
+  await burner.fault("write_delay_us=20000");
+  const torn = rejection(backend.put(noise(6 << 20), "torn"));
+  await burning(burner);
+  await burner.kill(signal);
+  await torn;
+  await burner.clearFault();
+}
+
+/** Waits until a burn that has just been asked for is in its middle. */
+export async function burning(burner: Burner): Promise<void> {
+  const before = (await burner.log()).length;
+  await until(
+    async () =>
+      (await burner.log()).slice(before).filter(({ name }) => name === "WRITE")
+        .length > 20,
+    "it burns",
+  );
 }
 
 /** The first blocks of all that was written since the log was cleared. */
