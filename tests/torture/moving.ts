@@ -148,7 +148,7 @@ async function runRound(
   await using backend = await XorrisoBackend.open(url, {
     create: true,
     // xorriso waits for the writer of what has become a FIFO.
-    timeout: 20_000,
+    timeout: torture.short ? 5000 : 20_000,
   });
   if (random.oneIn(2)) await backend.list();
   const count = random.between(2, 8);
@@ -211,7 +211,7 @@ async function runRound(
 export const moving: Topic = {
   name: "moving",
   unit: "batches",
-  rounds: { full: 600, short: 40 },
+  rounds: { full: 600, short: 24 },
   run: async (torture) => {
     const promised = Array.from({ length: LANES }, () => new Map());
     await torture.eachRound(LANES, async (round, random, lane) => {

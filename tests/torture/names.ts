@@ -316,7 +316,7 @@ const FOREIGN: readonly Uint8Array[] = [
   "/absolute",
   "../escaped",
   "-end",
-  "x".repeat(150),
+  "x".repeat(90),
   "new\nline",
   "\x1b[2J",
   "\xff\xfe",

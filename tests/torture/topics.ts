@@ -1,5 +1,7 @@
 /** All topics of the torture. */
 
+import { bounds } from "./bounds.ts";
+import { cli } from "./cli.ts";
 import { concurrency } from "./concurrency.ts";
 import { death } from "./death.ts";
 import { full } from "./full.ts";
@@ -12,5 +14,6 @@ import { writers } from "./writers.ts";
 
 /** In the order in which they are run. */
 export const TOPICS: readonly Topic[] = [
-  ...[death, concurrency, names, rotten, moving, full, tree, writers],
+  ...[death, concurrency, names, rotten, moving],
+  ...[full, tree, writers, bounds, cli],
 ];

@@ -1,0 +1,205 @@
+/** Ctrl-C and broken pipes of the command line, at any moment. */
+
+import { XorrisoBackend } from "../../mod.ts";
+import { denoArgs, programPath } from "./children.ts";
+import {
+  age,
+  compare,
+  type Doubt,
+  type Promised,
+  readContents,
+  sleep,
+} from "./promised.ts";
+import type { Random } from "./random.ts";
+import { md5, type Topic, type Torture } from "./torture.ts";
+
+const LANES = 2;
+
+const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
+
+/** The program with its arguments as words of a shell. */
+function commandOf(...words: string[]): string {
+  const all = denoArgs(programPath("../../src/cli.ts"), ...words);
+  return [Deno.execPath(), ...all].map(quote).join(" ");
+}
+
+interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** Runs shell commands on a terminal of their own, and interrupts them. */
+async function onTerminal(
+  folder: string,
+  command: string,
+  interrupts: readonly number[],
+): Promise<Ended> {
+  const log = `${folder}/log`;
+  // What the terminal is set to, before and after; the exit code between.
+  const script = `stty -g; ${command}; echo "exit $?"; stty -g`;
+  await Deno.writeTextFile(`${folder}/script.sh`, `trap : INT\n${script}\n`);
+  const child = new Deno.Command("script", {
+    args: ["-q", "-e", "-c", `bash ${quote(`${folder}/script.sh`)}`, log],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  for (const delay of interrupts) {
+    await sleep(delay);
+    // What a user types: the terminal makes a signal of it.
+    await writer.write(Uint8Array.of(3)).catch(() => {});
+  }
+  await child.status;
+  await writer.close().catch(() => {});
+  const output = await Deno.readTextFile(log);
+  const code = Number(/exit (\d+)/.exec(output)?.[1] ?? -1);
+  return { code, output };
+}
+
+/** Whether the terminal is as it was, with the cursor at the begin of a line. */
+function isRestored(output: string): boolean {
+  const settings = output.match(/^[0-9a-f]+(:[0-9a-f]+){10,}\r?$/gm) ?? [];
+  return settings.length === 2 &&
+    settings[0]?.trim() === settings[1]?.trim() &&
+    !output.includes("\x1b[?25l");
+}
+
+async function interrupt(
+  torture: Torture,
+  random: Random,
+  round: number,
+): Promise<void> {
+  const where = `round ${round}, Ctrl-C`;
+  const folder = `${torture.folder}/int-${round}`;
+  await Deno.mkdir(`${folder}/in`, { recursive: true });
+  const image = `${folder}/a.iso`;
+  const url = `xorriso://${image}`;
+  const promised: Promised = new Map();
+  if (!random.oneIn(3)) {
+    await using backend = await XorrisoBackend.open(url, { create: true });
+    const bytes = random.bytes(400_000);
+    await backend.put(bytes, "in/f0");
+    promised.set("in/f0", md5(bytes));
+  }
+  if (promised.size > 0) await age(image);
+  const doubts: Doubt[] = [];
+  for (let i = 0; i < 5; i++) {
+    const bytes = random.bytes(random.below(4_000_000));
+    await Deno.writeFile(`${folder}/in/f${i}`, bytes);
+    doubts.push({ name: `in/f${i}`, md5: md5(bytes) });
+  }
+  const put = commandOf("put", url, `${folder}/in`, "--create");
+  const interrupts = [random.below(1200)];
+  if (random.oneIn(3)) interrupts.push(random.below(100));
+  const { code, output } = await onTerminal(folder, put, interrupts);
+  torture.count(`put ended with ${code}`);
+  torture.check(
+    code === 130 || code === 0,
+    where,
+    () => `exit code ${code}: ${JSON.stringify(output.slice(-500))}`,
+  );
+  torture.check(
+    isRestored(output),
+    where,
+    () => `the terminal is not restored: ${JSON.stringify(output)}`,
+  );
+  // All of one commit, or nothing; a new image may not have been made at all.
+  const there = await Deno.stat(image).then(() => true, () => false);
+  if (there) {
+    await age(image);
+    await using backend = await XorrisoBackend.open(url, { create: true });
+    const found = await readContents(backend);
+    const stored = doubts.filter(({ name, md5 }) => found.get(name) === md5);
+    torture.check(
+      stored.length === 0 || stored.length === doubts.length,
+      where,
+      () => `${stored.length} of ${doubts.length} are stored`,
+    );
+    if (code === 0) {
+      torture.check(stored.length > 0, where, () => "0, but nothing stored");
+    }
+    compare(torture, where, found, promised, doubts, round);
+    await backend.put(new Uint8Array(3), "after");
+  } else {
+    torture.check(
+      promised.size === 0 && code !== 0,
+      where,
+      () => "the image is gone",
+    );
+  }
+  await Deno.remove(folder, { recursive: true });
+}
+
+/** Readers that go away early. */
+async function breakPipe(
+  torture: Torture,
+  random: Random,
+  round: number,
+): Promise<void> {
+  const where = `round ${round}, pipe`;
+  const folder = `${torture.folder}/pipe-${round}`;
+  await Deno.mkdir(folder);
+  const image = `${folder}/a.iso`;
+  const url = `xorriso://${image}`;
+  const bytes = random.bytes(3_000_000);
+  {
+    await using backend = await XorrisoBackend.open(url, { create: true });
+    await Promise.all([
+      backend.put(bytes, "large"),
+      ...Array.from(
+        { length: 300 },
+        (_, i) => backend.put(new Uint8Array(i), `${"n".repeat(80)}${i}`),
+      ),
+    ]);
+  }
+  await age(image);
+  const words = random.pick([
+    ["list", url],
+    ["list", url, "--long"],
+    ["list", url, "--json"],
+    ["get", url, "large", "-"],
+    ["verify", url],
+    ["info", url],
+  ]);
+  const before = md5(await Deno.readFile(image));
+  const taker = random.pick([
+    "true",
+    "head -c 1",
+    "head -n 1",
+    "head -c 99999",
+  ]);
+  const script = `${commandOf(...words)} | ${taker} >/dev/null; ` +
+    `echo "\${PIPESTATUS[0]}"`;
+  const { stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-c", script],
+    stdin: "null",
+  }).output();
+  const code = new TextDecoder().decode(stdout).trim();
+  const errors = new TextDecoder().decode(stderr);
+  torture.count(`${words[0]} into a closed pipe: ${code}`);
+  torture.check(
+    code === "0" && !/error|at /i.test(errors.replace(/, 0 failed/, "")),
+    where,
+    () => `${words[0]} | ${taker} ends with ${code}: ${errors}`,
+  );
+  torture.check(
+    md5(await Deno.readFile(image)) === before,
+    where,
+    () => "the image has changed",
+  );
+  await Deno.remove(folder, { recursive: true });
+}
+
+/** Interrupts of the command line. */
+export const cli: Topic = {
+  name: "cli",
+  unit: "runs",
+  rounds: { full: 200, short: 8 },
+  run: async (torture) => {
+    await torture.eachRound(LANES, async (round, random) => {
+      if (round % 4 === 3) await breakPipe(torture, random, round);
+      else await interrupt(torture, random, round);
+    });
+  },
+};
