@@ -112,7 +112,7 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 /** Milliseconds after which a contest begins no further round. */
-const LIMIT = 90_000;
+const LIMIT = 60_000;
 
 /** Runs the sides of a contest in turn, so that all see the same weather. */
 export async function compete(
