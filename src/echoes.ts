@@ -19,7 +19,7 @@ export function withoutEchoes(
   echoes: readonly string[],
 ): readonly string[] {
   const hostile = new Set(
-    echoes.filter((echo) => echo.includes("\n")).map(asReceived),
+    echoes.filter((echo) => echo.includes("\n")).map(withoutNoise),
   );
   if (hostile.size === 0) return messages;
   const rest: string[] = [];
@@ -45,13 +45,13 @@ function echoLength(
     const line = messages[index + count - 1];
     if (line === undefined) return 0;
     text += count === 1 ? line.slice(prefix.length) : `\n${line}`;
-    if (echoes.has(unescape(text).replace(/\n$/, ""))) return count;
+    if (echoes.has(withoutNoise(unescape(text)))) return count;
   }
   return 0;
 }
 
-/** A text as it comes back, if each newline ends a line. */
-function asReceived(echo: string): string {
+/** A text without the lines in it that are dropped if they come as such. */
+function withoutNoise(echo: string): string {
   return echo.split("\n").filter((line, index) =>
     index === 0 || !isNoise(line) && parseProgress(line) === undefined
   ).join("\n");

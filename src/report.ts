@@ -298,7 +298,7 @@ export interface Toc {
 export function parseToc(lines: readonly string[]): Toc {
   const sessions: RecordedSession[] = [];
   for (const line of lines) {
-    const match = /^ISO session *: *(\d+) , *(\d+) , *(\d+)s , (.*)$/.exec(
+    const match = /^ISO session *: *(\d+) , *(\d+) , *(\d+)s , (.*)$/s.exec(
       line,
     );
     if (match === null) continue;

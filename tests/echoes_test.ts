@@ -37,6 +37,15 @@ Deno.test("withoutEchoes() knows names by their codes, without noise in them", (
   assertEquals(withoutEchoes(messages, [echo]), []);
 });
 
+Deno.test("withoutEchoes() knows empty lines, be they encoded or dropped", () => {
+  const messages = [
+    "Added to ISO image: file '/a'",
+    "libburn : FATAL : b'='/a'\\n\\nlibburn : FATAL : b'",
+  ];
+  const name = "/a'\n\nlibburn : FATAL : b";
+  assertEquals(withoutEchoes(messages, [`'${name}'='${name}'`]), []);
+});
+
 Deno.test("Xorriso takes no name with a quote and a newline for a message", async () => {
   await using folder = await makeFolder();
   const source = await folder.file("source", "x");

@@ -720,3 +720,10 @@ Deno.test("FileListing does not keep the output alive that its entries came in",
 function source(name: string): string {
   return JSON.stringify(new URL(`../src/${name}`, import.meta.url).href);
 }
+
+Deno.test("parseToc() reads a volume id with a carriage return", () => {
+  const { sessions } = parseToc([
+    "ISO session  :   1 ,        32 ,       9s , a\r",
+  ]);
+  assertEquals(sessions.map(({ volumeId }) => volumeId), ["a\r"]);
+});
