@@ -287,7 +287,8 @@ async function tryCli(
     );
   }
   await age(image);
-  const gone = wanted.filter((_, i) => i % 2 === 1).slice(0, 300);
+  // Deno takes a carriage return off the end of an argument.
+  const gone = wanted.filter((name, i) => i % 2 === 1 && !name.endsWith("\r"));
   await run("delete", url, "--quiet", "--", ...gone);
   const left = new TextDecoder()
     .decode((await run("list", url, "--json")).stdout).trim().split("\n")
@@ -329,15 +330,14 @@ const FOREIGN: readonly Uint8Array[] = [
 /** Opens an image with forged Rock Ridge names, and does everything with it. */
 async function tryForeign(
   torture: Torture,
-  random: Random,
   round: number,
 ): Promise<void> {
   const where = `round ${round}, forged names`;
   const folder = `${torture.folder}/foreign-${round}`;
   await Deno.mkdir(`${folder}/deep/target`, { recursive: true });
   const image = `${folder}/forged.iso`;
-  const forged = random.pick(FOREIGN);
-  const isFolder = random.oneIn(2);
+  const forged = FOREIGN[(round >> 1) % FOREIGN.length] ?? new Uint8Array();
+  const isFolder = round % 2 === 0;
   // As long as the name that is put in its place later.
   const dummy = "QQ".padEnd(Math.max(1, forged.length), "Z");
   await Deno.writeTextFile(`${folder}/x`, "x");
@@ -444,9 +444,9 @@ export const names: Topic = {
           await tryBackend(torture, random, round, count);
           torture.count("names by the API", count);
         }
-        const forged = torture.short ? 4 : FOREIGN.length;
-        for (let i = 0; i < forged; i++) {
-          await tryForeign(torture, random, round * 100 + i);
+        // Each of them as a file and as a folder, a few in each batch.
+        for (let i = 0; i < 4; i++) {
+          await tryForeign(torture, round * 4 + i);
         }
       } catch (error) {
         torture.fail(`batch ${round} (${codeOf(error)})`, error);
