@@ -423,12 +423,34 @@ class Batch {
     );
   }
 
+  /** Stages it, without what fails by itself. */
   async #stage(session: Xorriso): Promise<void> {
     const tree = await this.#store.tree();
-    const { stage, remove } = driver(session);
-    const failed = await this.#moved();
-    this.#drop(failed);
+    // A source may be a link by now, to what the script may not read.
+    this.#drop(await this.#moved());
     if (tree !== this.#tree) this.#checkAgain(tree);
+    for (;;) {
+      const failed = await this.#tryToStage(session, tree);
+      if (failed.size === 0) break;
+      const lost = [...failed.values()].find(isLoss);
+      if (lost !== undefined) throw lost;
+      // A file that cannot be staged has removed the one that it should have
+      // replaced: begin again without it.
+      this.#drop(failed);
+      await driver(session).rollback();
+    }
+    const effective = this.#operations.some(({ last }) =>
+      last.prepared !== undefined || tree.get(last.name) !== undefined
+    );
+    if (!effective) this.#operations = [];
+  }
+
+  async #tryToStage(
+    session: Xorriso,
+    tree: Tree,
+  ): Promise<Map<Operation<Change>, unknown>> {
+    const { stage, remove } = driver(session);
+    const failed = new Map<Operation<Change>, unknown>();
     await Promise.all(this.#operations.map(async (operation) => {
       const { prepared, name } = operation.last;
       const path = this.#pathOf(operation);
@@ -440,13 +462,7 @@ class Batch {
         failed.set(operation, error);
       }
     }));
-    const lost = [...failed.values()].find(isLoss);
-    if (lost !== undefined) throw lost;
-    this.#drop(failed);
-    const effective = this.#operations.some(({ last }) =>
-      last.prepared !== undefined || tree.get(last.name) !== undefined
-    );
-    if (!effective) this.#operations = [];
+    return failed;
   }
 
   /**

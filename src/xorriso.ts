@@ -22,7 +22,7 @@ import type {
   RestoreOptions,
   XorrisoOptions,
 } from "./options.ts";
-import { requireArgs, requireRun } from "./permissions.ts";
+import { requireArgs, requireRun, resolveForRead } from "./permissions.ts";
 import { commandLine, commandLines } from "./protocol.ts";
 import { Recorder, type Undone } from "./recorder.ts";
 import {
@@ -65,6 +65,8 @@ export interface Driver {
     jobs: readonly Job[],
     options: RestoreOptions,
   ): Promise<Map<Job, unknown>>;
+  /** Discards what is staged. */
+  rollback(): Promise<void>;
   /** Commits; returns a problem in spite of which a session was written. */
   commit(options: CommitOptions): Promise<XorrisoError | undefined>;
   /** Goes back to the tree before the last commit. */
@@ -104,6 +106,8 @@ export class Xorriso implements AsyncDisposable {
   /** Settled when all calls that change something are. */
   #last: Promise<unknown> = Promise.resolve();
   readonly #tempDir: string | undefined;
+  /** Paths on disk that are staged, or were. */
+  readonly #staged = new Set<string>();
 
   /** Resolves when the process is gone and the image is unlocked. */
   readonly closed: Promise<void>;
@@ -267,6 +271,8 @@ export class Xorriso implements AsyncDisposable {
   /**
    * Stages one file to be stored under a path of the medium.
    *
+   * Where xorriso itself cannot read the file, all that is staged is discarded.
+   *
    * @param source Path on disk, or a `file:` URL, of a regular file.
    * @param isoPath Absolute path on the medium; missing directories above it
    * are made.
@@ -286,7 +292,18 @@ export class Xorriso implements AsyncDisposable {
     await this.#recorder.requireWritable();
     const real = await openSource(source);
     await this.#checkPlace(path);
-    await driverOf(this).stage(real.path, path);
+    try {
+      await driverOf(this).stage(real.path, path);
+    } catch (error) {
+      // A file that cannot be staged has removed the one that it should have
+      // replaced, and that must not be committed.
+      if (!isCode(error, "CLOSED")) {
+        await this.#recorder.rollback().catch(() => {});
+        this.#staged.clear();
+      }
+      throw error;
+    }
+    this.#staged.add(real.path);
   }
 
   /**
@@ -471,7 +488,12 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async commit(options: CommitOptions = {}): Promise<void> {
-    const problem = await this.#inTurn(() => this.#recorder.commit(options));
+    const problem = await this.#inTurn(async () => {
+      await this.#checkStaged();
+      const problem = await this.#recorder.commit(options);
+      this.#staged.clear();
+      return problem;
+    });
     if (problem !== undefined) throw problem;
   }
 
@@ -486,7 +508,10 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async rollback(): Promise<void> {
-    await this.#inTurn(() => this.#recorder.rollback());
+    await this.#inTurn(async () => {
+      await this.#recorder.rollback();
+      this.#staged.clear();
+    });
   }
 
   /**
@@ -638,7 +663,10 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async finish(options: CommitOptions = {}): Promise<void> {
-    await this.#inTurn(() => this.#recorder.finish(options));
+    await this.#inTurn(async () => {
+      await this.#checkStaged();
+      await this.#recorder.finish(options);
+    });
   }
 
   /**
@@ -696,6 +724,24 @@ export class Xorriso implements AsyncDisposable {
     const result = this.#last.then(work);
     this.#last = result.catch(() => {});
     return result;
+  }
+
+  /**
+   * Checks again what xorriso is about to read: a link may have come into its
+   * path, to what the script may not read.
+   */
+  async #checkStaged(): Promise<void> {
+    for (const path of this.#staged) {
+      try {
+        await resolveForRead(path, "the source");
+      } catch (error) {
+        // Whatever else is wrong, xorriso finds it, too.
+        if (!(error instanceof Deno.errors.NotCapable)) continue;
+        await this.#recorder.rollback();
+        this.#staged.clear();
+        throw error;
+      }
+    }
   }
 
   async #restoreAll(
@@ -939,6 +985,7 @@ export class Xorriso implements AsyncDisposable {
       lookUp: (path) => session.#lookUp(path),
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
       checkAll: (jobs, options) => session.#checkAll(jobs, options),
+      rollback: () => session.#recorder.rollback(),
       commit: (options) => session.#recorder.commit(options),
       undo: () => session.#recorder.undo(),
       requireWritable: () => session.#recorder.requireWritable(),

@@ -555,11 +555,12 @@ Deno.test({
 });
 
 Deno.test({
-  name: "put() takes back a file that a link has taken the place of",
+  name: "put() does not store what a link has taken the place of",
   ignore,
   async fn() {
     await using folder = await makeLinks();
     const image = `${folder.path}/open/test.iso`;
+    const before = await Deno.readFile(image);
     const result = await runScript(
       folder,
       openFlags(folder),
@@ -570,8 +571,34 @@ Deno.test({
       return await attempt(() => backend.commit());`,
     );
     assertEquals((result as Failure).code, "SOURCE_CHANGED");
+    assertEquals(await Deno.readFile(image), before);
+  },
+});
+
+Deno.test({
+  name:
+    "commit() writes nothing if a link has taken the place of a staged file",
+  ignore,
+  async fn() {
+    await using folder = await makeLinks();
+    const result = await runScript(
+      folder,
+      openFlags(folder),
+      `await using session = await Xorriso.open(\`\${root}/open/test.iso\`);
+      await session.cp([root + "/open/file"], "/stolen");
+      await session.cp([root + "/open/sub/other"], "/other");
+      Deno.renameSync(root + "/open/to-key", root + "/open/file");
+      const outcome = await attempt(() => session.commit());
+      // What was staged is forgotten, and with it what is wrong with it.
+      await session.cp([root + "/open/sub/other"], "/another");
+      await session.commit();
+      return [outcome, await session.ls(), (await session.sessions()).length];`,
+    );
+    const [outcome, names, sessions] = result as [Failure, string[], number];
+    assertNotCapable(outcome, `--allow-read=${folder.path}/secret/key `);
+    assertEquals(names.sort(), ["a", "another", "link"]);
+    assertEquals(sessions, 2);
     await assertNoSecret(folder);
-    assertEquals((await Deno.stat(image)).isFile, true);
   },
 });
 
