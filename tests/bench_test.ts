@@ -1,5 +1,11 @@
-import { assertEquals } from "@std/assert";
-import { compete, outcomeRow, table, time } from "./bench/bench.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  compete,
+  outcomeRow,
+  replaceTables,
+  table,
+  time,
+} from "./bench/bench.ts";
 
 Deno.test("compete() runs all sides in turn and compares their times", async () => {
   const order: string[] = [];
@@ -52,4 +58,11 @@ Deno.test("time() tells milliseconds so that they can be read", () => {
     "1.50 s",
     "-20.0 ms",
   ]);
+});
+
+Deno.test("replaceTables() replaces what stands between its marks", () => {
+  const text = (tables: string) =>
+    `a\n<!-- bench -->\n\n${tables}\n\n<!-- end of bench -->\nb\n`;
+  assertEquals(replaceTables(text("old"), "new"), text("new"));
+  assertThrows(() => replaceTables("a", "new"), Error, "There is no");
 });

@@ -240,6 +240,18 @@ export function table(
   ].join("\n");
 }
 
+/** What stands around the tables in the README. */
+const MARKS = ["<!-- bench -->", "<!-- end of bench -->"] as const;
+
+/** Puts new tables in the place of the old ones. */
+export function replaceTables(text: string, tables: string): string {
+  const [begin, end] = MARKS;
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`There is no ${begin} ... ${end}`);
+  return `${text.slice(0, from)}${begin}\n\n${tables}\n\n${text.slice(to)}`;
+}
+
 function verdict(target: string, met: boolean): string {
   return target === "" || met ? target : `${target} MISSED`;
 }

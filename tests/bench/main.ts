@@ -1,7 +1,10 @@
 /**
  * The benchmarks: the module beside what else does the same, in one run.
  *
- *     deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk] [GROUP...]
+ *     deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk]
+ *         [--update] [GROUP...]
+ *
+ * `--update` puts the tables into README.md, too.
  *
  * Each round runs all sides in turn, so that all see the same machine. A commit
  * needs a fresh image and goes in steps of 0.1 s, so this is a runner of its
@@ -18,6 +21,7 @@ import {
   OUTCOME_TITLES,
   outcomeRow,
   type Place,
+  replaceTables,
   type Results,
   table,
 } from "./bench.ts";
@@ -26,13 +30,16 @@ import { machine, openPlaces, type Workplace } from "./places.ts";
 
 const USAGE =
   "deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk] " +
-  `[GROUP...]\nGroups: ${GROUPS.map(({ name }) => name).join(", ")}`;
+  `[--update] [GROUP...]\nGroups: ${GROUPS.map(({ name }) => name).join(", ")}`;
+
+const README = new URL("../../README.md", import.meta.url);
 
 /** Rounds of what does not say otherwise. */
 const ROUNDS = 9;
 
 interface Arguments {
   readonly json: boolean;
+  readonly update: boolean;
   readonly rounds: number;
   readonly disk: string | undefined;
   readonly on: string | undefined;
@@ -41,6 +48,7 @@ interface Arguments {
 
 function parse(words: readonly string[]): Arguments | undefined {
   let json = false;
+  let update = false;
   let rounds = ROUNDS;
   let disk: string | undefined;
   let on: string | undefined;
@@ -48,6 +56,7 @@ function parse(words: readonly string[]): Arguments | undefined {
   for (const rest = [...words]; rest.length > 0;) {
     const word = rest.shift() ?? "";
     if (word === "--json") json = true;
+    else if (word === "--update") update = true;
     else if (word === "--rounds") rounds = Number(rest.shift());
     else if (word === "--disk") disk = rest.shift();
     else if (word === "--on") on = rest.shift();
@@ -56,7 +65,9 @@ function parse(words: readonly string[]): Arguments | undefined {
   const known = groups.every((name) =>
     GROUPS.some((each) => each.name === name)
   );
-  return known && rounds >= 1 ? { json, rounds, disk, on, groups } : undefined;
+  return known && rounds >= 1
+    ? { json, update, rounds, disk, on, groups }
+    : undefined;
 }
 
 async function runGroups(
@@ -89,6 +100,15 @@ async function runGroups(
   return results;
 }
 
+/** The tables, in Markdown. */
+function show(about: string, { outcomes, figures }: Results): string {
+  const tables = [
+    table(OUTCOME_TITLES, outcomes.map(outcomeRow)),
+    table(FIGURE_TITLES, figures.map(figureRow)),
+  ].filter((_, index) => [outcomes, figures][index]?.length);
+  return [`${about}; medians, in brackets minima:`, ...tables].join("\n\n");
+}
+
 async function main(words: readonly string[]): Promise<number> {
   const args = parse(words);
   if (args === undefined) {
@@ -113,13 +133,11 @@ async function main(words: readonly string[]): Promise<number> {
     console.log(JSON.stringify({ machine: about, ...results }, undefined, 2));
     return 0;
   }
-  const { outcomes, figures } = results;
-  console.log(`\n${about}; medians, in brackets minima\n`);
-  if (outcomes.length > 0) {
-    console.log(table(OUTCOME_TITLES, outcomes.map(outcomeRow)));
-  }
-  if (figures.length > 0) {
-    console.log(`\n${table(FIGURE_TITLES, figures.map(figureRow))}`);
+  const tables = show(about, results);
+  console.log(`\n${tables}`);
+  if (args.update) {
+    const text = await Deno.readTextFile(README);
+    await Deno.writeTextFile(README, replaceTables(text, tables));
   }
   return 0;
 }
