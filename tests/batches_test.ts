@@ -22,6 +22,7 @@ import {
   exists,
   fingerprint,
   makeFolder,
+  makeScript,
   rejection,
   toBytes,
 } from "./helpers.ts";
@@ -232,9 +233,14 @@ Deno.test("XorrisoBackend reads the last commit while it commits", async () => {
   await using hooked = await hookXorriso(folder, "-commit", ["", HOLD]);
   await using backend = await openImage(folder, { xorrisoPath: hooked.path });
   await store(backend, { a: "old", b: "b" });
+  // Files on disk, for which a batch waits, so that there is only one.
+  const [newer, c] = [
+    await folder.file("newer", "newer"),
+    await folder.file("c", "c"),
+  ];
   const puts = [
-    backend.put(toBytes("newer"), "a"),
-    backend.put(toBytes("c"), "c"),
+    backend.put(newer, "a"),
+    backend.put(c, "c"),
     backend.delete("b"),
   ];
   await hooked.held();
@@ -429,6 +435,39 @@ Deno.test("XorrisoBackend rejects alone what fails before or at staging", async 
     a: "old",
     b: "sound",
     d: "sound",
+  });
+});
+
+Deno.test("XorrisoBackend.put() of what only xorriso cannot read keeps the older file", async () => {
+  await using folder = await makeFolder();
+  const [sound, secret] = [
+    await folder.file("sound", "sound"),
+    await folder.file("secret", "secret"),
+  ];
+  // To root it makes no difference what may be read, so xorriso goes without.
+  const blind = await makeScript(
+    folder,
+    "blind-xorriso",
+    `p=; [ "$(id -u)" != 0 ] || p="setpriv --bounding-set=-dac_override,-dac_read_search"
+     exec $p xorriso "$@"`,
+  );
+  await using backend = await openImage(folder, {
+    xorrisoPath: blind,
+    ...ONE_BATCH,
+  });
+  await store(backend, { a: "old", b: "b" });
+  await Deno.chmod(secret, 0o000);
+  assertEquals(
+    await outcomes([
+      backend.put(secret, "a"),
+      backend.put(sound, "c"),
+      backend.delete("b"),
+    ]),
+    ["SOURCE_UNREADABLE", "ok", "ok"],
+  );
+  assertEquals(await storedTextsAfter(backend, folder), {
+    a: "old",
+    c: "sound",
   });
 });
 

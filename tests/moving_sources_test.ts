@@ -25,7 +25,9 @@ const MOTIONS: Readonly<Record<string, string>> = {
   "vanished": `rm "$f"`,
   "vanished with its folder": `rm -r "$(dirname "$f")"`,
   "moved away": `mv "$f" "$f.moved"`,
-  "permission lost": `chmod 000 "$f"`,
+  // To root a permission makes no difference, so its time changes, too: what
+  // Deno tells of a change of mode alone is rounded to seconds.
+  "permission lost": `touch "$f"; chmod 000 "$f"`,
   "replaced by its like": `cp -p "$f" "$f.like" && mv "$f.like" "$f"`,
   "turned into a directory": `rm "$f"; mkdir "$f"; echo x >"$f/x"`,
   "turned into a link": `mv "$f" "$f.moved"; ln -s "$f.moved" "$f"`,
