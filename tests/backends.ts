@@ -142,7 +142,8 @@ export const HOLD = "hold";
  * Makes a program that runs shell commands before certain lines reach xorriso.
  *
  * @param before The beginning of the lines: `-commit`.
- * @param commands What to run before the first, the second, ... such line.
+ * @param commands What to run before the first, the second, ... such line of
+ * all processes together. `$$` is the process id of xorriso.
  * @param start Shell commands to run at each start.
  */
 export async function hookXorriso(
@@ -156,6 +157,7 @@ export async function hookXorriso(
   for (const name of ["lines", "pids"]) {
     await Deno.writeTextFile(`${dir}/${name}`, "");
   }
+  await Deno.writeTextFile(`${dir}/count`, "0\n");
   const cases = commands.map((command, index) => `${index + 1}) ${command};;`);
   const path = await makeScript(
     folder,
@@ -169,7 +171,6 @@ hold() {
   rm -f "$dir/held" "$dir/go"
 }
 pass() {
-  count=0
   while IFS= read -r line; do
     case $line in
       -mark*) ;;
@@ -177,7 +178,9 @@ pass() {
     esac
     case $line in
       '${before}'*)
+        read -r count <"$dir/count"
         count=$((count + 1))
+        echo $count >"$dir/count"
         case $count in
           ${cases.join("\n          ")}
         esac ;;
