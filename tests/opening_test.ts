@@ -575,7 +575,7 @@ Deno.test({
         ["map", "/etc/hostname", "/stolen"],
         ["--map", "/etc/hostname", "/stolen"],
         ["-options_from_file", "/etc/passwd"],
-        ["-logfile", ".", "/root/x"],
+        ["-logfile", ".", "/elsewhere/x"],
         ["-volid"],
         ["nonsense"],
       ].slice(0, 6)
