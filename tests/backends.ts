@@ -1,6 +1,6 @@
 /** What the tests of the backend on image files have in common. */
 
-import { assert } from "@std/assert";
+import { assert, AssertionError } from "@std/assert";
 import { type BackendOptions, XorrisoBackend, XorrisoError } from "../mod.ts";
 import {
   exists,
@@ -221,8 +221,10 @@ exec env LC_ALL=C.UTF-8 xorriso "$@" <"$dir/$$" 3<&-`,
 }
 
 /** Makes sure that a promise rejects with a TypeError. */
-export async function assertTypeError(promise: Promise<unknown>) {
+export async function assertTypeError(
+  promise: Promise<unknown>,
+): Promise<TypeError> {
   const error = await rejection(promise);
-  assert(error instanceof TypeError, `TypeError expected, not ${error}`);
-  return error;
+  if (error instanceof TypeError) return error;
+  throw new AssertionError(`TypeError expected, not ${error}`);
 }
