@@ -205,6 +205,7 @@ export class Batches {
     let tree: Tree;
     do {
       await abortable(this.idle(), signal);
+      await this.#store.rest(signal);
       tree = await this.#store.tree();
       if (this.#free === undefined || size > this.#free) {
         await this.#checkFree(name, size);

@@ -210,6 +210,17 @@ export class ImageFile implements AsyncDisposable {
     this.#committing = true;
   }
 
+  /**
+   * Waits until no xorriso of a program that was killed is at work on the file.
+   *
+   * @returns Whether the file is as it was when it was opened.
+   */
+  async rest(signal?: AbortSignal): Promise<boolean> {
+    if (this.#quiet) return true;
+    await this.#waitForQuiet(signal);
+    return this.#isKnown(await this.#stat());
+  }
+
   async #warm(): Promise<void> {
     // A little old, so that whatever is written from now on gets another time:
     // Linux takes that from the last timer tick, at most 10 ms ago.
@@ -306,18 +317,20 @@ export class ImageFile implements AsyncDisposable {
   }
 
   async #checkUnchanged(): Promise<void> {
-    const now = identityOf(await this.#stat());
-    const known = this.#identity;
-    if (
-      now.device === known.device && now.inode === known.inode &&
-      now.size === known.size && now.modified === known.modified
-    ) return;
+    if (this.#isKnown(await this.#stat())) return;
     throw new XorrisoError(
       "MEDIUM_CHANGED",
       `Cannot write to "${this.path}": another program has changed it ` +
         `since it was opened; open it again`,
       { path: this.path },
     );
+  }
+
+  #isKnown(info: Deno.FileInfo): boolean {
+    const now = identityOf(info);
+    const known = this.#identity;
+    return now.device === known.device && now.inode === known.inode &&
+      now.size === known.size && now.modified === known.modified;
   }
 
   async #stat(): Promise<Deno.FileInfo> {

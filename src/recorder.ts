@@ -531,10 +531,21 @@ export class Recorder {
     }
   }
 
+  /**
+   * Waits until no xorriso of a program that was killed writes to the image.
+   *
+   * @returns Whether the medium is as it was when it was opened.
+   */
+  async rest(signal?: AbortSignal): Promise<boolean> {
+    const { image, writable } = this.#target;
+    if (image === undefined || !writable) return true;
+    return await this.#whileOpen(image.rest(signal));
+  }
+
   /** Waits for work on the image, which is let go when xorriso dies. */
-  async #whileOpen(work: Promise<void>): Promise<void> {
+  async #whileOpen<T>(work: Promise<T>): Promise<T> {
     try {
-      await work;
+      return await work;
     } catch (error) {
       this.#dialogue.requireOpen(this.doing("commit to"));
       throw error;

@@ -36,6 +36,15 @@ export class Store {
     return this.open();
   }
 
+  /**
+   * Waits for what the xorriso of a program that was killed still writes, and
+   * has the medium opened again if it was changed by that.
+   */
+  async rest(signal?: AbortSignal): Promise<void> {
+    const session = await this.session();
+    if (!await driver(session).rest(signal)) await session.end();
+  }
+
   /** The newest tree, read when it is first needed. */
   tree(): Promise<Tree> {
     return this.#tree ?? this.#read();

@@ -50,6 +50,11 @@ export interface Driver {
   stage(source: string, path: string): Promise<Answer>;
   /** Stages the removal of one path. */
   remove(path: string): Promise<Answer>;
+  /**
+   * Waits until no other process writes to the image; whether it is as it was
+   * when it was opened.
+   */
+  rest(signal?: AbortSignal): Promise<boolean>;
   /** The node at a path; ENTRY_NOT_FOUND if there is none. */
   lookUp(path: string): Promise<Node>;
   /** Restores many files; returns those that failed, each with its error. */
@@ -982,6 +987,7 @@ export class Xorriso implements AsyncDisposable {
           echoes: [`'${path}'`],
           pipelined: true,
         }),
+      rest: (signal) => session.#recorder.rest(signal),
       lookUp: (path) => session.#lookUp(path),
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
       checkAll: (jobs, options) => session.#checkAll(jobs, options),

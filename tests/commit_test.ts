@@ -6,6 +6,7 @@ import {
 } from "@std/assert";
 import { delay } from "../src/delay.ts";
 import type { XorrisoOptions } from "../src/options.ts";
+import { XorrisoBackend } from "../src/backend.ts";
 import { driver, Xorriso } from "../src/xorriso.ts";
 import {
   assertCode,
@@ -566,4 +567,15 @@ Deno.test("Xorriso.commit() takes back a session that was written in spite of an
   const [{ size } = { size: 0 }] = await session.lsl("/old");
   assertEquals(size, "old".length);
   assertEquals(await listImage(image), ["/old"]);
+});
+
+Deno.test("XorrisoBackend.put() goes on from what a forsaken xorriso has written", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  await using backend = await XorrisoBackend.open(`xorriso://${image}`);
+  assertEquals((await backend.list()).length, 1);
+  // The image is warm: somebody may still be at work, and is.
+  await writeSession(image, { "/late": "late" });
+  await backend.put(toBytes("new"), "new");
+  assertEquals(await listImage(image), ["/late", "/new", "/old"]);
 });
