@@ -190,7 +190,8 @@ async function runRound(
     } else {
       torture.count(code);
       torture.check(
-        MOVED.has(code) && moved !== "nothing" || stuck && code === "TIMEOUT",
+        (MOVED.has(code) || verify && code === "CHECKSUM_MISMATCH") &&
+            moved !== "nothing" || stuck && code === "TIMEOUT",
         where,
         () => `${name} rejected after ${moved}: ${explain(reason)}`,
       );

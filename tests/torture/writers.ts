@@ -3,7 +3,13 @@
 import { XorrisoBackend } from "../../mod.ts";
 import { writeSession } from "../helpers.ts";
 import { Writer } from "./children.ts";
-import { checkImage, codeOf, type Promised, sleep } from "./promised.ts";
+import {
+  checkImage,
+  codeOf,
+  outcome,
+  type Promised,
+  sleep,
+} from "./promised.ts";
 import { md5, type Topic, type Torture } from "./torture.ts";
 
 const LANES = 4;
@@ -77,12 +83,17 @@ async function intrude(
       "intruder",
       md5(new TextEncoder().encode("by another program")),
     );
-    const told = await backend.put(bytes, "mine").then(() => "ok", codeOf);
+    // The first change goes on from what others have done, a later one cannot.
+    const first = await outcome(backend.put(bytes, "first"));
+    if (first === "ok") promised.set("first", md5(bytes));
+    await writeSession(image, { "/intruder": "again" });
+    promised.set("intruder", md5(new TextEncoder().encode("again")));
+    const told = await outcome(backend.put(bytes, "mine"));
     torture.count("intrusions");
     torture.check(
-      told === "MEDIUM_CHANGED",
+      told === (first === "ok" ? "MEDIUM_CHANGED" : "ok"),
       where,
-      () => `put ended with ${told}`,
+      () => `puts ended with ${first} and ${told}`,
     );
     await backend.put(bytes, "mine");
     promised.set("mine", md5(bytes));
