@@ -1,6 +1,6 @@
 /** The optical drives of the machine. */
 
-import { Dialogue } from "./dialogue.ts";
+import { type Answer, Dialogue } from "./dialogue.ts";
 import { XorrisoError } from "./errors.ts";
 import {
   requireArgs,
@@ -17,13 +17,16 @@ import { Xorriso } from "./xorriso.ts";
 export interface Device {
   /** Path of its device file. */
   readonly device: string;
-  /** Who made it. */
+  /** Who made it; empty where the drive could not be asked. */
   readonly vendor: string;
-  /** What they call it. */
+  /** What they call it; empty where the drive could not be asked. */
   readonly product: string;
   /** The medium in it, if there is one that can be looked at. */
   readonly medium: Medium | undefined;
-  /** Why there is no medium: NO_MEDIUM above all. */
+  /**
+   * Why no medium could be looked at: NO_MEDIUM above all; PERMISSION_DENIED or
+   * DRIVE_BUSY where the drive itself could not be opened.
+   */
   readonly error: unknown;
 }
 
@@ -34,10 +37,11 @@ export type DevicesOptions = Pick<
 >;
 
 /**
- * Lists the optical drives that this user may read and write, with their media.
+ * Lists the optical drives that xorriso finds, with their media.
  *
- * A drive that another program has open is not seen. Looking at a medium takes
- * a second or two for each drive, and closes its tray.
+ * Those that this user may not read and write, or that another program has
+ * open, are listed with that as the error. Looking at a medium takes a second
+ * or two for each drive, and closes its tray; a drive in use costs six.
  *
  * @param options How to start xorriso, and how long to wait for a drive.
  * @returns One device for each drive; empty where there is none.
@@ -60,8 +64,9 @@ export async function devices(options: DevicesOptions = {}): Promise<Device[]> {
   await requireArgs(xorrisoArgs);
   await requireRead("/dev", "the drives");
   await requireWrite("/dev", "the drives");
-  const found: Device[] = [];
-  for (const line of await scan(options)) {
+  const { results, messages } = await scan(options);
+  const found = messages.flatMap(refused);
+  for (const line of results) {
     const [, quoted = "", vendor = "", product = ""] = DEVICE.exec(line) ?? [];
     const device = unquote(quoted);
     if (device === undefined) continue;
@@ -69,15 +74,35 @@ export async function devices(options: DevicesOptions = {}): Promise<Device[]> {
     found.push({ device, ...names, ...await look(device, options) });
     signal?.throwIfAborted();
   }
-  return found;
+  return found.sort((a, b) => a.device < b.device ? -1 : 1);
 }
 
 /** `0  -dev '/dev/sr0' rwrw-- :  'PIONEER ' 'BD-RW   BDR-209D'` */
 const DEVICE = /^\d+ +-dev ('.*') +[rwx-]{6} +: +'(.*)' '(.*)' *$/;
 
+/** `libburn : NOTE : Failed to open device '/dev/sr0' : Permission denied` */
+const REFUSED =
+  /^libburn : \w+ : (Failed to open|Cannot open busy) device '(.*)' : /;
+
+/** A drive that could not be opened. */
+function refused(line: string): Device[] {
+  const [, how, device] = REFUSED.exec(line) ?? [];
+  if (device === undefined) return [];
+  const isBusy = how === "Cannot open busy";
+  const error = new XorrisoError(
+    isBusy ? "DRIVE_BUSY" : "PERMISSION_DENIED",
+    isBusy
+      ? `Cannot look at "${device}": another program uses it, or it is mounted`
+      : `Cannot look at "${device}": this user may not read and write it; ` +
+        `join the group that may, often "cdrom"`,
+    { path: device, messages: [line] },
+  );
+  return [{ device, vendor: "", product: "", medium: undefined, error }];
+}
+
 const TIMEOUT = 60_000;
 
-async function scan(options: DevicesOptions): Promise<readonly string[]> {
+async function scan(options: DevicesOptions): Promise<Answer> {
   const { xorrisoPath = "xorriso", xorrisoArgs = [] } = options;
   const { signal, timeout = TIMEOUT } = options;
   const dialogue = await Dialogue.start(xorrisoPath, xorrisoArgs, {
@@ -85,16 +110,18 @@ async function scan(options: DevicesOptions): Promise<readonly string[]> {
     signal,
   });
   try {
-    const { results, problem } = await dialogue.exchange("-devices", {
+    const answer = await dialogue.exchange("-devices", {
       doing: "Cannot look for drives",
       tolerant: true,
       ...(signal && { signal }),
     });
-    // Busy drives are told as problems, too; the others are listed all the same.
-    const known = /No drives found|busy device|Failed to open device/;
-    const other = problem?.messages.find((line) => !known.test(line));
+    const { problem } = answer;
+    // That some drives cannot be opened is told as a problem, too.
+    const other = problem?.messages.find((line) =>
+      !REFUSED.test(line) && !line.endsWith(" : No drives found")
+    );
     if (problem !== undefined && other !== undefined) throw problem;
-    return results;
+    return answer;
   } finally {
     await dialogue.end();
   }

@@ -312,6 +312,13 @@ export class Recorder {
     const { recover = false } = this.#options;
     if (!recover || base !== undefined || this.isImage) return [];
     if (!isCode(error, "IMAGE_DAMAGED") || this.#dialogue.lost) return [];
+    if (!this.writable) {
+      // A drive that could not be opened for reading alone is given up.
+      await this.run(["-outdev", this.#target.address], {
+        doing: this.doing("look at"),
+        tolerant: true,
+      });
+    }
     const toc = await this.#lookAround();
     const sessions = toc.sessions.map(({ number: at }): Base => ({
       by: "session",
