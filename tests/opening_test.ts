@@ -556,9 +556,9 @@ Deno.test({
     const path = `${folder.path}/new.iso`;
     const open = (...xorrisoArgs: string[]) =>
       Xorriso.open(path, { create: true, xorrisoArgs });
-    const harmless = ["-volid", "-map", "-md5", "off", "-compliance", "x"];
     {
-      await using session = await open(...harmless.slice(0, 4));
+      // The value of a harmless command, which is no command itself.
+      await using session = await open("-volid", "-map", "-md5", "off");
       assertEquals((await session.command(["-toc"])).messages, []);
       const words = ["-map", "/etc/hostname", "/stolen"];
       const error: Error = await assertRejects(
@@ -576,9 +576,7 @@ Deno.test({
         ["--map", "/etc/hostname", "/stolen"],
         ["-options_from_file", "/etc/passwd"],
         ["-logfile", ".", "/elsewhere/x"],
-        ["-volid"],
-        ["nonsense"],
-      ].slice(0, 6)
+      ]
     ) {
       await assertRejects(() => open(...args), Deno.errors.NotCapable);
       assertEquals(await exists(path), false);
