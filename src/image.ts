@@ -41,6 +41,9 @@ interface Identity {
 /** Bytes before the first session: xorriso mirrors the newest superblock here. */
 const HEAD = 32 * BLOCK;
 
+/** Bytes before a second head that are still worth a copy in memory. */
+const MAX_OFFSET = 1 << 26;
+
 /** Type 1 and the standard's identifier (ECMA-119, 8.4.1 and 8.4.2). */
 const DESCRIPTOR = "\x01CD001";
 
@@ -205,7 +208,7 @@ export class ImageFile implements AsyncDisposable {
     if (!this.#quiet) await this.#waitForQuiet(signal);
     await this.#checkUnchanged();
     await this.#warm();
-    const head = await this.#read(0, Math.min(this.size, HEAD));
+    const head = await this.#readHead();
     this.#before = { head, size: this.size };
     this.#committing = true;
   }
@@ -267,7 +270,7 @@ export class ImageFile implements AsyncDisposable {
     const { head, size } = this.#before;
     this.#before = undefined;
     // A new image had no head, and shows none until the commit is complete.
-    const now = await this.#read(0, HEAD);
+    const now = await this.#read(0, Math.max(HEAD, head.length));
     const same = now.length >= head.length &&
       now.every((byte, index) => byte === (head[index] ?? 0));
     const grown = (await this.#file.stat()).size > size;
@@ -343,6 +346,16 @@ export class ImageFile implements AsyncDisposable {
         { path: this.path, cause },
       );
     }
+  }
+
+  /** All that a commit changes of what is there already. */
+  async #readHead(): Promise<Uint8Array> {
+    const head = await this.#read(0, Math.min(this.size, HEAD));
+    const offset = partitionOffset(head);
+    if (offset === 0 || offset > MAX_OFFSET) return head;
+    const descriptor = await this.#read(offset + 16 * BLOCK, BLOCK);
+    if (!holds(descriptor, 0, DESCRIPTOR)) return head;
+    return await this.#read(0, offset + HEAD);
   }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
@@ -485,6 +498,17 @@ function identityOf(info: Deno.FileInfo): Identity {
 function volumeBlocks(descriptor: Uint8Array): number {
   const { buffer, byteOffset } = descriptor;
   return new DataView(buffer, byteOffset).getUint32(80, true);
+}
+
+/**
+ * Where the first partition begins, in bytes. An image may be mountable from
+ * there, too (xorriso(1), -boot_image any partition_offset=): then a commit
+ * rewrites its head up to the descriptors there.
+ */
+function partitionOffset(head: Uint8Array): number {
+  // The first entry of the partition table has its start in units of 512.
+  if (head.length < HEAD || !holds(head, 510, "\x55\xaa")) return 0;
+  return new DataView(head.buffer).getUint32(446 + 8, true) * 512;
 }
 
 function holds(bytes: Uint8Array, offset: number, text: string): boolean {
