@@ -230,6 +230,56 @@ Deno.test("XorrisoBackend.put() leaves an image as it was when nothing is sound"
   });
 });
 
+/** Programs that make images without a list of sessions. */
+const OTHERS: readonly (readonly string[])[] = [
+  ["xorriso", "-as", "mkisofs", "-quiet", "-R"],
+  ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-no-pad"],
+  ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-partition_offset", "16"],
+  ["genisoimage", "-quiet", "-R", "-J"],
+  ["genisoimage", "-quiet", "-R", "-no-pad"],
+];
+
+for (const [program = "", ...args] of OTHERS) {
+  Deno.test({
+    name: `XorrisoBackend.put() repairs an image that ${program} made, with ${
+      args.slice(1).join(" ")
+    }`,
+    ignore: !await exists(`/usr/bin/${program}`),
+    async fn() {
+      await using folder = await makeFolder();
+      const image = `${folder.path}/test.iso`;
+      const source = await folder.file("source", "moves");
+      const sound = await folder.file("sound", "sound");
+      await folder.file("in/dir/old", "old");
+      await folder.file("in/kept", "kept");
+      const { success } = await new Deno.Command(program, {
+        args: [...args, "-o", image, `${folder.path}/in`],
+        stderr: "null",
+      }).output();
+      assert(success);
+      const before = await hash(image);
+      const grow = `printf more >>'${source}'`;
+      await using hooked = await hookXorriso(folder, "-commit", [grow, grow]);
+      await using backend = await openImage(folder, {
+        ...ONE_BATCH,
+        xorrisoPath: hooked.path,
+      });
+      const alone = await outcomes([backend.put(source, "dir/old")]);
+      assertEquals(alone, ["SOURCE_CHANGED"]);
+      assertEquals(await hash(image), before);
+      const results = await outcomes([
+        backend.put(source, "dir/old"),
+        backend.put(sound, "sound"),
+      ]);
+      assertEquals(results, ["SOURCE_CHANGED", "ok"]);
+      const expected = { "dir/old": "old", kept: "kept", sound: "sound" };
+      assertEquals(await textsOf(backend), expected);
+      await backend.close();
+      assertEquals(await storedTexts(folder), expected);
+    },
+  });
+}
+
 Deno.test("XorrisoBackend.put() leaves no new image when nothing is sound", async () => {
   await forEach(["vanished", "grown"], async (motion, folder) => {
     const { path, command } = await makeSource(folder, motion);
