@@ -343,7 +343,8 @@ export class XorrisoBackend implements AsyncDisposable {
    * Lists all files below the backend's directory, as of the last commit.
    *
    * @returns Names relative to the directory, in the order of the medium's
-   * tree; empty if there is no such directory.
+   * tree, but what was stored since it was read comes last; empty if there is
+   * no such directory.
    * @throws {XorrisoError} When the medium cannot be read.
    *
    * @example All archives
