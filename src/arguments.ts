@@ -150,7 +150,9 @@ export function parseArguments<Context>(
     throw fail(
       rest.length < fewest
         ? `Too few arguments: "${command.name}" needs ${command.operands}`
-        : `Too many arguments: "${command.name}" takes ${command.operands}`,
+        : `Too many arguments: "${command.name}" takes ${
+          command.operands || "none"
+        }`,
     );
   }
   return { command, operands: rest, flags };

@@ -132,7 +132,19 @@ export class XorrisoBackend implements AsyncDisposable {
   #temp: Promise<TempFolder> | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(store: Store, batches: Batches, tempDir?: string) {
+  /**
+   * Whether the medium was opened for writing: not with `readOnly` or an older
+   * session, nor an image file without write permission.
+   */
+  readonly writable: boolean;
+
+  private constructor(
+    store: Store,
+    batches: Batches,
+    writable: boolean,
+    tempDir?: string,
+  ) {
+    this.writable = writable;
     this.#store = store;
     this.#batches = batches;
     this.#tempDir = tempDir;
@@ -172,13 +184,13 @@ export class XorrisoBackend implements AsyncDisposable {
     const settings = { ...rest, ...readSettings(rest) };
     const { signal: _, ...lasting } = settings;
     const store = new Store(device, location.directory, lasting);
-    const { isImage } = await store.open(options.signal);
+    const { isImage, writable } = await store.open(options.signal);
     const batches = new Batches(store, {
       autoCommit,
       commitDelay: commitDelay ?? (isImage ? 2 : 1000),
       commitMax: commitMax ?? (isImage ? 1000 : 30_000),
     });
-    return new XorrisoBackend(store, batches, options.tempDir);
+    return new XorrisoBackend(store, batches, writable, options.tempDir);
   }
 
   /**
@@ -647,8 +659,11 @@ export class XorrisoBackend implements AsyncDisposable {
    * await backend.finish();
    * ```
    */
-  async finish(): Promise<void> {
-    await this.#maintain("close the medium", (session) => session.finish());
+  async finish(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
+    await this.#maintain(
+      "close the medium",
+      (session) => session.finish(options),
+    );
   }
 
   /**

@@ -8,7 +8,8 @@
  *   jsr:@xorriso/backend/cli list xorriso://photos.iso --long
  * ```
  *
- * Commands: `put`, `get`, `list`, `query`, `delete`, `info`, `verify`. `--help` behind any of them has its
+ * Commands: `put`, `get`, `list`, `query`, `delete`, `info`, `verify`, `blank`,
+ * `format`, `finish`, `eject`, `load`, `devices`. `--help` behind any of them has its
  * flags, and the Deno permissions that it needs; nothing ever asks for one. Ctrl-C stops in an orderly
  * way: what was not committed is discarded, and the medium stays as it was.
  *

@@ -382,9 +382,11 @@ export async function remove(job: Job): Promise<void> {
 
 /** `info URL` */
 export async function info(job: Job): Promise<void> {
-  await using backend = await job.open({ readOnly: true });
+  await using backend = await openToLook(job);
   const medium = await backend.medium();
   const sessions = await backend.sessions();
+  // Only what was opened for writing can tell what a session takes.
+  const room = backend.writable ? await backend.room() : undefined;
   const { drive, profile, status, volumeId, used, free } = medium;
   const bytes = (value: number) => `${formatBytes(value)} (${value} bytes)`;
   const lines = [
@@ -393,6 +395,7 @@ export async function info(job: Job): Promise<void> {
     ["Volume id", volumeId === undefined ? "none" : job.name(volumeId)],
     ["Used", bytes(used)],
     ["Free", bytes(free)],
+    ["Room", room === undefined ? "unknown" : `${bytes(room)} for files`],
     ["Sessions", String(sessions.length)],
     ...sessions.map(({ number, lba, size, volumeId }) => [
       `  ${number}`,
@@ -407,6 +410,7 @@ export async function info(job: Job): Promise<void> {
       volumeId: volumeId ?? null,
       used,
       free,
+      room: room ?? null,
       appendable: medium.appendable,
       sessions: sessions.map(({ number, lba, size, volumeId }) => ({
         number,
@@ -417,6 +421,126 @@ export async function info(job: Job): Promise<void> {
     }],
     () => lines.join("\n"),
   );
+}
+
+/** Opens a medium for writing, to see what fits; for reading where that cannot be. */
+async function openToLook(job: Job): Promise<XorrisoBackend> {
+  try {
+    return await job.open();
+  } catch (error) {
+    if (!(error instanceof XorrisoError) || !ONLY_READABLE.has(error.code)) {
+      throw error;
+    }
+    return await job.open({ readOnly: true });
+  }
+}
+
+/** What does not keep a medium from being read. */
+const ONLY_READABLE: ReadonlySet<string> = new Set([
+  "DRIVE_BUSY",
+  "MEDIUM_NOT_WRITABLE",
+  "PERMISSION_DENIED",
+]);
+
+/** `blank URL` */
+export async function blank(job: Job): Promise<void> {
+  const mode = parseMode(job, ["as_needed", "fast", "all"]);
+  await using backend = await job.open({ foreign: true });
+  await backend.blank({ ...mode, force: job.has("force"), signal: job.signal });
+  await tellMedium(job, backend);
+}
+
+/** `format URL` */
+export async function format(job: Job): Promise<void> {
+  const mode = parseMode(job, ["as_needed", "fast", "full"]);
+  await using backend = await job.open({ foreign: true });
+  await backend.format({
+    ...mode,
+    ...{ force: job.has("force"), signal: job.signal },
+  });
+  await tellMedium(job, backend);
+}
+
+/** Reads the value of `--mode`. */
+function parseMode<T extends string>(
+  job: Job,
+  modes: readonly T[],
+): { readonly mode?: T } {
+  const text = job.value("mode");
+  if (text === undefined) return {};
+  const mode = modes.find((each) => each === text);
+  if (mode !== undefined) return { mode };
+  throw new UsageError(
+    `Unknown mode "${text}": it must be one of ${modes.join(", ")}`,
+  );
+}
+
+/** `finish URL` */
+export async function finish(job: Job): Promise<void> {
+  await using backend = await job.open();
+  await backend.finish({ signal: job.signal });
+  await tellMedium(job, backend);
+}
+
+/** `eject URL` */
+export async function eject(job: Job): Promise<void> {
+  await using backend = await job.open({ foreign: true });
+  await backend.eject();
+  job.note("Ejected");
+}
+
+/** `load URL` */
+export async function load(job: Job): Promise<void> {
+  // Opening pulls the tray in.
+  await using backend = await job.open({ readOnly: true });
+  await tellMedium(job, backend);
+}
+
+/** Tells what is in the drive now. */
+async function tellMedium(job: Job, backend: XorrisoBackend): Promise<void> {
+  const { drive, profile, status, volumeId, free } = await backend.medium();
+  await job.printJson([{
+    drive,
+    profile,
+    status,
+    volumeId: volumeId ?? null,
+    free,
+  }]);
+  job.note(`${profile}, ${status}, ${formatBytes(free)} free`);
+}
+
+/** `devices` */
+export async function devices(job: Job): Promise<void> {
+  const found = await job.devices();
+  await job.print(
+    found.map(({ device, vendor, product, medium, error }) => ({
+      device,
+      vendor,
+      product,
+      medium: medium === undefined ? null : {
+        profile: medium.profile,
+        status: medium.status,
+        volumeId: medium.volumeId ?? null,
+        free: medium.free,
+      },
+      error: error instanceof XorrisoError ? error.code : null,
+    })),
+    ({ device, vendor, product, medium, error }) =>
+      [
+        job.name(device),
+        job.name(`${vendor} ${product}`.trim()) || "unknown",
+        medium === null
+          ? error
+          : `${medium.profile}, ${medium.status}, ${
+            formatBytes(medium.free)
+          } free`,
+      ].join("  "),
+  );
+  for (const { error } of found) {
+    if (!(error instanceof XorrisoError)) continue;
+    if (error.code !== "NO_MEDIUM") job.note(error.message);
+  }
+  if (found.length === 0) job.note("No optical drive was found");
 }
 
 /** `verify URL [NAME...]` */

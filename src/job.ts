@@ -2,11 +2,12 @@
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { BackendOptions, XorrisoBackend } from "./backend.ts";
 import { abortable } from "./delay.ts";
+import type { Device } from "./devices.ts";
 import { XorrisoError, type XorrisoErrorCode } from "./errors.ts";
 import { parseLocation } from "./location.ts";
 import { encodeName } from "./protocol.ts";
 import type { Progress } from "./report.ts";
-import { parseWriteSpeed, splitArgs } from "./settings.ts";
+import { parseWriteSpeed, readSettings, splitArgs } from "./settings.ts";
 import {
   escapeName,
   escapeText,
@@ -158,16 +159,14 @@ export class Job {
     parseLocation(url);
     const speed = this.value("write-speed");
     const volumeId = this.value("assert-volid");
-    const path = this.value("xorriso-path");
-    const args = this.value("xorriso-args");
     const session = this.value("session");
     const all: BackendOptions = {
       ...options,
       ...(speed === undefined ? {} : { writeSpeed: parseWriteSpeed(speed) }),
       ...(volumeId === undefined ? {} : { assertVolumeId: volumeId }),
-      ...(path === undefined ? {} : { xorrisoPath: path }),
-      ...(args === undefined ? {} : { xorrisoArgs: splitArgs(args) }),
+      ...this.#program(),
       ...(session === undefined ? {} : { session: parseSession(session) }),
+      ...(this.has("recover") ? { recover: true } : {}),
       autoCommit: false,
       signal: this.signal,
       onProgress: (progress) => this.progress(progress),
@@ -175,6 +174,28 @@ export class Job {
     const { XorrisoBackend } = await import("./backend.ts");
     this.signal.throwIfAborted();
     return await XorrisoBackend.open(url, all);
+  }
+
+  /** Lists the optical drives. */
+  async devices(): Promise<Device[]> {
+    const options = this.#program();
+    const { devices } = await import("./devices.ts");
+    this.signal.throwIfAborted();
+    return await devices({
+      ...readSettings(options),
+      ...options,
+      signal: this.signal,
+    });
+  }
+
+  /** Which xorriso to start, and how. */
+  #program(): Pick<BackendOptions, "xorrisoPath" | "xorrisoArgs"> {
+    const path = this.value("xorriso-path");
+    const args = this.value("xorriso-args");
+    return {
+      ...(path === undefined ? {} : { xorrisoPath: path }),
+      ...(args === undefined ? {} : { xorrisoArgs: splitArgs(args) }),
+    };
   }
 
   /** Shows progress, if somebody looks and has not asked for silence. */

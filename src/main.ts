@@ -19,6 +19,22 @@ const SESSION: Flag = {
   summary: "Read session N as it was, not the newest",
 };
 
+/** What every command on a drive needs. */
+const A_DRIVE = [
+  "A drive",
+  "--allow-run=xorriso --allow-read=/dev/sr0 --allow-write=/dev/sr0",
+] as const;
+
+const RECOVER: Flag = {
+  name: "recover",
+  summary: "Go on from the last sound session, if a burn was interrupted",
+};
+
+const FORCE: Flag = {
+  name: "force",
+  summary: "Even if there is data on the medium, which is lost",
+};
+
 const COMMANDS: readonly Command<Job>[] = [
   {
     name: "put",
@@ -38,6 +54,7 @@ const COMMANDS: readonly Command<Job>[] = [
         summary: "Volume id of a new image or blank medium",
       },
       { name: "verify", summary: "Read back what was stored and compare" },
+      RECOVER,
     ],
     permissions: [
       [
@@ -67,7 +84,7 @@ const COMMANDS: readonly Command<Job>[] = [
     summary: "Restore a file, or everything below a folder",
     operands: "URL NAME [TARGET]",
     count: [2, 3],
-    flags: [SESSION],
+    flags: [SESSION, RECOVER],
     permissions: [
       [
         "From an image file",
@@ -95,6 +112,7 @@ const COMMANDS: readonly Command<Job>[] = [
     flags: [
       { name: "long", letter: "l", summary: "Show size and MD5, too" },
       SESSION,
+      RECOVER,
     ],
     permissions: reading(),
     details: [
@@ -107,7 +125,7 @@ const COMMANDS: readonly Command<Job>[] = [
     summary: "Show size and MD5 of files, exit 3 if one is missing",
     operands: "URL NAME...",
     count: [2, Infinity],
-    flags: [SESSION],
+    flags: [SESSION, RECOVER],
     permissions: reading(),
     details: [],
     run: commands.query,
@@ -117,7 +135,7 @@ const COMMANDS: readonly Command<Job>[] = [
     summary: "Remove files from the newest session",
     operands: "URL NAME...",
     count: [2, Infinity],
-    flags: [],
+    flags: [RECOVER],
     permissions: [
       [
         "An image file",
@@ -138,9 +156,12 @@ const COMMANDS: readonly Command<Job>[] = [
     summary: "Show drive, medium, volume id, space and sessions",
     operands: "URL",
     count: [1, 1],
-    flags: [SESSION],
+    flags: [SESSION, RECOVER],
     permissions: reading(),
-    details: [],
+    details: [
+      "Room is what files may take that are stored next, all in one session. It is unknown for an",
+      "image that Deno may not write (--allow-write=IMAGE), and where --session is given.",
+    ],
     run: commands.info,
   },
   {
@@ -148,21 +169,106 @@ const COMMANDS: readonly Command<Job>[] = [
     summary: "Read files, or all, and compare with their checksums",
     operands: "URL [NAME...]",
     count: [1, Infinity],
-    flags: [SESSION],
+    flags: [SESSION, RECOVER],
     permissions: reading(),
     details: ["Exit 6 if a checksum is wrong."],
     run: commands.verify,
   },
+  {
+    name: "blank",
+    summary: "Erase a medium that can be written again",
+    operands: "URL",
+    count: [1, 1],
+    flags: [
+      { name: "mode", value: "MODE", summary: '"as_needed", "fast" or "all"' },
+      FORCE,
+    ],
+    permissions: changing(),
+    details: [
+      "CD-RW, DVD-RW, DVD+RW, DVD-RAM and BD-RE can be erased; an image is made empty.",
+    ],
+    run: commands.blank,
+  },
+  {
+    name: "format",
+    summary: "Format a medium, which loses its data",
+    operands: "URL",
+    count: [1, 1],
+    flags: [
+      { name: "mode", value: "MODE", summary: '"as_needed", "fast" or "full"' },
+      FORCE,
+    ],
+    permissions: [A_DRIVE],
+    details: [
+      "DVD-RW, DVD+RW, DVD-RAM and BD-RE can be formatted, and a blank BD-R.",
+      "New media are formatted by themselves when they are written first.",
+    ],
+    run: commands.format,
+  },
+  {
+    name: "finish",
+    summary: "Close a medium for good: nothing can be stored any more",
+    operands: "URL",
+    count: [1, 1],
+    flags: [RECOVER],
+    permissions: [A_DRIVE],
+    details: [
+      "This cannot be undone. A last session is written, with the directory tree.",
+      "Media that are written in place cannot be closed: DVD+RW, DVD-RAM, BD-RE.",
+    ],
+    run: commands.finish,
+  },
+  {
+    name: "eject",
+    summary: "Open the tray",
+    operands: "URL",
+    count: [1, 1],
+    flags: [],
+    permissions: [A_DRIVE],
+    details: [],
+    run: commands.eject,
+  },
+  {
+    name: "load",
+    summary: "Close the tray, and show what is in it",
+    operands: "URL",
+    count: [1, 1],
+    flags: [],
+    permissions: [A_DRIVE],
+    details: [],
+    run: commands.load,
+  },
+  {
+    name: "devices",
+    summary: "Show the optical drives and their media",
+    operands: "",
+    count: [0, 0],
+    flags: [],
+    permissions: [[
+      "Always",
+      "--allow-run=xorriso --allow-read=/dev --allow-write=/dev",
+    ]],
+    details: ["Drives with an open tray are closed by that."],
+    run: commands.devices,
+  },
 ];
+
+/** Deno's flags of the commands that change the medium. */
+function changing(): Command<Job>["permissions"] {
+  return [
+    [
+      "An image file",
+      "--allow-run=xorriso --allow-read=IMAGE --allow-write=IMAGE",
+    ],
+    A_DRIVE,
+  ];
+}
 
 /** Deno's flags of the commands that only read the medium. */
 function reading(): Command<Job>["permissions"] {
   return [
     ["An image file", "--allow-run=xorriso --allow-read=IMAGE"],
-    [
-      "A drive",
-      "--allow-run=xorriso --allow-read=/dev/sr0 --allow-write=/dev/sr0",
-    ],
+    A_DRIVE,
   ];
 }
 

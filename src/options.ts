@@ -37,6 +37,12 @@ export interface XorrisoOptions {
    */
   readonly recover?: boolean;
   /**
+   * Open a medium that cannot be read, too, or that holds something else than
+   * an image, or a drive without one: to blank or to eject it. Nothing can be
+   * stored on it before. @default {false}
+   */
+  readonly foreign?: boolean;
+  /**
    * Write names for systems without Rock Ridge, too: a second, smaller tree.
    * @default {true}
    */

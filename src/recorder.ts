@@ -93,6 +93,8 @@ export class Recorder {
   #unloaded = false;
   /** Whether the last session on the medium was left open by a dead program. */
   #interrupted = false;
+  /** Why what is on the medium cannot be used, if it cannot. */
+  #foreign: XorrisoError | undefined;
   /** Number of the session whose tree is loaded, 0 if it is a new one. */
   #loaded = 0;
   /** The session that was loaded before the last commit. */
@@ -447,7 +449,10 @@ export class Recorder {
       ...(signal && { signal }),
     });
     if (image === undefined) await this.#dialogue.quiet();
-    if (problem !== undefined && !isEmptyStart(problem, base)) {
+    this.#foreign = undefined;
+    if (problem !== undefined && this.#isAcceptable(problem, messages)) {
+      this.#foreign = problem;
+    } else if (problem !== undefined && !isEmptyStart(problem, base)) {
       // That it holds something else is told by what is read of it.
       const damaged = image !== undefined || this.#log.has("unreadable");
       throw damaged && isCode(problem, "NOT_ISO")
@@ -459,19 +464,24 @@ export class Recorder {
         : problem;
     }
     const medium = parseMedium(messages);
+    const opened = this.#foreign
+      ? "Drive current: "
+      : `Drive current: ${command} `;
     if (
       medium === undefined ||
-      !messages.some((line) => line.startsWith(`Drive current: ${command} `))
+      !messages.some((line) => line.startsWith(opened))
     ) {
       throw this.#nonsense(doing, messages);
     }
     if (messages.some((line) => BAD_CHECKSUMS.test(line))) {
-      throw new XorrisoError(
+      const damage = new XorrisoError(
         "IMAGE_DAMAGED",
         `${doing}: the list of checksums at the end of its last session is ` +
           `damaged, as after an interrupted burn`,
         { path: device, messages },
       );
+      if (!this.#isAcceptable(damage, messages)) throw damage;
+      this.#foreign = damage;
     }
     this.#log.reset();
     this.#unloaded = false;
@@ -484,6 +494,15 @@ export class Recorder {
       : medium.sessions;
     this.#interrupted = messages.some((line) => OPEN_SESSION.test(line));
     return this.#medium;
+  }
+
+  /** Whether a drive may be opened in spite of a problem with its medium. */
+  #isAcceptable(
+    { code }: XorrisoError,
+    messages: readonly string[],
+  ): boolean {
+    return this.#options.foreign === true && !this.isImage &&
+      FOREIGN.has(code) && this.writable && parseMedium(messages) !== undefined;
   }
 
   async #nameVolume(): Promise<void> {
@@ -765,11 +784,11 @@ export class Recorder {
     force: boolean,
     { signal, onProgress }: CommitOptions,
   ): Promise<void> {
-    await this.requireWritable();
+    await this.#requireOpened();
     const { image } = this.#target;
     const medium = await this.medium();
     checkErase(medium, what, force);
-    await this.rollback();
+    if (this.#foreign === undefined) await this.rollback();
     if (image === undefined) {
       const doing = this.doing(`${what} the medium in`);
       await this.requireSame(doing);
@@ -806,8 +825,31 @@ export class Recorder {
     );
   }
 
-  /** Makes sure that the medium was opened for writing. */
+  /** Makes sure that a session can be written to what is on the medium. */
   async requireWritable(): Promise<void> {
+    await this.#requireOpened();
+    const { device } = this.#target;
+    if (this.#foreign !== undefined) {
+      const { code, messages } = this.#foreign;
+      throw new XorrisoError(
+        code,
+        `Cannot change "${device}": what is on the medium cannot be used; ` +
+          `blank it first`,
+        { path: device, messages, cause: this.#foreign },
+      );
+    }
+    if (this.#interrupted) {
+      throw new XorrisoError(
+        "IMAGE_DAMAGED",
+        `Cannot change "${device}": a program died while it burned the last ` +
+          `session; open it with recover to close that and go on`,
+        { path: device },
+      );
+    }
+  }
+
+  /** Makes sure that the medium was opened for writing. */
+  async #requireOpened(): Promise<void> {
     const { image, writable, device } = this.#target;
     this.#dialogue.requireOpen(this.doing("change"));
     if (this.#options.readOnly || this.#options.session !== undefined) {
@@ -817,13 +859,6 @@ export class Recorder {
       );
     }
     if (image !== undefined) await requireWrite(image.path, "the image");
-    if (this.#interrupted) {
-      throw new XorrisoError(
-        "IMAGE_DAMAGED",
-        `Cannot change "${device}": a program died while it burned the last ` +
-          `session; open it with recover to close that and go on`,
-      );
-    }
     if (writable) return;
     throw new XorrisoError(
       "MEDIUM_NOT_WRITABLE",
@@ -958,7 +993,7 @@ export class Recorder {
   /** Opens the tray. */
   async eject(): Promise<void> {
     this.#requireTray("eject");
-    await this.rollback();
+    if (this.#foreign === undefined) await this.rollback();
     await this.run("-eject all", this.doing("eject the medium in"));
     this.#unloaded = true;
   }
@@ -999,6 +1034,14 @@ class Burning {
     return { ...progress, total: Math.max(this.size, progress.done) };
   }
 }
+
+/** Problems of a medium that do not keep it from being blanked or ejected. */
+const FOREIGN: ReadonlySet<string> = new Set([
+  "IMAGE_DAMAGED",
+  "NO_MEDIUM",
+  "NOT_ISO",
+  "READ_ERROR",
+]);
 
 /** Whether the session was written, but with zeros for some source. */
 function isSourceProblem({ code }: XorrisoError): boolean {

@@ -17,7 +17,10 @@ import {
 } from "./program.ts";
 
 Deno.test("main() shows help", async (t) => {
-  const commands = ["put", "get", "list", "query", "delete", "info", "verify"];
+  const commands = [
+    ...["put", "get", "list", "query", "delete", "info", "verify"],
+    ...["blank", "format", "finish", "eject", "load", "devices"],
+  ];
   for (const words of [[], ...commands.map((name) => [name])]) {
     await t.step(words.join() || "without a command", async (t) => {
       const { code, stdout, stderr } = await run([...words, "--help"]);
@@ -50,6 +53,9 @@ Deno.test("main() refuses a wrong command line with exit 2, before anything is o
     ["put", url, "-"],
     ["list", "/nowhere/a.iso"],
     ["put", "http://nowhere", "a"],
+    ["blank", url, "--mode", "full"],
+    ["format", url, "--mode", "all"],
+    ["devices", url],
     ["list", url, "--session", "0"],
     ["list", url, "--session", "1e1"],
     ["list", url, "--write-speed", "fast"],
@@ -421,7 +427,7 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
   await using folder = await makeFolder();
   const url = await makeImage(folder.path, { a: "a" });
   const text = await succeed("info", url);
-  const labels = text.split("\n").slice(0, 6).map((line) =>
+  const labels = text.split("\n").slice(0, 7).map((line) =>
     line.slice(0, 12).trim()
   );
   assertEquals(labels, [
@@ -430,6 +436,7 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
     "Volume id",
     "Used",
     "Free",
+    "Room",
     "Sessions",
   ]);
   const info = JSON.parse(await succeed("info", url, "--json"));
@@ -440,6 +447,7 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
     "volumeId",
     "used",
     "free",
+    "room",
     "appendable",
     "sessions",
   ]);
