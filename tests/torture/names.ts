@@ -205,7 +205,7 @@ async function trySession(
       });
       const found = (await session.medium()).volumeId;
       torture.check(
-        found?.trimEnd() === volumeId.trimEnd(),
+        (found ?? "").trimEnd() === volumeId.trimEnd(),
         where,
         () => `volume id ${JSON.stringify(volumeId)}: ${found}`,
       );
