@@ -641,21 +641,25 @@ Deno.test("XorrisoBackend.close() commits what is pending, then refuses", async 
 
 Deno.test("XorrisoBackend.close() ends for good, whatever is under way", async () => {
   await using folder = await makeFolder();
+  const source = await folder.file("source", "x");
   await using hooked = await hookXorriso(folder, "-none", []);
   const backend = await openImage(folder, { xorrisoPath: hooked.path });
-  await store(backend, { a: "a" });
-  const reads = Array.from(
+  const names = Array.from(
     { length: 20 },
-    (_, index) =>
-      index % 2 === 0
-        ? backend.get("a", `${folder.path}/${index}`)
-        : backend.verify(),
+    (_, index) => `${index}/${"d/".repeat(60)}file`,
   );
-  const results = outcomes(reads);
+  await Promise.all(names.map((name) => backend.put(source, name)));
+  const reads = outcomes([
+    // To make all these folders takes longer than to end xorriso.
+    backend.getList(names, `${folder.path}/out`),
+    backend.get(names[0] ?? "", `${folder.path}/a`),
+    backend.verify(),
+    backend.list({ md5: true }),
+  ]);
   await backend.close();
-  for (const result of await results) {
-    assert(result === "ok" || result === "CLOSED", result);
-  }
+  const [first, ...others] = await reads;
+  assertEquals(first, "CLOSED");
+  for (const other of others) assert(other === "ok" || other === "CLOSED");
   assertEquals((await hooked.pids()).length, 1);
 });
 

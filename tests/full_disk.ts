@@ -62,6 +62,21 @@ export async function oneTooLarge(disk: string): Promise<Findings> {
   };
 }
 
+/** Another program takes the space that one file would need. */
+export async function oneTooLargeLater(disk: string): Promise<Findings> {
+  await using folder = await makeFolder();
+  const large = await folder.file("large", new Uint8Array(DISK / 2));
+  await using backend = await open(disk, { autoCommit: false });
+  await backend.put(toBytes("a"), "a");
+  await backend.put(large, "large");
+  await backend.put(toBytes("b"), "b");
+  await Deno.writeFile(`${disk}/filler`, new Uint8Array(DISK * 0.6));
+  return {
+    problem: await sizesOf(backend.commit()),
+    texts: await textsOf(backend),
+  };
+}
+
 /** Each file fits, but not all together. */
 export async function sumTooLarge(disk: string): Promise<Findings> {
   await using folder = await makeFolder();

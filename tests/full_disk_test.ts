@@ -57,6 +57,17 @@ Deno.test({
 });
 
 Deno.test({
+  name: "XorrisoBackend.commit() rejects alone what no longer fits",
+  ignore,
+  async fn() {
+    assertEquals(await run("oneTooLargeLater"), {
+      problem: FULL,
+      texts: { a: "a", b: "b" },
+    });
+  },
+});
+
+Deno.test({
   name: "XorrisoBackend.put() rejects a whole batch when its sum is too large",
   ignore,
   async fn() {
