@@ -36,12 +36,19 @@ export class Writer {
   readonly #read: Promise<void>;
 
   /** Starts it. */
-  constructor(url: string, seed: string, batches: number, prefix = "") {
+  constructor(
+    url: string,
+    seed: string,
+    batches: number,
+    { prefix, temp }: { readonly prefix: string; readonly temp: string },
+  ) {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: denoArgs(
         programPath("writer.ts"),
         ...[url, seed, String(batches), prefix],
       ),
+      // What it keeps there until it is killed stays there.
+      env: { TMPDIR: temp },
       stdin: "null",
       stdout: "piped",
       stderr: "null",

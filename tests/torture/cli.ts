@@ -42,6 +42,8 @@ async function onTerminal(
   await Deno.writeTextFile(`${folder}/script.sh`, `trap : INT\n${script}\n`);
   const child = new Deno.Command("script", {
     args: ["-q", "-e", "-c", `bash ${quote(`${folder}/script.sh`)}`, log],
+    // What a second interrupt leaves there goes with the folder.
+    env: { TMPDIR: folder },
     stdin: "piped",
     stdout: "null",
     stderr: "null",
@@ -95,6 +97,11 @@ async function interrupt(
   const interrupts = [random.below(1200)];
   if (random.oneIn(3)) interrupts.push(random.below(100));
   const { code, output } = await onTerminal(folder, put, interrupts);
+  if (code < 0) {
+    // It came before the shell could set anything up.
+    torture.count("interrupts of nothing");
+    return await Deno.remove(folder, { recursive: true });
+  }
   torture.count(`put ended with ${code}`);
   torture.check(
     code === 130 || code === 0,
@@ -187,6 +194,7 @@ async function breakPipe(
     `echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = await new Deno.Command("bash", {
     args: ["-c", script],
+    env: { TMPDIR: torture.folder },
     stdin: "null",
   }).output();
   const code = new TextDecoder().decode(stdout).trim();

@@ -221,7 +221,9 @@ async function killProgram(
   const lives = victim.rounds > 0;
   const cold = lives && random.oneIn(2);
   if (cold) await age(image);
-  const writer = new Writer(url, `${torture.seed}/${round}`, 3, "w");
+  const writer = new Writer(url, `${torture.seed}/${round}`, 3, {
+    ...{ prefix: "w", temp: torture.folder },
+  });
   await killAfter(writer, random, lives && !cold ? 3000 : 700);
   torture.count("SIGKILLs of the program");
   const next = random.bytes(2000);

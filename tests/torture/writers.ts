@@ -54,7 +54,9 @@ export const writers: Topic = {
         promised.set(name, md5(bytes));
       };
       // A program of its own, and two backends in this one.
-      const other = new Writer(url, `${torture.seed}/${round}`, 2, "w");
+      const other = new Writer(url, `${torture.seed}/${round}`, 2, {
+        ...{ prefix: "w", temp: torture.folder },
+      });
       await Promise.all([put("a"), put("b")]);
       const { doubts, codes } = await other.settle(promised);
       for (const code of codes) torture.count(`other program: ${code}`);
