@@ -47,6 +47,8 @@ async function onTerminal(
     stdin: "piped",
     stdout: "null",
     stderr: "null",
+    // Where it fails, it ends all of its process group (util-linux 2.38).
+    detached: true,
   }).spawn();
   const writer = child.stdin.getWriter();
   for (const delay of interrupts) {
