@@ -838,11 +838,17 @@ export class Recorder {
         { path: device, messages, cause: this.#foreign },
       );
     }
+    // Nothing is staged before this has been asked for.
+    const { recover = false } = this.#options;
+    if (this.#interrupted && recover) await this.#closeInterrupted({});
     if (this.#interrupted) {
+      const advice = recover
+        ? "the drive cannot close it; use another medium"
+        : "open it with recover to close that and go on";
       throw new XorrisoError(
         "IMAGE_DAMAGED",
-        `Cannot change "${device}": a program died while it burned the last ` +
-          `session; open it with recover to close that and go on`,
+        `Cannot change "${device}": the burn of its last session was ` +
+          `interrupted; ${advice}`,
         { path: device },
       );
     }

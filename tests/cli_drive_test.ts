@@ -1,10 +1,12 @@
 /** The commands of the program that are for drives. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Burner, burnerTest } from "./burner/burner.ts";
+import { Burner, burnerTests } from "./burner/burner.ts";
 import { sideBySide, tear, urlOf, written } from "./drives.ts";
 import { makeFolder, noise } from "./helpers.ts";
 import { type Outcome, parseLines, run } from "./program.ts";
+
+const together = burnerTests("the program on a drive");
 
 /** Runs the program on a virtual drive. */
 function onDrive(
@@ -16,7 +18,7 @@ function onDrive(
   return run([command, urlOf(burner), ...words, ...path]);
 }
 
-burnerTest("put, list, get, verify and delete work on a drive", async () => {
+together("put, list, get, verify and delete work on a drive", async () => {
   await using folder = await makeFolder();
   await using burner = await Burner.start("bd-r");
   await folder.file("photos/a", "hello");
@@ -43,7 +45,7 @@ burnerTest("put, list, get, verify and delete work on a drive", async () => {
   );
 });
 
-burnerTest(
+together(
   "info tells what fits and how many sessions there are, before one writes",
   async () => {
     await using burner = await Burner.start("dvd+r", { blocks: 10_000 });
@@ -66,7 +68,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "blank, format and finish change a medium, and ask for --force where there is data",
   async () => {
     await sideBySide({
@@ -116,7 +118,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "blank takes what cannot be read, and nothing is stored on that before",
   async () => {
     await using folder = await makeFolder();
@@ -147,7 +149,7 @@ burnerTest(
   },
 );
 
-burnerTest("eject and load move the tray, with whatever is in it", async () => {
+together("eject and load move the tray, with whatever is in it", async () => {
   await using folder = await makeFolder();
   const foreign = await folder.file("foreign", noise(2 << 20));
   await using burner = await Burner.start("dvd+rw");
@@ -171,7 +173,7 @@ burnerTest("eject and load move the tray, with whatever is in it", async () => {
   assertEquals((await onDrive(empty, "load")).code, 4);
 });
 
-burnerTest("eject, load, format and finish are for drives alone", async () => {
+together("eject, load, format and finish are for drives alone", async () => {
   await using folder = await makeFolder();
   const url = `xorriso://${folder.path}/a.iso`;
   const source = await folder.file("a", "a");
@@ -182,7 +184,7 @@ burnerTest("eject, load, format and finish are for drives alone", async () => {
   assertEquals((await run(["list", url])).stdout, "a\n");
 });
 
-burnerTest("--recover goes on after an interrupted burn", async () => {
+together("--recover goes on after an interrupted burn", async () => {
   await using folder = await makeFolder();
   await using burner = await Burner.start("bd-r");
   await burner.burnByHand({ "/old": "old" });
@@ -195,7 +197,7 @@ burnerTest("--recover goes on after an interrupted burn", async () => {
   assertEquals((await onDrive(burner, "list")).stdout, "new\nold\n");
 });
 
-burnerTest(
+together(
   "devices shows drives and their media, and says so where there is none",
   async () => {
     await using one = await Burner.start("bd-r");

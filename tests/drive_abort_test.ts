@@ -1,7 +1,7 @@
 /** Stopping a burn: in an orderly way, whoever asks for it. */
 
 import { assert, assertEquals } from "@std/assert";
-import { Burner, burnerTest, type MediumType } from "./burner/burner.ts";
+import { Burner, burnerTests, type MediumType } from "./burner/burner.ts";
 import { store, textsOf } from "./backends.ts";
 import {
   burning,
@@ -12,6 +12,8 @@ import {
   within,
 } from "./drives.ts";
 import { isAlive, makeFolder, noise, rejection } from "./helpers.ts";
+
+const together = burnerTests("stopping a burn");
 
 const TYPES: readonly MediumType[] = [
   "cd-r",
@@ -46,7 +48,7 @@ async function assertUsable(burner: Burner) {
   assertEquals(await storedTexts(burner), { old: "old", new: "new" });
 }
 
-burnerTest(
+together(
   "a signal stops a burn in an orderly way, and loses nothing older",
   async () => {
     const cases = TYPES.map((type) => [type, async () => {
@@ -72,7 +74,7 @@ burnerTest(
   },
 );
 
-burnerTest("a signal stops a burn that is about to begin, too", async () => {
+together("a signal stops a burn that is about to begin, too", async () => {
   await using burner = await Burner.start("bd-r");
   await burner.burnByHand({ "/old": "old" });
   await using backend = await openDrive(burner, { autoCommit: false });
@@ -84,7 +86,7 @@ burnerTest("a signal stops a burn that is about to begin, too", async () => {
   assertEquals((await textsOf(backend)).old, "old");
 });
 
-burnerTest(
+together(
   "Ctrl-C stops the program while it burns, with exit code 130",
   async () => {
     const cli = new URL("../src/cli.ts", import.meta.url).pathname;

@@ -5,6 +5,7 @@ import { type Progress, Xorriso } from "../mod.ts";
 import {
   Burner,
   burnerTest,
+  burnerTests,
   type MediumType,
   type ScsiCommand,
 } from "./burner/burner.ts";
@@ -13,10 +14,12 @@ import { store, textOf, textsOf } from "./backends.ts";
 import { burning, openDrive, sideBySide, written } from "./drives.ts";
 import { assertRejectsCode, makeFolder, noise, readAll } from "./helpers.ts";
 
+const together = burnerTests("burns, and reading beside them");
+
 /** Bytes by which a file is noticeably larger than what fits. */
 const MARGIN = 512 * 1024;
 
-burnerTest(
+together(
   "room() is what fits, and more is refused before anything is burned",
   async () => {
     const sizes: [MediumType, number][] = [
@@ -85,7 +88,7 @@ function speedsOf(log: readonly ScsiCommand[]): number[] {
   ];
 }
 
-burnerTest(
+together(
   "writeSpeed reaches the drive, and is the lowest if not given",
   async () => {
     const speeds: [MediumType, number, number][] = [
@@ -161,7 +164,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "getList() reads in the order of the medium, in one sweep",
   async () => {
     await using folder = await makeFolder();
@@ -193,7 +196,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "readable() and get() work while the session is open and a burn is under way",
   async () => {
     await using folder = await makeFolder();
@@ -225,7 +228,7 @@ burnerTest(
   },
 );
 
-burnerTest("put() with verify reads back what a drive has stored", async () => {
+together("put() with verify reads back what a drive has stored", async () => {
   await using burner = await Burner.start("bd-re");
   await using backend = await openDrive(burner);
   await backend.put(noise(100_000), "good", { verify: true });
@@ -239,7 +242,7 @@ burnerTest("put() with verify reads back what a drive has stored", async () => {
   assertEquals((await backend.verify()).map(({ name }) => name), ["good"]);
 });
 
-burnerTest(
+together(
   "a session of Xorriso does on a drive what a backend does",
   async () => {
     await using folder = await makeFolder();

@@ -1,14 +1,16 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Device, devices } from "../mod.ts";
-import { Burner, burnerTest } from "./burner/burner.ts";
+import { Burner, burnerTests } from "./burner/burner.ts";
 import { openDrive } from "./drives.ts";
 import { assertCode } from "./helpers.ts";
+
+const together = burnerTests("the list of drives");
 
 function find({ xorrisoPath }: Burner): Promise<Device[]> {
   return devices({ xorrisoPath, readyTimeout: 2000 });
 }
 
-burnerTest("devices() lists drives with their media", async () => {
+together("devices() lists drives with their media", async () => {
   await using one = await Burner.start("bd-r");
   await using two = await Burner.start("none", { device: "/dev/sr3" });
   await one.burnByHand({ "/a": "a" }, { volumeId: "MINE" });
@@ -25,13 +27,13 @@ burnerTest("devices() lists drives with their media", async () => {
   assertCode(second?.error, "NO_MEDIUM");
 });
 
-burnerTest("devices() is empty where there is no drive", async () => {
+together("devices() is empty where there is no drive", async () => {
   await using burner = await Burner.start("bd-r");
   await burner.fault("absent=1");
   assertEquals(await find(burner), []);
 });
 
-burnerTest("devices() tells which drives may not be opened", async () => {
+together("devices() tells which drives may not be opened", async () => {
   await using one = await Burner.start("bd-r");
   await using two = await Burner.start("dvd+rw", { device: "/dev/sr1" });
   await one.attach(two);
@@ -42,7 +44,7 @@ burnerTest("devices() tells which drives may not be opened", async () => {
   assertEquals([second?.device, second?.medium?.status], ["/dev/sr1", "blank"]);
 });
 
-burnerTest(
+together(
   "devices() tells which drives are in use, and leaves them alone",
   async () => {
     await using burner = await Burner.start("bd-r");

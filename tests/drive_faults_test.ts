@@ -2,7 +2,12 @@
 
 import { assertEquals } from "@std/assert";
 import type { XorrisoErrorCode } from "../mod.ts";
-import { Burner, burnerTest, type MediumType } from "./burner/burner.ts";
+import {
+  Burner,
+  burnerTest,
+  burnerTests,
+  type MediumType,
+} from "./burner/burner.ts";
 import { outcomes, store, textOf, textsOf } from "./backends.ts";
 import {
   onMedia,
@@ -19,6 +24,8 @@ import {
   noise,
   readAll,
 } from "./helpers.ts";
+
+const together = burnerTests("a drive that fails");
 
 /** Bytes that are burned for some time. */
 const LARGE = noise(6 << 20);
@@ -88,7 +95,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "open() tells what is wrong with a drive or its medium",
   async () => {
     const cases: [string, MediumType, string[], XorrisoErrorCode][] = [
@@ -117,7 +124,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "open() pulls the tray in, and tells where that cannot be",
   async () => {
     await using burner = await Burner.start("dvd+rw");
@@ -130,7 +137,7 @@ burnerTest(
   },
 );
 
-burnerTest("open() refuses media with something else on them", async () => {
+together("open() refuses media with something else on them", async () => {
   await using folder = await makeFolder();
   const foreign = await folder.file("foreign", noise(2 << 20));
   await using burner = await Burner.start("none");
@@ -140,7 +147,7 @@ burnerTest("open() refuses media with something else on them", async () => {
   }
 });
 
-burnerTest("open() reads a closed medium, and writing is refused", async () => {
+together("open() reads a closed medium, and writing is refused", async () => {
   await using folder = await makeFolder();
   await using burner = await Burner.start("dvd+rw");
   await burner.burnByHand({ "/a": "hello" }, { volumeId: "MINE" });
@@ -174,7 +181,7 @@ burnerTest("open() reads a closed medium, and writing is refused", async () => {
   }
 });
 
-burnerTest(
+together(
   "a drive that fails before the burn rejects the call, and all goes on after it",
   async () => {
     const faults: [string, XorrisoErrorCode][] = [
@@ -205,7 +212,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "a block that cannot be read fails the file that has it, and no other",
   async () => {
     await onMedia(["cd-r", "dvd+rw", "bd-r"], async (burner) => {
@@ -251,7 +258,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "a drive that fails while it reads rejects the call, and all goes on after it",
   async () => {
     const cases: Record<string, () => Promise<void>> = {};
@@ -285,7 +292,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "a drive that another computer has reserved rejects the call",
   async () => {
     await onMedia(["bd-r", "cd-r", "dvd+rw"], async (burner, type) => {

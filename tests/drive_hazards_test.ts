@@ -4,7 +4,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { Xorriso } from "../mod.ts";
 import {
   Burner,
-  burnerTest,
+  burnerTests,
   OVERWRITABLE,
   SEQUENTIAL,
 } from "./burner/burner.ts";
@@ -19,7 +19,9 @@ import {
 } from "./drives.ts";
 import { assertCode, assertRejectsCode, rejection } from "./helpers.ts";
 
-burnerTest(
+const together = burnerTests("what misleads a backup");
+
+together(
   "the backup after SIGKILL in mid-burn is complete, or is refused",
   async () => {
     await onMedia(SEQUENTIAL, async (burner, type) => {
@@ -49,7 +51,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "the backup after SIGKILL in the first burn needs recover, and begins anew",
   async () => {
     await onMedia(SEQUENTIAL, async (burner) => {
@@ -77,7 +79,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "a torn session that was closed is not taken for a sound one",
   async () => {
     // The drive gives it the length that was reserved for it.
@@ -97,7 +99,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "an unreadable volume descriptor does not drop the old tree",
   async () => {
     await onMedia([...SEQUENTIAL, ...OVERWRITABLE], async (burner) => {
@@ -131,7 +133,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "a tree that cannot be read again is not written without its files",
   async () => {
     await onMedia(["cd-r", "bd-r", "dvd+rw"], async (burner) => {
@@ -151,7 +153,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "another volume id than asserted is refused before anything is written",
   async () => {
     const wrong = { assertVolumeId: "RIGHT", volumeId: "WRONG" };

@@ -1,7 +1,7 @@
 /** Blanking, formatting, closing for good, and the tray. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Burner, burnerTest, type MediumType } from "./burner/burner.ts";
+import { Burner, burnerTests, type MediumType } from "./burner/burner.ts";
 import { outcomes, store, textsOf } from "./backends.ts";
 import {
   onMedia,
@@ -11,6 +11,8 @@ import {
   written,
 } from "./drives.ts";
 import { assertRejectsCode } from "./helpers.ts";
+
+const together = burnerTests("the care of media");
 
 /** What each medium is called, and what can be done to it once it is written. */
 const MEDIA: readonly [
@@ -32,7 +34,7 @@ const MEDIA: readonly [
   ["bd-re", /^BD-RE$/, true, true, false],
 ];
 
-burnerTest(
+together(
   "blank() and format() erase what they can, and nothing without force",
   async () => {
     const cases: Record<string, () => Promise<void>> = {};
@@ -76,7 +78,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "blank() and format() take a mode, and a new medium as it is",
   async () => {
     await sideBySide({
@@ -132,7 +134,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "blank() and format() that fail are told, and what is there stays",
   async () => {
     const types: MediumType[] = ["cd-rw", "dvd-rw"];
@@ -149,7 +151,7 @@ burnerTest(
   },
 );
 
-burnerTest("finish() closes for good what can be closed", async () => {
+together("finish() closes for good what can be closed", async () => {
   const cases = MEDIA.map(([type, , , , can]) => [type, async () => {
     await using burner = await Burner.start(type);
     await using backend = await openDrive(burner, { autoCommit: false });
@@ -184,7 +186,7 @@ burnerTest("finish() closes for good what can be closed", async () => {
   await sideBySide(Object.fromEntries(cases));
 });
 
-burnerTest("eject() and load() change the medium of a backend", async () => {
+together("eject() and load() change the medium of a backend", async () => {
   await using burner = await Burner.start("bd-r");
   await using shelf = await Burner.start("dvd+rw", { device: "/dev/sr1" });
   await shelf.burnByHand({ "/other": "other" });
@@ -216,7 +218,7 @@ burnerTest("eject() and load() change the medium of a backend", async () => {
   assertEquals(await textsOf(backend), { a: "a" });
 });
 
-burnerTest("load() refuses another medium than asserted", async () => {
+together("load() refuses another medium than asserted", async () => {
   await using burner = await Burner.start("dvd+rw");
   await using shelf = await Burner.start("dvd+rw", { device: "/dev/sr1" });
   await burner.burnByHand({ "/a": "a" }, { volumeId: "RIGHT" });

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { Progress } from "../mod.ts";
-import { Burner, burnerTest, type MediumType } from "./burner/burner.ts";
+import { Burner, burnerTests, type MediumType } from "./burner/burner.ts";
 import { store, textOf, textsOf } from "./backends.ts";
 import {
   openDrive,
@@ -13,7 +13,11 @@ import {
 } from "./drives.ts";
 import { assertRejectsCode, rejection } from "./helpers.ts";
 
-burnerTest(
+const together = burnerTests(
+  "a drive that is not ready, or has another medium",
+);
+
+together(
   "open() waits for a drive that is becoming ready, and tells so",
   async () => {
     await using burner = await Burner.start("bd-r");
@@ -28,7 +32,7 @@ burnerTest(
   },
 );
 
-burnerTest("open() gives a drive up that never becomes ready", async () => {
+together("open() gives a drive up that never becomes ready", async () => {
   const open = (burner: Burner) =>
     within(8000, openDrive(burner, { readyTimeout: 2000 }));
   const cases: Record<string, () => Promise<void>> = {};
@@ -58,7 +62,7 @@ burnerTest("open() gives a drive up that never becomes ready", async () => {
   await sideBySide(cases);
 });
 
-burnerTest(
+together(
   "open() waits for a drive that is getting ready, however slow",
   async () => {
     await using burner = await Burner.start("dvd+rw");
@@ -70,7 +74,7 @@ burnerTest(
   },
 );
 
-burnerTest("load() waits for the medium to become ready, too", async () => {
+together("load() waits for the medium to become ready, too", async () => {
   await using burner = await Burner.start("dvd+rw");
   await using backend = await openDrive(burner, { readyTimeout: 2000 });
   await backend.eject();
@@ -98,7 +102,7 @@ const EXCHANGES: readonly [MediumType, boolean, MediumType, boolean][] = [
   ["dvd+rw", true, "cd-r", true],
 ];
 
-burnerTest(
+together(
   "a medium that was exchanged while open is not written, and not read for another",
   async () => {
     const cases = EXCHANGES.map(([type, isWritten, other, isOtherWritten]) => {
@@ -140,7 +144,7 @@ burnerTest(
   },
 );
 
-burnerTest(
+together(
   "a medium that was taken out and put in again is opened anew",
   async () => {
     await using burner = await Burner.start("bd-r");
@@ -163,7 +167,7 @@ burnerTest(
   },
 );
 
-burnerTest("erasing is refused where the medium was exchanged", async () => {
+together("erasing is refused where the medium was exchanged", async () => {
   await using burner = await Burner.start("dvd+rw");
   await using shelf = await Burner.start("dvd+rw", { device: "/dev/sr1" });
   await shelf.burnByHand({ "/precious": "precious" });

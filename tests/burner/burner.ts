@@ -320,6 +320,29 @@ export function burnerTest(
   });
 }
 
+/**
+ * Makes a group of tests that run side by side, for a burn is mostly waiting.
+ *
+ * Each is a step of one test; what it leaves open is told by that.
+ *
+ * @returns Adds a test to the group.
+ */
+export function burnerTests(
+  group: string,
+): (name: string, fn: () => Promise<void>) => void {
+  const steps: Deno.TestStepDefinition[] = [];
+  burnerTest(group, async (t) => {
+    await Promise.all(steps.map((step) => t.step(step)));
+  });
+  // Steps that overlap cannot be told apart by what they open.
+  const together = {
+    sanitizeExit: false,
+    sanitizeOps: false,
+    sanitizeResources: false,
+  };
+  return (name, fn) => steps.push({ name, fn, ...together });
+}
+
 /** The lines `key=value` of the file that keeps the state of a medium. */
 function parseState(text: string): DriveState {
   const values = new Map<string, number[]>();
