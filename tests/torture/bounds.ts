@@ -182,7 +182,7 @@ export const bounds: Topic = {
         job,
         () => `The event loop was blocked for ${measured.blocked} ms`,
       );
-      const allowed = job === "listing" ? 700 : job === "puts" ? 300 : 100;
+      const allowed = job === "listing" ? 400 : job === "puts" ? 400 : 100;
       torture.check(
         grown < allowed,
         job,
