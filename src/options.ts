@@ -76,7 +76,11 @@ export interface CommitOptions {
   readonly force?: boolean;
   /** Takes progress reports of this commit. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Stops in an orderly way; the session is ended then. */
+  /**
+   * Stops in an orderly way, by which the session is ended. A drive finishes
+   * what it has begun to write: of a write-once medium that part is lost, and a
+   * burn that was all but done may be complete in spite of it.
+   */
   readonly signal?: AbortSignal;
 }
 
