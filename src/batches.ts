@@ -1,6 +1,6 @@
 /** Group commit: changes that come close together share a session. */
 
-import { abortable, LONGEST } from "./delay.ts";
+import { abortable, breathe, eachOf, LONGEST } from "./delay.ts";
 import { isCode, XorrisoError } from "./errors.ts";
 import { loadMd5 } from "./md5.ts";
 import { join, show } from "./names.ts";
@@ -168,7 +168,12 @@ export class Batches {
   async #prepare(request: Request): Promise<Prepared | undefined> {
     const { prepare, signal, slow = false } = request;
     if (prepare === undefined) return undefined;
-    if (!slow) return await this.#arrive(() => prepare(signal));
+    if (!slow) {
+      return await this.#arrive(async () => {
+        await breathe();
+        return await prepare(signal);
+      });
+    }
     const controller = new AbortController();
     this.#slow.set(controller, request);
     try {
@@ -335,15 +340,10 @@ export class Batches {
         if (!failures.has(operation)) failures.set(operation, error);
       }
     }
-    await Promise.all(
-      operations.flatMap((operation) =>
-        operation.all.map((change) =>
-          failures.has(operation)
-            ? settle(change, failures.get(operation))
-            : settle(change)
-        )
-      ),
-    );
+    await eachOf(operations, async (operation) => {
+      const error = failures.has(operation) ? [failures.get(operation)] : [];
+      for (const change of operation.all) await settle(change, ...error);
+    });
     return [...new Set(failures.values())];
   }
 }
@@ -406,8 +406,9 @@ class Batch {
   }
 
   #drop(failures: ReadonlyMap<Operation<Change>, unknown>): void {
-    for (const [operation, error] of failures) {
-      this.#failures.set(operation, error);
+    for (const operation of this.#operations) {
+      if (!failures.has(operation)) continue;
+      this.#failures.set(operation, failures.get(operation));
     }
     this.#operations = this.#operations.filter((each) => !failures.has(each));
   }
@@ -452,7 +453,7 @@ class Batch {
   ): Promise<Map<Operation<Change>, unknown>> {
     const { stage, remove } = driver(session);
     const failed = new Map<Operation<Change>, unknown>();
-    await Promise.all(this.#operations.map(async (operation) => {
+    await eachOf(this.#operations, async (operation) => {
       const { prepared, name } = operation.last;
       const path = this.#pathOf(operation);
       try {
@@ -462,7 +463,7 @@ class Batch {
       } catch (error) {
         failed.set(operation, error);
       }
-    }));
+    });
     return failed;
   }
 
@@ -533,10 +534,10 @@ class Batch {
     }
     const { lookUp } = driver(session);
     const nodes = new Map<string, Node | undefined>();
-    await Promise.all(this.#operations.map(async (operation) => {
+    await eachOf(this.#operations, async (operation) => {
       const { name } = operation.last;
       nodes.set(name, await orNone<Node>(lookUp(this.#pathOf(operation))));
-    }));
+    });
     return {
       get: (name) => {
         const node = nodes.get(name);
@@ -648,16 +649,17 @@ interface Written {
   keep(): void;
 }
 
-/** What is wrong with operations, in their order. */
+/** What is wrong with operations. */
 async function problemsOf(
   operations: readonly Operation<Change>[],
   check: (operation: Operation<Change>) => Promise<unknown>,
 ): Promise<Map<Operation<Change>, unknown>> {
-  const problems = await Promise.all(operations.map(check));
-  const entries = operations.map((operation, index) =>
-    [operation, problems[index]] as const
-  );
-  return new Map(entries.filter(([, problem]) => problem !== undefined));
+  const problems = new Map<Operation<Change>, unknown>();
+  await eachOf(operations, async (operation) => {
+    const problem = await check(operation);
+    if (problem !== undefined) problems.set(operation, problem);
+  });
+  return problems;
 }
 
 /** Bytes that an operation needs on the medium. */

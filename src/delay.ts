@@ -1,7 +1,42 @@
-/** Waiting that can be given up. */
+/** Waiting: for a time, for what can be given up, for one's turn. */
 
 /** The longest time that a timer can be set to; a longer one would not wait. */
 export const LONGEST = 2 ** 31 - 1;
+
+/** How many go on in one turn of the event loop. */
+const GROUP = 256;
+
+let count = 0;
+let gate: Promise<unknown> = Promise.resolve();
+
+/**
+ * Lets everything else on the event loop come in between, where thousands of
+ * calls are made at once: who comes after so many others waits for a later
+ * turn of it. All go on in the order in which they came.
+ */
+export function breathe(): Promise<unknown> {
+  if (++count % GROUP === 0) {
+    gate = gate.then(() => new Promise((resolve) => setTimeout(resolve)));
+  }
+  return gate;
+}
+
+/**
+ * Does work on each item, on so many at a time that they are sent together,
+ * and none waits for long.
+ */
+export async function eachOf<T>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = Iterator.from(items);
+  await Promise.all(Array.from({ length: GROUP }, async () => {
+    for (const item of left) {
+      await breathe();
+      await work(item);
+    }
+  }));
+}
 
 /**
  * Resolves after a time.

@@ -9,7 +9,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
-import { realPath } from "./look.ts";
+import { realPath, stat } from "./look.ts";
 
 /** Tells whether a path, normalised as text alone, lies below `/dev/`. */
 export function isUnderDev(path: string): boolean {
@@ -173,38 +173,20 @@ export async function isGranted(
 }
 
 /**
- * Tells whether a path is one for which xorriso, not Deno, tells what it is: a
- * device below `/dev/`.
+ * Tells whether a path that the script may read is one for which xorriso, not
+ * Deno, tells what it is: a device below `/dev/`.
  *
- * Only with `--allow-all` may Deno look there; then a regular file, as in
- * `/dev/shm`, is seen to be none.
+ * Only with `--allow-all` may Deno look there, and without it does not ask;
+ * then a regular file, as in `/dev/shm`, is seen to be none.
  */
 export async function isDrivePath(path: string): Promise<boolean> {
   if (!isUnderDev(path)) return false;
-  if (!await mayTouchDevices()) return true;
   try {
-    return !(await Deno.stat(path)).isFile;
+    return !(await stat(path)).isFile;
   } catch {
     return !absolute(path).startsWith("/dev/shm/");
   }
 }
-
-async function mayTouchDevices(): Promise<boolean> {
-  const all = await Promise.all(
-    EVERYTHING.map((name) => Deno.permissions.query({ name })),
-  );
-  return all.every(({ state }) => state === "granted");
-}
-
-const EVERYTHING = [
-  "read",
-  "write",
-  "run",
-  "env",
-  "net",
-  "sys",
-  "ffi",
-] as const;
 
 /**
  * Commands of xorriso that name no file on disk, and how many words each takes

@@ -4,11 +4,14 @@ import { XorrisoError } from "./errors.ts";
 
 /** Where the output of a {@linkcode Child} goes, piece by piece. */
 export interface ChildOutput {
-  /** Takes the next bytes of standard output. */
+  /** Takes the next bytes of standard output; they do not last. */
   stdout(chunk: Uint8Array): void;
-  /** Takes the next bytes of standard error. */
+  /** Takes the next bytes of standard error; they do not last. */
   stderr(chunk: Uint8Array): void;
 }
+
+/** Bytes that a pipe holds (pipe(7)). */
+const BUFFER = 64 * 1024;
 
 /** How a child process came to its end. */
 export interface ChildStatus {
@@ -144,11 +147,19 @@ export class Child {
   }
 }
 
+/** Reads all, always into the same buffer: a listing has megabytes. */
 async function drain(
   stream: ReadableStream<Uint8Array>,
   sink: (chunk: Uint8Array) => void,
 ): Promise<void> {
-  for await (const chunk of stream) sink(chunk);
+  const reader = stream.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(BUFFER);
+  for (;;) {
+    const { done, value } = await reader.read(new Uint8Array(buffer));
+    if (done) return;
+    sink(value);
+    buffer = value.buffer;
+  }
 }
 
 function spawnError(command: string, cause: unknown): unknown {

@@ -201,35 +201,32 @@ interface GrowingEntry extends Entry {
 const FILE_DATA =
   /^File data lba: +(\d+) , +(\d+) , +(\d+) , +(\d+) , (['"].*)$/;
 
-/** Collects the lines of `-exec report_lba` into entries. */
+/** Makes entries of the lines of `-exec report_lba`. */
 export class FileListing {
-  readonly #entries: GrowingEntry[] = [];
+  #last: GrowingEntry | undefined;
   /** The quoted path of the last entry. */
   #word = "";
 
-  /** Takes one line; lines of other kinds are skipped. */
-  add(line: string): void {
+  /**
+   * Takes one line; lines of other kinds are skipped.
+   *
+   * @returns The entry that begins with this line. Later lines may add to its
+   * extents.
+   */
+  add(line: string): Entry | undefined {
     const match = FILE_DATA.exec(line);
-    if (match === null) return;
+    if (match === null) return undefined;
     const [, number = "", lba = "", blocks = "", size = "", word = ""] = match;
     const extent = { lba: Number(lba), blocks: Number(blocks) };
     if (number !== "0" && word === this.#word) {
-      this.#entries.at(-1)?.extents.push(extent);
-      return;
+      this.#last?.extents.push(extent);
+      return undefined;
     }
     const path = unquote(word);
-    if (path === undefined) return;
+    if (path === undefined) return undefined;
     this.#word = word;
-    this.#entries.push({
-      path: detach(path),
-      size: Number(size),
-      extents: [extent],
-    });
-  }
-
-  /** What has been collected, in the order of the lines. */
-  get entries(): Entry[] {
-    return this.#entries;
+    this.#last = { path: detach(path), size: Number(size), extents: [extent] };
+    return this.#last;
   }
 }
 

@@ -116,18 +116,19 @@ export class Store {
   async readTree(): Promise<Tree> {
     const session = await this.session();
     const { directory } = this;
-    const nodes = await orNone(session.find(directory)) ?? [];
     const above = new Map<string, NodeType>();
-    if (directory !== "/") {
-      for (const path of [...parents(directory), directory]) {
-        const node = nodes.find((node) => node.path === path) ??
-          await orNone<Node>(driver(session).lookUp(path));
-        if (node === undefined) break;
-        above.set(path, node.type);
-      }
-    }
     const tree = new Tree(directory, above);
-    for (const node of nodes) tree.set(node);
+    await orNone(
+      driver(session).walk(directory, (node) => {
+        if (node.path === directory) above.set(directory, node.type);
+        else tree.set(node);
+      }),
+    );
+    for (const path of directory === "/" ? [] : parents(directory)) {
+      const node = await orNone<Node>(driver(session).lookUp(path));
+      if (node === undefined) break;
+      above.set(path, node.type);
+    }
     return tree;
   }
 }

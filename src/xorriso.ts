@@ -57,6 +57,11 @@ export interface Driver {
   rest(signal?: AbortSignal): Promise<boolean>;
   /** The node at a path; ENTRY_NOT_FOUND if there is none. */
   lookUp(path: string): Promise<Node>;
+  /**
+   * Tells of every node from a path on, as soon as xorriso does; later ones
+   * may add to the extents of the last. ENTRY_NOT_FOUND if there is none.
+   */
+  walk(path: string, take: (node: Node) => void): Promise<void>;
   /** Restores many files; returns those that failed, each with its error. */
   restoreAll(
     jobs: readonly CopyJob[],
@@ -811,12 +816,22 @@ export class Xorriso implements AsyncDisposable {
   }
 
   async #find(path: string, depth?: number): Promise<Node[]> {
-    const listing = new FileListing();
     const lists: Record<NodeType, Node[]> = {
       file: [],
       directory: [],
       other: [],
     };
+    await this.#walk(path, depth, (node) => lists[node.type].push(node));
+    return [...lists.file, ...lists.directory, ...lists.other];
+  }
+
+  /** Tells of every node from a path on: written files, then all else. */
+  async #walk(
+    path: string,
+    depth: number | undefined,
+    take: (node: Node) => void,
+  ): Promise<void> {
+    const listing = new FileListing();
     const tree = depth === undefined
       ? ["-find", path]
       : ["-find", path, "-maxdepth", `${depth}`];
@@ -828,7 +843,10 @@ export class Xorriso implements AsyncDisposable {
     await Promise.all([
       this.#recorder.run([...tree, "-type", "f", "-exec", "report_lba"], {
         ...options,
-        onResult: (line) => listing.add(line),
+        onResult: (line) => {
+          const entry = listing.add(line);
+          if (entry) take({ ...entry, type: "file" });
+        },
       }),
       // Files that are staged have no place on the medium yet, and no other
       // command tells their size.
@@ -841,16 +859,11 @@ export class Xorriso implements AsyncDisposable {
           ...options,
           onResult: (line) => {
             const found = parseLongLine(line);
-            if (found) lists[found.type].push({ ...found, extents: [] });
+            if (found) take({ ...found, extents: [] });
           },
         },
       ),
     ]);
-    const files = listing.entries.map((entry): Node => {
-      const { path, size, extents } = entry;
-      return { path, type: "file", size, extents };
-    });
-    return [...files, ...lists.file, ...lists.directory, ...lists.other];
   }
 
   async #md5s(
@@ -989,6 +1002,7 @@ export class Xorriso implements AsyncDisposable {
         }),
       rest: (signal) => session.#recorder.rest(signal),
       lookUp: (path) => session.#lookUp(path),
+      walk: (path, take) => session.#walk(path, undefined, take),
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
       checkAll: (jobs, options) => session.#checkAll(jobs, options),
       rollback: () => session.#recorder.rollback(),
