@@ -90,6 +90,7 @@ export class Batches {
   async add(request: Request): Promise<void> {
     const { signal } = request;
     signal?.throwIfAborted();
+    await this.#come();
     const turn = this.#turns.take(request.name);
     let prepared: Prepared | undefined;
     let change: Change;
@@ -110,6 +111,7 @@ export class Batches {
 
   /** Commits all changes that were asked for before; throws what failed. */
   async commit(options: WriteOptions = {}): Promise<void> {
+    await this.#come();
     await this.#turns.all();
     const failures: unknown[] = [];
     while (this.#committing !== undefined) {
@@ -151,6 +153,7 @@ export class Batches {
 
   /** Rejects all changes that are not being written; waits for the others. */
   async rollback(): Promise<void> {
+    await this.#come();
     for (const [controller, request] of this.#slow) {
       controller.abort(rolledBack(request));
     }
@@ -164,16 +167,19 @@ export class Batches {
     await this.#committing;
   }
 
+  /**
+   * Lets others on the event loop go on where thousands of calls are made at
+   * once. All calls come this way, so they go on in the order they were made.
+   */
+  async #come(): Promise<void> {
+    await this.#arrive(breathe);
+  }
+
   /** Makes ready what is to be stored. */
   async #prepare(request: Request): Promise<Prepared | undefined> {
     const { prepare, signal, slow = false } = request;
     if (prepare === undefined) return undefined;
-    if (!slow) {
-      return await this.#arrive(async () => {
-        await breathe();
-        return await prepare(signal);
-      });
-    }
+    if (!slow) return await this.#arrive(() => prepare(signal));
     const controller = new AbortController();
     this.#slow.set(controller, request);
     try {

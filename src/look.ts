@@ -8,8 +8,6 @@
  * else, though: after one slow look the thread pool is used for a while.
  */
 
-import { breathe } from "./delay.ts";
-
 /** Milliseconds that a look may take at most to count as quick. */
 const QUICK = 2;
 
@@ -19,7 +17,6 @@ const WHILE = 1000;
 let slowUntil = 0;
 
 async function look<T>(now: () => T, later: () => Promise<T>): Promise<T> {
-  await breathe();
   const begin = performance.now();
   if (begin < slowUntil) return await later();
   try {

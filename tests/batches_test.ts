@@ -496,6 +496,25 @@ Deno.test("XorrisoBackend.commit() waits for what was asked for before", async (
   assertEquals(await textsOf(backend), { slow: "slow" });
 });
 
+Deno.test("XorrisoBackend.commit() and rollback() count a thousand calls made just before", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "content");
+  await using backend = await openImage(folder, { autoCommit: false });
+  const putAll = (prefix: string) =>
+    Array.from(
+      { length: 1000 },
+      (_, i) => backend.put(source, `${prefix}${i}`),
+    );
+  const kept = putAll("kept");
+  await backend.commit();
+  const taken = putAll("taken");
+  await backend.rollback();
+  await Promise.all([...kept, ...taken]);
+  await backend.commit();
+  assertEquals((await backend.list()).length, 1000);
+  assertEquals(await sessionsOf(backend), 1);
+});
+
 Deno.test("XorrisoBackend.commit() resolves only when all before it is written", async () => {
   await using folder = await makeFolder();
   await using hooked = await hookXorriso(folder, "-commit", [HOLD]);
