@@ -4,7 +4,7 @@ import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { Batches, type Prepared } from "./batches.ts";
 import { XorrisoError } from "./errors.ts";
 import { deviceCandidates, parseLocation } from "./location.ts";
-import { checkName, join, show } from "./names.ts";
+import { checkName, join, relative, show } from "./names.ts";
 import { isGranted } from "./permissions.ts";
 import type { Entry, Medium, RecordedSession } from "./report.ts";
 import { readSettings } from "./settings.ts";
@@ -377,12 +377,13 @@ export class XorrisoBackend implements AsyncDisposable {
       ? all
       : all.filter(({ name }) => pattern.test(name));
     if (!md5 || entries.length === 0) return entries;
-    const session = await this.#store.session();
     const { directory } = this.#store;
-    const sums = await session.md5s(directory);
-    return entries.map((entry) =>
-      withMd5(entry, sums.get(join(directory, entry.name)))
+    const sums = new Map<string | undefined, string>();
+    await driver(await this.#store.session()).eachMd5(
+      directory,
+      (path, md5) => sums.set(relative(directory, path), md5),
     );
+    return entries.map((entry) => withMd5(entry, sums.get(entry.name)));
   }
 
   /**

@@ -53,11 +53,12 @@ export class Tree {
   set(node: Node): void {
     const name = relative(this.directory, node.path);
     if (name === undefined || name === "") return;
-    this.delete(name);
     if (node.type === "file") {
       const { size, extents } = node;
+      this.#others.delete(name);
       this.#files.set(name, { name, size, extents });
     } else {
+      this.#files.delete(name);
       this.#others.set(name, node.type);
     }
   }

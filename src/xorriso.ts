@@ -44,6 +44,9 @@ import {
 import { openSource } from "./sources.ts";
 import type { Node, NodeType } from "./tree.ts";
 
+/** Takes the recorded MD5 of a path, in hexadecimal digits. */
+type TakeMd5 = (path: string, md5: string) => void;
+
 /** Staging without questions, for a caller that knows the tree. */
 export interface Driver {
   /** Stages a file whose path has been resolved and checked. */
@@ -62,6 +65,8 @@ export interface Driver {
    * may add to the extents of the last. ENTRY_NOT_FOUND if there is none.
    */
   walk(path: string, take: (node: Node) => void): Promise<void>;
+  /** Tells of the recorded MD5 of every file below a directory. */
+  eachMd5(directory: string, take: TakeMd5): Promise<void>;
   /** Restores many files; returns those that failed, each with its error. */
   restoreAll(
     jobs: readonly CopyJob[],
@@ -455,8 +460,11 @@ export class Xorriso implements AsyncDisposable {
    */
   async md5(isoPath: string): Promise<string | undefined> {
     const path = checkPath(isoPath);
-    const sums = await this.#md5s(["-find", path, "-maxdepth", "0"], path);
-    return sums.get(path);
+    let sum: string | undefined;
+    await this.#eachMd5(["-find", path, "-maxdepth", "0"], path, (_, md5) => {
+      sum = md5;
+    });
+    return sum;
   }
 
   /**
@@ -472,8 +480,9 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async md5s(isoPath: string = "/"): Promise<Map<string, string>> {
-    const path = checkPath(isoPath);
-    return await this.#md5s(["-find", path, "-type", "f"], path);
+    const sums = new Map<string, string>();
+    await this.#eachMd5Below(isoPath, (path, md5) => sums.set(path, md5));
+    return sums;
   }
 
   /**
@@ -866,21 +875,25 @@ export class Xorriso implements AsyncDisposable {
     ]);
   }
 
-  async #md5s(
+  async #eachMd5Below(isoPath: string, take: TakeMd5): Promise<void> {
+    const path = checkPath(isoPath);
+    await this.#eachMd5(["-find", path, "-type", "f"], path, take);
+  }
+
+  async #eachMd5(
     words: readonly string[],
     path: string,
-  ): Promise<Map<string, string>> {
-    const sums = new Map<string, string>();
+    take: TakeMd5,
+  ): Promise<void> {
     await this.#recorder.run([...words, "-exec", "get_md5"], {
       doing: this.#recorder.doing("look for checksums on"),
       path,
       pipelined: true,
       onResult: (line) => {
         const sum = parseMd5Line(line);
-        if (sum !== undefined) sums.set(sum.path, sum.md5);
+        if (sum !== undefined) take(sum.path, sum.md5);
       },
     });
-    return sums;
   }
 
   /** The node at a path itself. */
@@ -1003,6 +1016,7 @@ export class Xorriso implements AsyncDisposable {
       rest: (signal) => session.#recorder.rest(signal),
       lookUp: (path) => session.#lookUp(path),
       walk: (path, take) => session.#walk(path, undefined, take),
+      eachMd5: (directory, take) => session.#eachMd5Below(directory, take),
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
       checkAll: (jobs, options) => session.#checkAll(jobs, options),
       rollback: () => session.#recorder.rollback(),
