@@ -87,6 +87,18 @@ const QUIET = 5;
 const START_MARK = "READY";
 
 /**
+ * What libburn tells before it ends the process by this signal. Which of its
+ * threads gets it is a matter of luck; in the others the write itself fails.
+ */
+const TOLD_OF_LIMIT = /^UNIX-SIGNAL: +SIGXFSZ\b/;
+
+const TOO_LARGE = {
+  code: "MEDIUM_FULL",
+  message: "The image has grown to the limit that is set for the size of " +
+    "files (ulimit -f); store less, or raise it",
+} as const;
+
+/**
  * The fixed arguments. Nothing untrusted is among them.
  *
  * `-no_rc` counts only as the very first argument; startup files may hold any
@@ -466,9 +478,13 @@ export class Dialogue {
       `The xorriso process is gone (${how})`,
       { messages: [...flight[0]?.messages ?? [], ...this.#stderr] },
     );
+    const limited = this.#reason === undefined && this.#hasHitLimit(status);
     if (this.#ending === undefined) this.#reason = reason;
-    const { code, message, messages } = reason;
-    for (const { options, reject, unlisten } of [...flight, ...waiting]) {
+    const { messages } = reason;
+    for (const exchange of [...flight, ...waiting]) {
+      const { options, reject, unlisten } = exchange;
+      const wrote = exchange === flight[0] && options.writes === true;
+      const { code, message } = limited && wrote ? TOO_LARGE : reason;
       unlisten();
       const text = message.startsWith(options.doing)
         ? message
@@ -481,6 +497,12 @@ export class Dialogue {
         }),
       );
     }
+  }
+
+  /** Whether the process has ended because a file may not grow further. */
+  #hasHitLimit({ signal }: ChildStatus): boolean {
+    return signal === "SIGXFSZ" ||
+      this.#stderr.some((line) => TOLD_OF_LIMIT.test(line));
   }
 }
 

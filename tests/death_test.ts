@@ -13,12 +13,14 @@ import {
   until,
 } from "./backends.ts";
 import {
+  assertCode,
   assertRejectsCode,
   exists,
   type Folder,
   hash,
   isAlive,
   makeFolder,
+  rejection,
   runDeno,
   runXorriso,
   toBytes,
@@ -212,6 +214,38 @@ Deno.test("XorrisoBackend tells of a xorriso that was told to end", async () => 
       `${signal}: ${result}`,
     );
     assertEquals(await textsOf(backend), { a: "a" });
+  }));
+});
+
+Deno.test("XorrisoBackend tells of a limit to the size of files, however xorriso ends", async () => {
+  // The write fails, or the signal ends xorriso: which is a matter of luck.
+  const hits = ["ulimit -S -f 1000", "kill -XFSZ $$"] as const;
+  await Promise.all(hits.map(async (hit) => {
+    await using folder = await makeFolder();
+    const image = `${folder.path}/test.iso`;
+    const large = await makeLarge(folder);
+    const isLimit = hit.startsWith("ulimit");
+    await using hooked = await hookXorriso(
+      folder,
+      "-commit",
+      ["", isLimit ? "" : hit],
+      isLimit ? hit : "",
+    );
+    await using backend = await openImage(folder, {
+      ...ONE_BATCH,
+      xorrisoPath: hooked.path,
+    });
+    await store(backend, { a: "old" });
+    const before = await hash(image);
+    const puts = [backend.put(large, "a"), backend.put(large, "large")];
+    const errors = await Promise.all(puts.map(rejection));
+    for (const error of errors) {
+      const { needed = 0, free = NaN } = assertCode(error, "MEDIUM_FULL");
+      assert(needed >= 64 << 20 && free < needed, `${needed}, ${free}`);
+    }
+    assertEquals(await hash(image), before);
+    await store(backend, { b: "b" });
+    assertEquals(await textsOf(backend), { a: "old", b: "b" });
   }));
 });
 

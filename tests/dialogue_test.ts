@@ -435,6 +435,25 @@ Deno.test("Dialogue tells the signal that killed the process", async () => {
   assertStringIncludes(error.message, "SIGKILL");
 });
 
+Deno.test("Dialogue tells that the medium is full when a write hit a limit", async () => {
+  const deaths = [
+    "echo 'UNIX-SIGNAL:  SIGXFSZ  errno= 27' >&2; exit 1",
+    "kill -XFSZ $$",
+  ];
+  for (const death of deaths) {
+    for (const writes of [true, false]) {
+      await using session = await startFake(`-die) ${death} ;;`);
+      const [dying, queued] = await Promise.all([
+        rejection(session.send("-die", { writes })),
+        rejection(session.send("-print a")),
+      ]);
+      assertCode(dying, writes ? "MEDIUM_FULL" : "SESSION_LOST");
+      assertCode(queued, "SESSION_LOST");
+      await assertRejectsCode(session.send("-print b"), "SESSION_LOST");
+    }
+  }
+});
+
 Deno.test("Dialogue notices a death while nothing is asked", async () => {
   await using session = await startFake("");
   Deno.kill(session.pid, "SIGKILL");
