@@ -340,7 +340,10 @@ export class Batches {
     for (const { all } of operations) for (const { release } of all) release();
     const failures = new Map<Operation<Change>, unknown>();
     try {
-      await new Batch(this.#store, tree, operations, failures).write(options);
+      await new Batch(this.#store, tree, operations, failures).write(options, {
+        // A batch that is committed by itself was so just now.
+        isChecked: this.#options.autoCommit,
+      });
     } catch (error) {
       for (const operation of operations) {
         if (!failures.has(operation)) failures.set(operation, error);
@@ -377,14 +380,19 @@ class Batch {
   /**
    * Writes it as one session, and checks that it is what it should be. Changes
    * that fail by themselves are noted; what it throws is the fate of the rest.
+   *
+   * @param isChecked Whether the medium was asked if there is room for each.
    */
-  async write(options: WriteOptions): Promise<void> {
+  async write(
+    options: WriteOptions,
+    { isChecked }: { readonly isChecked: boolean },
+  ): Promise<void> {
     const session = await this.#store.session();
     try {
       await driver(session).requireWritable();
       let force = false;
       for (;;) {
-        await this.#dropTooLarge(session);
+        if (!isChecked) await this.#dropTooLarge(session);
         await this.#stage(session);
         if (this.#operations.length === 0 && !force) return;
         const problem = await driver(session).commit({ ...options, force });
