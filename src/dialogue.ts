@@ -2,7 +2,7 @@
 
 import { delay, LONGEST } from "./delay.ts";
 import { findProblem, parseShortage, type Problem } from "./classify.ts";
-import { withoutEchoes } from "./echoes.ts";
+import { withoutEchoes, withWholeLines } from "./echoes.ts";
 import { advice, XorrisoError } from "./errors.ts";
 import { Child, type ChildStatus } from "./process.ts";
 import { isNoise, type Packet, PacketDecoder } from "./protocol.ts";
@@ -54,6 +54,8 @@ export interface DialogueOptions {
   readonly grace: number;
   /** Whether SIGKILL does no harm even while xorriso writes. */
   readonly mayKill: boolean;
+  /** The drive or image that is going to be opened, as xorriso is told it. */
+  readonly device?: string | undefined;
   /** Takes each message line. */
   readonly onMessage?: ((line: string) => void) | undefined;
   /** Takes each progress report. */
@@ -73,6 +75,11 @@ interface Exchange extends PromiseWithResolvers<Answer> {
   /** What came on standard error: outside of packets it is always trouble. */
   readonly raw: string[];
   unlisten(): void;
+}
+
+/** What tells whether an exchange went well. */
+interface Judged extends Pick<Exchange, "options" | "raw"> {
+  readonly messages: readonly string[];
 }
 
 /** Characters in flight; bounds what is written ahead of the answers. */
@@ -443,8 +450,11 @@ export class Dialogue {
     if (this.#flight.length === 0) this.#disarm();
     this.#started = true;
     current.unlisten();
-    const problem = judge(current);
-    const { results, messages, options } = current;
+    const { options } = current;
+    const { device = "" } = this.#options;
+    const results = withWholeLines(current.results, device);
+    const messages = withWholeLines(current.messages, device);
+    const problem = judge({ options, messages, raw: current.raw });
     if (problem !== undefined && !options.tolerant) current.reject(problem);
     else current.resolve({ results, messages, problem });
     this.#scheduleSend();
@@ -506,7 +516,9 @@ export class Dialogue {
   }
 }
 
-function judge({ messages, raw, options }: Exchange): XorrisoError | undefined {
+function judge(
+  { messages, raw, options }: Judged,
+): XorrisoError | undefined {
   const told = withoutEchoes(messages, options.echoes ?? []);
   const problem = findProblem(told) ?? findProblem(raw);
   if (problem !== undefined) {

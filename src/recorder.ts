@@ -182,6 +182,7 @@ export class Recorder {
           timeout: options.timeout ?? TIMEOUT,
           grace: GRACE,
           mayKill: target.image !== undefined,
+          device: target.address,
           onMessage: options.onMessage,
           onProgress: (progress) =>
             notify(options.onProgress, burning.withTotal(progress)),

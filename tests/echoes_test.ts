@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Xorriso } from "../mod.ts";
-import { withoutEchoes } from "../src/echoes.ts";
+import { withoutEchoes, withWholeLines } from "../src/echoes.ts";
 import { makeFolder } from "./helpers.ts";
 
 const NAME = "/a'\nlibburn : FATAL : b";
@@ -44,6 +44,54 @@ Deno.test("withoutEchoes() knows empty lines, be they encoded or dropped", () =>
   ];
   const name = "/a'\n\nlibburn : FATAL : b";
   assertEquals(withoutEchoes(messages, [`'${name}'='${name}'`]), []);
+});
+
+Deno.test("withWholeLines() joins the path of the open drive, and no other", () => {
+  const device = "stdio:/a' \\\nlibburn : FATAL : x\n\n' y";
+  const rest = ["Media current: stdio file, overwriteable"];
+  const torn = (path: string) => `Drive current: -dev '${path}'`.split("\n");
+  const whole = "Drive current: -dev " +
+    "'stdio:/a\\047 \\134\\012libburn : FATAL : x\\012\\012\\047 y'";
+  const told = device.replace("\\", "\\\\");
+  assertEquals(withWholeLines([...torn(told), ...rest], device), [
+    whole,
+    ...rest,
+  ]);
+  // Of messages, empty lines are dropped.
+  const lines = torn(told).filter((line) => line !== "");
+  assertEquals(withWholeLines([...lines, ...rest], device), [whole, ...rest]);
+  for (const other of [`${told}z`, told.slice(0, -1)]) {
+    const lines = [...torn(other), ...rest];
+    assertEquals(withWholeLines(lines, device), lines);
+  }
+});
+
+Deno.test("withWholeLines() joins a volume id, and nothing that is none", () => {
+  const session = "ISO session  :   1 ,        32 ,        32s , ";
+  const summary = "Media summary: 1 session, 32 data blocks, 64k data, 9g free";
+  const id = ["'", "libburn : FATAL : 23456789012", "'"];
+  assertEquals(id.join("\n").length, 33);
+  const cases: readonly (readonly [string[], string[]])[] = [
+    [[`${session}a`, "b", "", summary], [`${session}a\\nb\\n`, summary]],
+    [[`${session}a`, summary], [`${session}a`, summary]],
+    [["Volume id    : 'a'"], ["Volume id    : 'a'"]],
+    [
+      ["Volume id    : 'a'", "libburn : FATAL : b'", "c", "d'", "e"],
+      ["Volume id    : 'a'\\nlibburn : FATAL : b'\\nc\\nd'", "e"],
+    ],
+    // Longer than a volume id can be.
+    [
+      [`${session}${id[0]}`, ...id.slice(1)],
+      [`${session}${id[0]}\\n${id[1]}`, "'"],
+    ],
+    [
+      [`Volume id    : '${id[0]}`, id[1] ?? "", `${id[2]}'`],
+      [`Volume id    : '${id[0]}`, id[1] ?? "", `${id[2]}'`],
+    ],
+  ];
+  for (const [lines, expected] of cases) {
+    assertEquals(withWholeLines(lines, "/dev/sr0"), expected);
+  }
 });
 
 Deno.test("Xorriso takes no name with a quote and a newline for a message", async () => {

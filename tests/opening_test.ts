@@ -532,6 +532,100 @@ Deno.test("Xorriso.open() takes any name for an image", async () => {
   await assertUsable(`${folder.path}/${all}`, folder);
 });
 
+Deno.test("Xorriso.open() takes no path with a quote and a newline for messages", async () => {
+  await using folder = await makeFolder();
+  const forged = [
+    "libburn : FATAL : x",
+    "",
+    "Media current: CD-R",
+    "Media status : is blank",
+    "ISO session  :   9 ,        32 ,        99s , FORGED",
+    "Media summary: 9 sessions, 9 data blocks, 9 data, 9 free",
+    "Media space  : 1s",
+    "===",
+    "x.iso",
+  ];
+  const names = [
+    `a'\n${forged.join("\n")}`,
+    `a"'\n${forged.join("'\n")}'`,
+    `a '\\n'\nlibburn : FATAL : \\n "\n'`,
+    "' 'x",
+    " '",
+  ];
+  for (const name of names) {
+    const path = `${folder.path}/${name}`;
+    const source = await folder.file("source", "content");
+    for (const mode of [{ create: true }, {}, { readOnly: true }]) {
+      if (mode.create !== true) await makeOld(path);
+      await using session = await Xorriso.open(path, mode);
+      if (mode.readOnly !== true) {
+        await session.map(source, "/a");
+        await session.commit();
+      }
+      const { drive, profile, sessions, appendable } = await session.medium();
+      const expected = mode.create === true ? 1 : 2;
+      assertEquals(
+        { drive, profile, sessions, appendable },
+        {
+          drive: path,
+          profile: "stdio file, overwriteable",
+          sessions: expected,
+          appendable: true,
+        },
+      );
+      assertEquals(
+        (await session.sessions()).map(({ volumeId }) => volumeId),
+        Array(expected).fill("ISOIMAGE"),
+      );
+      assertEquals(await session.ls(), ["a"]);
+    }
+  }
+});
+
+Deno.test("Xorriso.open() still knows what is wrong with an image of such a name", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const path = `${folder.path}/a'\nlibburn : FATAL : x.iso`;
+  await Deno.rename(image, path);
+  await Deno.truncate(path, 40 * BLOCK);
+  await assertRefused(path, "IMAGE_DAMAGED");
+});
+
+Deno.test("Xorriso.open() takes no volume id of others for messages", async () => {
+  await using folder = await makeFolder();
+  const ids = [
+    "'\nlibburn : FATAL : x",
+    "A\nISO session:9 ,9 , 9s , X",
+    "\nMedia nwa    : 9s",
+    "\nMedia space: 9s",
+    "\nAfter commit : 9s",
+    "A\nOther session:",
+    "\"\n'\n\\n'\nlibburn : FATAL : x",
+    "' 'x",
+  ];
+  const image = `${folder.path}/test.iso`;
+  const fresh = ["-changes_pending", "yes"];
+  for (const [index, id] of ids.entries()) {
+    await writeSession(image, {}, ["-volid", id], fresh);
+    const before = await hash(image);
+    for (const mode of [{}, { readOnly: true }, { assertVolumeId: id }]) {
+      await using session = await Xorriso.open(image, mode);
+      const { volumeId, sessions, free } = await session.medium();
+      assertEquals([volumeId, sessions], [id, index + 1]);
+      assert(free > 1 << 20, `${free} bytes are free`);
+      assertEquals(
+        (await session.sessions()).map(({ volumeId }) => volumeId),
+        ids.slice(0, index + 1),
+      );
+    }
+    assertEquals(await hash(image), before);
+  }
+  await using session = await Xorriso.open(image);
+  await session.map(await folder.file("source", "content"), "/a");
+  await session.commit();
+  assertEquals((await session.sessions()).length, ids.length + 1);
+});
+
 Deno.test("Xorriso.open() follows a link to the image", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder);
