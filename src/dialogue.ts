@@ -554,7 +554,10 @@ function lowerFirst(text: string): string {
   return text.slice(0, 1).toLowerCase() + text.slice(1);
 }
 
-/** Calls a listener of the user's; what it throws must not stop the reader. */
+/**
+ * Calls a listener of the user's. What it throws must not stop the reader, nor
+ * be swallowed: it is reported to the program, as that of an event listener.
+ */
 export function notify<T>(
   listener: ((value: T) => void) | undefined,
   value: T,

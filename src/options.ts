@@ -64,9 +64,18 @@ export interface XorrisoOptions {
    * @default {60_000}
    */
   readonly readyTimeout?: number;
-  /** Takes progress reports, about two a second while xorriso works. */
+  /**
+   * Takes progress reports, about two a second while xorriso works.
+   *
+   * What a listener throws is an uncaught error, as with those of an
+   * `EventTarget`: it ends the program, unless that handles `error` events;
+   * the call goes on. A commit under way is completed by xorriso all the same.
+   */
   readonly onProgress?: (progress: Progress) => void;
-  /** Takes each message line of xorriso, for a log. */
+  /**
+   * Takes each message line of xorriso, for a log; throwing is as with
+   * `onProgress`.
+   */
   readonly onMessage?: (line: string) => void;
 }
 

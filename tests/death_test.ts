@@ -280,6 +280,53 @@ Deno.test("XorrisoBackend leaves no xorriso behind when its program forgets it",
   assertEquals((await hooked.pids()).length, ends.length);
 });
 
+Deno.test("XorrisoBackend leaves a whole image when a listener's error ends the program", async () => {
+  await using folder = await makeFolder();
+  const large = await makeLarge(folder);
+  await using hooked = await hookXorriso(folder, "-none", []);
+  const program = (before: string) => `
+    import { XorrisoBackend } from "@xorriso/backend";
+    ${before}
+    const backend = await XorrisoBackend.open("xorriso://${folder.path}/test.iso", {
+      create: true,
+      xorrisoPath: ${JSON.stringify(hooked.path)},
+      onMessage: (line) => {
+        if (line.includes("Joliet")) throw new Error("of the listener");
+      },
+    });
+    await backend.put(new Uint8Array(1), "old");
+    // xorriso tells at once that Joliet does not know this letter.
+    await backend.put(${JSON.stringify(large)}, "large\u{1F600}");
+    console.log("stored");
+    await backend.close();`;
+  const handled = `globalThis.onerror = (event) => {
+      event.preventDefault();
+      console.log(event.error.message);
+    };`;
+  const first = await runDeno(program(""));
+  assertEquals([first.code, first.stdout], [1, ""]);
+  assert(first.stderr.includes("Error: of the listener"), first.stderr);
+  for (const pid of await hooked.pids()) {
+    await until(() => !isAlive(pid), "xorriso ends with its input");
+  }
+  await age(`${folder.path}/test.iso`);
+  {
+    await using backend = await openImage(folder);
+    const verified = await backend.verify();
+    assertEquals(verified.map(({ name }) => name), ["large\u{1F600}", "old"]);
+    for (const { name, error } of verified) {
+      assertEquals(error, undefined, name);
+    }
+    await store(backend, { next: "next" });
+  }
+  await age(`${folder.path}/test.iso`);
+  const second = await runDeno(program(handled));
+  assertEquals([second.code, second.stderr], [0, ""]);
+  const lines = second.stdout.trim().split("\n");
+  assertEquals(lines.pop(), "stored");
+  assertEquals([...new Set(lines)], ["of the listener"]);
+});
+
 Deno.test("XorrisoBackend ends the process of a backend that is disposed of", async () => {
   await using folder = await makeFolder();
   await using hooked = await hookXorriso(folder, "-none", []);
