@@ -72,7 +72,7 @@ export class Batches {
   /** Changes that are being prepared for who knows how long. */
   readonly #slow = new Map<AbortController, Request>();
   #free: number | undefined;
-  /** The question for it, under way; who comes meanwhile needs no other. */
+  /** The question for it, under way. */
   #asking: Promise<Medium> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #latest: ReturnType<typeof setTimeout> | undefined;
@@ -92,6 +92,8 @@ export class Batches {
     signal?.throwIfAborted();
     await this.#come();
     const turn = this.#turns.take(request.name);
+    // The source is looked at while xorriso answers.
+    if (this.#free === undefined) this.#ask().catch(() => {});
     let prepared: Prepared | undefined;
     let change: Change;
     try {
@@ -262,8 +264,7 @@ export class Batches {
 
   /** Refuses what cannot fit, before it is part of a batch. */
   async #checkFree(name: string, size: number): Promise<void> {
-    this.#asking ??= this.#ask();
-    const { appendable, drive, free } = await this.#asking;
+    const { appendable, drive, free } = await this.#ask();
     if (!appendable) {
       throw new XorrisoError(
         "MEDIUM_NOT_WRITABLE",
@@ -283,12 +284,12 @@ export class Batches {
     return session;
   }
 
-  async #ask(): Promise<Medium> {
-    try {
-      return await (await this.#writable()).medium();
-    } finally {
-      this.#asking = undefined;
-    }
+  /** Asks what medium it is; who comes meanwhile gets the same answer. */
+  #ask(): Promise<Medium> {
+    this.#asking ??= this.#writable()
+      .then((session) => session.medium())
+      .finally(() => this.#asking = undefined);
+    return this.#asking;
   }
 
   #schedule(): void {
@@ -297,9 +298,10 @@ export class Batches {
     const { commitDelay, commitMax } = this.#options;
     clearTimeout(this.#idle);
     if (this.#arriving === 0) {
+      // A timer comes a millisecond late (Deno 2.9).
       this.#idle = setTimeout(
         () => this.#flush(),
-        Math.min(commitDelay, LONGEST),
+        Math.min(Math.max(0, commitDelay - 1), LONGEST),
       );
     }
     this.#latest ??= setTimeout(

@@ -150,15 +150,30 @@ export async function compete(
 }
 
 function statistics(name: string, times: readonly number[]): Times {
-  const sorted = times.toSorted((a, b) => a - b);
-  const { length } = sorted;
-  const low = sorted[Math.floor((length - 1) / 2)] ?? NaN;
-  const high = sorted[Math.ceil((length - 1) / 2)] ?? NaN;
   return {
-    ...{ name, rounds: length },
-    min: sorted[0] ?? NaN,
-    median: (low + high) / 2,
+    ...{ name, rounds: times.length },
+    min: times.length === 0 ? NaN : Math.min(...times),
+    median: median(times),
   };
+}
+
+/** The number in the middle. */
+export function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const last = sorted.length - 1;
+  const low = sorted[Math.floor(last / 2)] ?? NaN;
+  const high = sorted[Math.ceil(last / 2)] ?? NaN;
+  return (low + high) / 2;
+}
+
+/** The middle of the milliseconds that each of several works takes. */
+export async function timedEach<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<number> {
+  const times: number[] = [];
+  for (const item of items) times.push(await timed(() => work(item)));
+  return median(times);
 }
 
 /** Column titles of {@linkcode outcomeRow}. */
