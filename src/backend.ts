@@ -291,38 +291,36 @@ export class XorrisoBackend implements AsyncDisposable {
   ): Promise<NameResult[]> {
     const { base = "", verify = true, ...rest } = options;
     const prefix = base === "" ? "" : `${base}/`;
-    const before = await this.#tree(`restore to "${folder}"`);
-    const target = await TargetFolder.open(folder);
+    const tree = await this.#tree(`restore to "${folder}"`, verify);
     const errors = new Map<string, unknown>();
-    const jobs = new Map<CopyJob, string>();
-    const targets = new Map<string, string>();
+    const entries = new Map<string, Entry>();
     for (const name of names) {
       try {
-        this.#find(before, name);
+        entries.set(name, this.#find(tree, name));
+      } catch (error) {
+        errors.set(name, error);
+      }
+    }
+    // xorriso looks for the checksums while the folders are made.
+    const asking = verify ? this.#sums([...entries.values()]) : undefined;
+    asking?.catch(() => {});
+    const target = await TargetFolder.open(folder);
+    const jobs = new Map<string, CopyJob>();
+    for (const [name, entry] of entries) {
+      try {
         const below = name.startsWith(prefix)
           ? name.slice(prefix.length)
           : name;
-        targets.set(name, await target.prepare(below));
+        jobs.set(name, { entry, target: await target.prepare(below) });
       } catch (error) {
         errors.set(name, error);
       }
     }
-    const session = await this.#store.session();
-    const tree = await this.#tree(`restore to "${folder}"`, verify);
-    for (const [name, target] of targets) {
-      try {
-        jobs.set({ entry: this.#find(tree, name), target }, name);
-      } catch (error) {
-        errors.set(name, error);
-      }
-    }
-    const sums = verify
-      ? await this.#sums(Array.from(jobs.keys(), ({ entry }) => entry))
-      : undefined;
-    const list = Array.from(jobs, ([job, name]) => {
-      const md5 = sums?.get(job.entry.path);
-      return { ...job, ...(md5 !== undefined && { md5 }), name };
+    const sums = await asking;
+    const list = Array.from(jobs, ([name, job]) => {
+      return { ...job, name, md5: sums?.get(job.entry.path) };
     });
+    const session = await this.#store.session();
     const failures = await driver(session).restoreAll(list, rest);
     for (const job of list) {
       if (failures.has(job)) errors.set(job.name, failures.get(job));
