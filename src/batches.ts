@@ -397,7 +397,8 @@ class Batch {
         if (!isChecked) await this.#dropTooLarge(session);
         await this.#stage(session);
         if (this.#operations.length === 0 && !force) return;
-        const problem = await driver(session).commit({ ...options, force });
+        const problem = await driver(session)
+          .commit({ ...options, force }, this.#sources());
         const written = await this.#reread(session);
         const bad = await this.#check(session, written, problem);
         if (bad.size === 0) return written.keep();
@@ -409,7 +410,7 @@ class Batch {
         force = undone === "pending";
         if (undone !== "impossible") continue;
         await this.#remove(session, bad);
-        await driver(session).commit(options);
+        await driver(session).commit(options, []);
         this.#store.forget();
         return;
       }
@@ -417,8 +418,38 @@ class Batch {
       // What is on the medium is not what the tree in memory says.
       this.#store.forget();
       if (isCode(error, "MEDIUM_CHANGED")) await this.#store.end();
+      // xorriso was stopped, for it waited in vain for what is a FIFO now.
+      if (isCode(error, "SOURCE_CHANGED")) {
+        return await this.#goOn(session, error, options);
+      }
       throw isCode(error, "MEDIUM_FULL") ? await this.#measure(error) : error;
     }
+  }
+
+  /** Writes the rest where xorriso could not go on because of some sources. */
+  async #goOn(
+    session: Xorriso,
+    error: XorrisoError,
+    options: WriteOptions,
+  ): Promise<void> {
+    const moved = await this.#moved();
+    if (moved.size === 0) throw error;
+    this.#drop(moved);
+    // An image is as before; a drive has begun to burn, and may be in use.
+    if (session.isImage) return await this.write(options, { isChecked: false });
+    throw new XorrisoError(
+      "ABORTED",
+      `Cannot store it: another file of the same batch has changed, and ` +
+        `xorriso could not go on; store it again`,
+      { cause: error },
+    );
+  }
+
+  /** The files that are to be read. */
+  #sources(): string[] {
+    return this.#operations.flatMap(({ last: { prepared } }) =>
+      prepared === undefined ? [] : [prepared.source.path]
+    );
   }
 
   #drop(failures: ReadonlyMap<Operation<Change>, unknown>): void {

@@ -1,12 +1,13 @@
 /** The exchange of lines with one xorriso process: a FIFO with marks. */
 
-import { delay, LONGEST } from "./delay.ts";
+import { delay } from "./delay.ts";
 import { findProblem, parseShortage, type Problem } from "./classify.ts";
 import { withoutEchoes, withWholeLines } from "./echoes.ts";
 import { advice, XorrisoError } from "./errors.ts";
 import { Child, type ChildStatus } from "./process.ts";
 import { isNoise, type Packet, PacketDecoder } from "./protocol.ts";
 import { parseProgress, type Progress } from "./report.ts";
+import { Watch } from "./watch.ts";
 
 /** What xorriso answered in one exchange. */
 export interface Answer {
@@ -42,6 +43,12 @@ export interface ExchangeOptions {
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */
   readonly onProgress?: (progress: Progress) => void;
+  /**
+   * Called when nothing has moved for some seconds, to look what it may be that
+   * xorriso waits for: resolves with the fate of the exchange if it waits in
+   * vain. Does not reject.
+   */
+  readonly onStill?: () => Promise<XorrisoError | undefined>;
   /** Drops the line if it is not sent yet, else ends the dialogue. */
   readonly signal?: AbortSignal;
 }
@@ -50,6 +57,8 @@ export interface ExchangeOptions {
 export interface DialogueOptions {
   /** Milliseconds without a byte from xorriso after which it counts as hung. */
   readonly timeout: number;
+  /** Milliseconds without progress until it is asked why. @default {5000} */
+  readonly still?: number;
   /** Milliseconds that each step of ending the process may take. */
   readonly grace: number;
   /** Whether SIGKILL does no harm even while xorriso writes. */
@@ -74,6 +83,8 @@ interface Exchange extends PromiseWithResolvers<Answer> {
   readonly messages: string[];
   /** What came on standard error: outside of packets it is always trouble. */
   readonly raw: string[];
+  /** Why it fails, where that is not why the dialogue ends. */
+  fate: Pick<XorrisoError, "code" | "message" | "path"> | undefined;
   unlisten(): void;
 }
 
@@ -91,6 +102,11 @@ const STDERR_LIMIT = 100;
 /** Milliseconds in which some of what is in a pipe is read. */
 const QUIET = 5;
 
+const STILL = 5000;
+
+/** Milliseconds until xorriso is killed, or left, that waits in vain. */
+const STUCK_GRACE = 1000;
+
 const START_MARK = "READY";
 
 /**
@@ -103,6 +119,7 @@ const TOO_LARGE = {
   code: "MEDIUM_FULL",
   message: "The image has grown to the limit that is set for the size of " +
     "files (ulimit -f); store less, or raise it",
+  path: undefined,
 } as const;
 
 /**
@@ -138,9 +155,13 @@ export class Dialogue {
   #flightSize = 0;
   #sendScheduled = false;
   #marks = 0;
-  #lastByte = 0;
   #lastPacket = "";
-  #silence: ReturnType<typeof setTimeout> | undefined;
+  readonly #watch: Watch;
+  /** What xorriso was at when it was told to end. */
+  #stopped: Exchange | undefined;
+  /** Whether SIGKILL does no harm, since nothing is written to a drive. */
+  #mayKill = true;
+  readonly #left = Promise.withResolvers<undefined>();
   #ending: Promise<void> | undefined;
   /** Why the dialogue ends, once it does so before its time. */
   #reason: XorrisoError | undefined;
@@ -154,11 +175,18 @@ export class Dialogue {
     options: DialogueOptions,
   ) {
     this.#options = options;
+    this.#watch = new Watch({
+      timeout: options.timeout,
+      still: options.still ?? STILL,
+      onStill: () => void this.#onStill(),
+      onSilent: (silent) => this.#onSilent(silent),
+    });
     this.#child = Child.spawn(command, args, {
       stdout: (chunk) => this.#receive(this.#decoder.push(chunk)),
       stderr: (chunk) => this.#receiveError(chunk),
     });
-    this.closed = this.#child.ended.then((status) => this.#settle(status));
+    this.closed = Promise.race([this.#child.ended, this.#left.promise])
+      .then((status) => this.#settle(status));
   }
 
   /** Whether the process has ended, or is about to, against the plan. */
@@ -271,6 +299,7 @@ export class Dialogue {
     const exchange: Exchange = {
       ...Promise.withResolvers<Answer>(),
       ...{ line, mark, options, results: [], messages: [], raw: [] },
+      fate: undefined,
       unlisten: () => options.signal?.removeEventListener("abort", onAbort),
     };
     options.signal?.addEventListener("abort", onAbort, { once: true });
@@ -317,16 +346,19 @@ export class Dialogue {
   ): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
-    const mayKill = this.#options.mayKill ||
+    this.#stopped = this.#flight[0];
+    this.#mayKill = this.#options.mayKill ||
       !this.#flight.some(({ options }) => options.writes);
     if (except !== undefined) {
       // It is settled by its own signal, once the process is gone.
       const index = this.#flight.indexOf(except);
       if (index >= 0) this.#flight.splice(index, 1);
     }
-    this.#disarm();
+    // Whoever is not killed may wait in vain.
+    this.#watch.stop();
+    if (!this.#mayKill) this.#watch.start();
     // `closed` tells the outcome; it cannot reject.
-    this.#child.terminate(grace, mayKill);
+    this.#child.terminate(grace, this.#mayKill);
   }
 
   #scheduleSend(): void {
@@ -363,31 +395,51 @@ export class Dialogue {
   #launch(exchange: Exchange): void {
     this.#flight.push(exchange);
     this.#flightSize += exchange.line.length;
-    this.#lastByte = performance.now();
-    this.#arm(this.#options.timeout);
+    this.#watch.start();
   }
 
-  #arm(delay: number): void {
-    this.#silence ??= setTimeout(() => {
-      this.#silence = undefined;
-      if (this.#flight.length === 0) return;
-      const silent = performance.now() - this.#lastByte;
-      const left = this.#options.timeout - silent;
-      if (left > 0) return this.#arm(left);
-      this.#stop(
-        new XorrisoError(
-          "TIMEOUT",
-          `${this.#doing()}: xorriso has been silent for ` +
-            `${Math.round(silent / 1000)} s`,
-          { messages: this.#flight[0]?.messages ?? [] },
-        ),
-      );
-    }, Math.min(delay, LONGEST));
+  /** What xorriso is at. */
+  get #current(): Exchange | undefined {
+    return this.#stopped ?? this.#flight[0];
   }
 
-  #disarm(): void {
-    clearTimeout(this.#silence);
-    this.#silence = undefined;
+  /** Gives up a process that is silent. */
+  #onSilent(silent: number): void {
+    // It could not even end.
+    if (this.#reason !== undefined) return this.#leave();
+    this.#stop(
+      new XorrisoError(
+        "TIMEOUT",
+        `${this.#doing()}: xorriso has been silent for ` +
+          `${Math.round(silent / 1000)} s`,
+        { messages: this.#current?.messages ?? [] },
+      ),
+    );
+  }
+
+  /** Ends xorriso if it waits in vain. */
+  async #onStill(): Promise<void> {
+    const current = this.#current;
+    const fate = await current?.options.onStill?.();
+    if (fate === undefined || this.#current !== current) return;
+    if (current) current.fate = fate;
+    this.#stop(
+      new XorrisoError(
+        "SESSION_LOST",
+        `The session ended because xorriso waited in vain: ${fate.message}`,
+        { cause: fate },
+      ),
+      { grace: STUCK_GRACE },
+    );
+    // It ends in an orderly way as soon as it has not to wait any more.
+    if (this.#mayKill || await this.#child.endsWithin(STUCK_GRACE)) return;
+    this.#leave();
+  }
+
+  /** Leaves a process to itself that may not be killed. */
+  #leave(): void {
+    this.#child.leave();
+    this.#left.resolve(undefined);
   }
 
   #doing(): string {
@@ -395,14 +447,12 @@ export class Dialogue {
   }
 
   #receive(packets: readonly Packet[]): void {
-    const before = this.#lastByte;
-    this.#lastByte = performance.now();
     // While its writer hangs, on a FIFO for one, xorriso goes on repeating the
     // same progress report.
     const { text: last } = packets.at(-1) ?? {};
-    if (last === this.#lastPacket && parseProgress(last) !== undefined) {
-      this.#lastByte = before;
-    }
+    const repeats = last === this.#lastPacket &&
+      parseProgress(last) !== undefined;
+    if (!repeats) this.#watch.moved();
     this.#lastPacket = last ?? this.#lastPacket;
     for (const { channel, text } of packets) {
       if (channel === "R") this.#receiveResult(text);
@@ -447,7 +497,7 @@ export class Dialogue {
     if (current === undefined || mark !== current.mark) return;
     this.#flight.shift();
     this.#flightSize -= current.line.length;
-    if (this.#flight.length === 0) this.#disarm();
+    if (this.#flight.length === 0) this.#watch.stop();
     this.#started = true;
     current.unlisten();
     const { options } = current;
@@ -461,7 +511,7 @@ export class Dialogue {
   }
 
   #receiveError(chunk: Uint8Array): void {
-    this.#lastByte = performance.now();
+    this.#watch.moved();
     this.#stderrBytes += chunk.length;
     const text = this.#stderrRest +
       this.#errorDecoder.decode(chunk, { stream: true });
@@ -477,24 +527,26 @@ export class Dialogue {
     }
   }
 
-  #settle(status: ChildStatus): void {
+  /** Settles all that is left; without a status, xorriso was left, too. */
+  #settle(status: ChildStatus | undefined): void {
     this.#receive(this.#decoder.end());
-    this.#disarm();
+    this.#watch.stop();
+    this.#stopped = undefined;
     const flight = this.#flight.splice(0);
     const waiting = this.#waiting.splice(0);
-    const how = status.signal ?? `exit code ${status.code}`;
+    const how = status?.signal ?? `exit code ${status?.code}`;
     const reason = this.#reason ?? new XorrisoError(
       "SESSION_LOST",
       `The xorriso process is gone (${how})`,
       { messages: [...flight[0]?.messages ?? [], ...this.#stderr] },
     );
-    const limited = this.#reason === undefined && this.#hasHitLimit(status);
+    const [first] = flight;
+    const isLimit = this.#reason === undefined && this.#hasHitLimit(status);
+    if (isLimit && first?.options.writes) first.fate = TOO_LARGE;
     if (this.#ending === undefined) this.#reason = reason;
     const { messages } = reason;
-    for (const exchange of [...flight, ...waiting]) {
-      const { options, reject, unlisten } = exchange;
-      const wrote = exchange === flight[0] && options.writes === true;
-      const { code, message } = limited && wrote ? TOO_LARGE : reason;
+    for (const { options, reject, unlisten, fate } of [...flight, ...waiting]) {
+      const { code, message, path = options.path } = fate ?? reason;
       unlisten();
       const text = message.startsWith(options.doing)
         ? message
@@ -503,15 +555,15 @@ export class Dialogue {
         new XorrisoError(code, text, {
           messages,
           cause: reason,
-          ...(options.path !== undefined && { path: options.path }),
+          path,
         }),
       );
     }
   }
 
   /** Whether the process has ended because a file may not grow further. */
-  #hasHitLimit({ signal }: ChildStatus): boolean {
-    return signal === "SIGXFSZ" ||
+  #hasHitLimit(status: ChildStatus | undefined): boolean {
+    return status?.signal === "SIGXFSZ" ||
       this.#stderr.some((line) => TOLD_OF_LIMIT.test(line));
   }
 }

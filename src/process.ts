@@ -35,6 +35,7 @@ export class Child {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #encoder = new TextEncoder();
   #inputClosed = false;
+  #isLeft = false;
 
   /** Settles when both outputs are at their end and the process is reaped. */
   readonly ended: Promise<ChildStatus>;
@@ -45,8 +46,8 @@ export class Child {
     // A child that died makes `closed` reject; `ended` tells it better.
     this.#writer.closed.catch(() => {});
     this.ended = Promise.all([
-      drain(process.stdout, (chunk) => output.stdout(chunk)),
-      drain(process.stderr, (chunk) => output.stderr(chunk)),
+      drain(process.stdout, (chunk) => this.#isLeft || output.stdout(chunk)),
+      drain(process.stderr, (chunk) => this.#isLeft || output.stderr(chunk)),
     ]).then(() => process.status).then(async (status) => {
       await this.closeInput();
       return status;
@@ -118,7 +119,7 @@ export class Child {
   async end(grace: number): Promise<ChildStatus> {
     // Not awaited: a child that does not read keeps the pipe full.
     this.closeInput();
-    if (await this.#endsWithin(grace)) return await this.ended;
+    if (await this.endsWithin(grace)) return await this.ended;
     return await this.terminate(grace, true);
   }
 
@@ -132,11 +133,26 @@ export class Child {
    */
   async terminate(grace: number, mayKill: boolean): Promise<ChildStatus> {
     this.kill("SIGTERM");
-    if (mayKill && !await this.#endsWithin(grace)) this.kill("SIGKILL");
+    if (mayKill && !await this.endsWithin(grace)) this.kill("SIGKILL");
     return await this.ended;
   }
 
-  async #endsWithin(grace: number): Promise<boolean> {
+  /**
+   * Leaves a process to itself that does not end: nobody listens to it any
+   * more, and this program can end without it.
+   */
+  leave(): void {
+    this.#isLeft = true;
+    this.#process.unref();
+    this.closeInput();
+  }
+
+  /**
+   * Tells whether it ends in time.
+   *
+   * @param grace Milliseconds.
+   */
+  async endsWithin(grace: number): Promise<boolean> {
     const { promise: late, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), grace);
     try {
@@ -150,7 +166,7 @@ export class Child {
 /** Reads all, always into the same buffer: a listing has megabytes. */
 async function drain(
   stream: ReadableStream<Uint8Array>,
-  sink: (chunk: Uint8Array) => void,
+  sink: (chunk: Uint8Array) => unknown,
 ): Promise<void> {
   const reader = stream.getReader({ mode: "byob" });
   let buffer = new ArrayBuffer(BUFFER);

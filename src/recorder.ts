@@ -18,6 +18,7 @@ import {
   largestSession,
 } from "./drive.ts";
 import { isCode, XorrisoError } from "./errors.ts";
+import { Fifos } from "./fifos.ts";
 import type { ImageFile } from "./image.ts";
 import {
   acquire,
@@ -518,8 +519,13 @@ export class Recorder {
   /**
    * Commits; what it returns is a problem with a source, in spite of which a
    * session was written.
+   *
+   * @param sources Paths of the files that are staged.
    */
-  async commit(options: CommitOptions): Promise<XorrisoError | undefined> {
+  async commit(
+    options: CommitOptions,
+    sources: Iterable<string> = [],
+  ): Promise<XorrisoError | undefined> {
     const { force = false, signal, onProgress } = options;
     await this.requireWritable();
     const { image } = this.#target;
@@ -529,17 +535,20 @@ export class Recorder {
     if (this.#loaded === 0) await this.#nameVolume();
     this.#previous = this.#loaded;
     const doing = this.doing("commit to");
+    const fifos = new Fifos(sources);
     let written = false;
     try {
-      const { messages, problem } = await this.#burn("-commit", {
+      const { messages, problem: told } = await this.#burn("-commit", {
         doing,
         tolerant: true,
+        onStill: () => fifos.look(),
         ...(signal && { signal }),
         ...(onProgress && {
           onProgress: (progress) =>
             onProgress(this.#burning.withTotal(progress)),
         }),
       });
+      const problem = told ?? fifos.problem;
       const isSource = problem !== undefined && isSourceProblem(problem);
       written = parseWritten(messages) !== undefined;
       if (problem && !(written && (isSource || isDisplaced(messages)))) {
@@ -984,13 +993,16 @@ export class Recorder {
   }
 
   /** Closes the medium for good. */
-  async finish(options: CommitOptions = {}): Promise<void> {
+  async finish(
+    options: CommitOptions = {},
+    sources: Iterable<string> = [],
+  ): Promise<void> {
     await this.requireWritable();
     const doing = this.doing("close the medium in");
     checkFinish(await this.medium());
     await this.run("-close on", doing);
     try {
-      const problem = await this.commit({ ...options, force: true });
+      const problem = await this.commit({ ...options, force: true }, sources);
       if (problem !== undefined) throw problem;
     } finally {
       if (!this.#dialogue.lost) await this.run("-close off", doing);

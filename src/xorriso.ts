@@ -82,8 +82,14 @@ export interface Driver {
   ): Promise<Map<Job, unknown>>;
   /** Discards what is staged. */
   rollback(): Promise<void>;
-  /** Commits; returns a problem in spite of which a session was written. */
-  commit(options: CommitOptions): Promise<XorrisoError | undefined>;
+  /**
+   * Commits what is staged of these files on disk; returns a problem in spite
+   * of which a session was written.
+   */
+  commit(
+    options: CommitOptions,
+    sources: Iterable<string>,
+  ): Promise<XorrisoError | undefined>;
   /** Goes back to the tree before the last commit. */
   undo(): Promise<Undone>;
   /** Throws if the medium was not opened for writing. */
@@ -493,7 +499,8 @@ export class Xorriso implements AsyncDisposable {
    * was staged is discarded and the medium shows what it did before; only with
    * SOURCE_CHANGED or SOURCE_UNREADABLE has a session been written, with zeros
    * in place of what could not be read: `revert()` to the one before it. When
-   * writing to an image file itself fails, the session is ended.
+   * writing to an image file itself fails, or a file has become a FIFO that the
+   * script may not open, the session is ended.
    *
    * @throws {XorrisoError} MEDIUM_FULL with `needed` and `free`, WRITE_ERROR,
    * MEDIUM_NOT_WRITABLE, MEDIUM_CHANGED when another program has written
@@ -509,7 +516,7 @@ export class Xorriso implements AsyncDisposable {
   async commit(options: CommitOptions = {}): Promise<void> {
     const problem = await this.#inTurn(async () => {
       await this.#checkStaged();
-      const problem = await this.#recorder.commit(options);
+      const problem = await this.#recorder.commit(options, this.#staged);
       this.#staged.clear();
       return problem;
     });
@@ -684,7 +691,7 @@ export class Xorriso implements AsyncDisposable {
   async finish(options: CommitOptions = {}): Promise<void> {
     await this.#inTurn(async () => {
       await this.#checkStaged();
-      await this.#recorder.finish(options);
+      await this.#recorder.finish(options, this.#staged);
     });
   }
 
@@ -1020,7 +1027,7 @@ export class Xorriso implements AsyncDisposable {
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
       checkAll: (jobs, options) => session.#checkAll(jobs, options),
       rollback: () => session.#recorder.rollback(),
-      commit: (options) => session.#recorder.commit(options),
+      commit: (options, sources) => session.#recorder.commit(options, sources),
       undo: () => session.#recorder.undo(),
       requireWritable: () => session.#recorder.requireWritable(),
     });

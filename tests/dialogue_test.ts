@@ -11,6 +11,7 @@ import {
   type DialogueOptions,
   type ExchangeOptions,
 } from "../src/dialogue.ts";
+import { XorrisoError } from "../src/errors.ts";
 import { commandLine } from "../src/protocol.ts";
 import type { Progress } from "../src/report.ts";
 import {
@@ -489,6 +490,116 @@ Deno.test("Dialogue ends a program that tells of no progress for too long", asyn
   await assertRejectsCode(session.send("-hang"), "TIMEOUT");
   assertEquals(isAlive(session.pid), false);
 });
+
+/** Says again and again that nothing has moved. */
+const STUCK = `while printf 'I:1: xorriso : UPDATE : Writing: 23s   12.0%%\\n'
+  do sleep 0.01; done`;
+
+const VAIN = new XorrisoError("SOURCE_CHANGED", "It waits in vain", {
+  path: "/source",
+});
+
+Deno.test("Dialogue asks why nothing moves, and goes on if that helps", async () => {
+  await using folder = await makeFolder();
+  const go = `${folder.path}/go`;
+  await using session = await startFake(
+    `-hang) until [ -e '${go}' ]; do
+       printf 'I:1: xorriso : UPDATE : Writing: 23s   12.0%%\\n'; sleep 0.01
+     done ;;`,
+    { still: 50 },
+  );
+  const { results } = await session.send("-print quick", {
+    onStill: () => Promise.reject(new Error("nothing is still")),
+  });
+  assertEquals(results, ["quick"]);
+  await session.send("-hang", {
+    onStill: async () => {
+      await folder.file("go");
+      return undefined;
+    },
+  });
+});
+
+Deno.test("Dialogue ends a program that waits in vain", async () => {
+  await using session = await startFake(
+    `-hang) trap '' TERM; ${STUCK} ;;`,
+    { still: 50 },
+  );
+  const [hanging, queued] = await Promise.all([
+    rejection(session.send("-hang", {
+      writes: true,
+      path: "/image",
+      onStill: () => Promise.resolve(VAIN),
+    })),
+    rejection(session.send("-print x")),
+  ]);
+  const error = assertCode(hanging, "SOURCE_CHANGED");
+  assertStringIncludes(error.message, "Cannot do it: it waits in vain");
+  assertEquals(error.path, "/source");
+  assertCode(queued, "SESSION_LOST");
+  assertEquals(isAlive(session.pid), false);
+  await assertRejectsCode(session.send("-print x"), "SESSION_LOST");
+});
+
+/** A program at a drive, which does not end while it waits. */
+async function startDrive(options: Partial<DialogueOptions>): Promise<Session> {
+  return await startFake(`-hang) trap '' TERM; ${STUCK} ;;`, {
+    mayKill: false,
+    still: 50,
+    ...options,
+  });
+}
+
+/** Makes sure that a program was left alone, and ends it. */
+async function assertLeft({ pid, send }: Session): Promise<void> {
+  assertEquals(isAlive(pid), true);
+  await assertRejectsCode(send("-print x"), "SESSION_LOST");
+  Deno.kill(pid, "SIGKILL");
+}
+
+// A process that is left is not waited for.
+const LEFT = { sanitizeOps: false, sanitizeResources: false };
+
+Deno.test(
+  "Dialogue leaves a program alone that waits in vain at a drive",
+  LEFT,
+  async () => {
+    await using session = await startDrive({});
+    const onStill = () => Promise.resolve(VAIN);
+    const hanging = session.send("-hang", { writes: true, onStill });
+    await assertRejectsCode(hanging, "SOURCE_CHANGED");
+    await assertLeft(session);
+  },
+);
+
+Deno.test(
+  "Dialogue leaves an aborted program alone that waits in vain",
+  LEFT,
+  async () => {
+    const controller = new AbortController();
+    await using session = await startDrive({
+      onProgress: () => controller.abort("enough"),
+    });
+    const hanging = session.send("-hang", {
+      ...{ writes: true, signal: controller.signal },
+      onStill: () => Promise.resolve(VAIN),
+    });
+    assertEquals(await rejection(hanging), "enough");
+    await assertLeft(session);
+  },
+);
+
+Deno.test(
+  "Dialogue leaves a silent program alone that does not end",
+  LEFT,
+  async () => {
+    await using session = await startDrive({ timeout: 500 });
+    const hanging = session.send("-hang", { writes: true });
+    await assertRejectsCode(hanging, "TIMEOUT");
+    assertEquals(isAlive(session.pid), true);
+    Deno.kill(session.pid, "SIGKILL");
+  },
+);
 
 Deno.test("Dialogue.start() fails with a program that is not xorriso", async () => {
   const options = { timeout: LONG, grace: LONG, mayKill: true };

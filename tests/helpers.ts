@@ -283,13 +283,15 @@ export async function runDeno(
   code: string,
   /** What starts it, where that is not Deno itself. */
   wrapper: readonly string[] = [],
+  /** Further flags: `--deny-write=/sources`. */
+  flags: readonly string[] = [],
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const config = new URL("../deno.json", import.meta.url).pathname;
   const script = `data:application/typescript,${encodeURIComponent(code)}`;
   const [command = "", ...args] = [
     ...wrapper,
     ...[Deno.execPath(), "run", "-q", "--no-prompt", "--no-check", "-A"],
-    ...["-c", config, script],
+    ...[...flags, "-c", config, script],
   ];
   const output = await new Deno.Command(command, {
     args,
