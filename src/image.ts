@@ -18,6 +18,8 @@ export type ImageState =
   | "iso"
   /** A first session that was never finished: nothing in it was promised. */
   | "interrupted"
+  /** A first session that is complete but for its mirror at the beginning. */
+  | "headless"
   /** There was an ISO 9660 image, but its descriptor is gone. */
   | "damaged"
   /** Something else. */
@@ -40,6 +42,9 @@ interface Identity {
 
 /** Bytes before the first session: xorriso mirrors the newest superblock here. */
 const HEAD = 32 * BLOCK;
+
+/** Blocks that sessions in a file are rounded up to. */
+const ALIGNMENT = 32;
 
 /** Bytes before a second head that are still worth a copy in memory. */
 const MAX_OFFSET = 1 << 26;
@@ -158,7 +163,7 @@ export class ImageFile implements AsyncDisposable {
    */
   async inspect(signal?: AbortSignal): Promise<ImageState> {
     const state = await this.#inspect();
-    if (state === "interrupted" || state === "damaged") {
+    if (["interrupted", "headless", "damaged"].includes(state)) {
       await this.#waitForQuiet(signal);
       await this.remember();
       return await this.#inspect();
@@ -174,11 +179,17 @@ export class ImageFile implements AsyncDisposable {
     if (holds(first, 0, DESCRIPTOR)) {
       // The header of the first session, at block 32, is written at once, its
       // mirror at block 0 when the session is complete.
-      const complete = first.length === BLOCK &&
-        this.size >= (32 + volumeBlocks(first)) * BLOCK;
-      return head.every((byte) => byte === 0) && !complete
-        ? "interrupted"
-        : "damaged";
+      if (!isZero(head)) return "damaged";
+      if (first.length < BLOCK) return "interrupted";
+      const end = (32 + volumeBlocks(first)) * BLOCK;
+      if (this.size < end) return "interrupted";
+      // Behind it there would be further sessions, which must not be lost.
+      const next = Math.ceil(end / BLOCK / ALIGNMENT) * ALIGNMENT * BLOCK;
+      return this.size <= next ? "headless" : "damaged";
+    }
+    // What comes first, before the descriptor: the system area, empty.
+    if (this.size === 48 * BLOCK && isZero(await this.#read(0, this.size))) {
+      return "interrupted";
     }
     // Any other descriptor of the set tells that there was an image.
     const others = [16, 17, 18].some((lba) =>
@@ -190,6 +201,19 @@ export class ImageFile implements AsyncDisposable {
   /** Makes the file empty, so that xorriso takes it for a blank medium. */
   async clear(): Promise<void> {
     await Deno.truncate(this.path, 0);
+    await this.remember();
+  }
+
+  /**
+   * Completes a first session that is `headless`: writes the mirror of its
+   * volume descriptors, by which xorriso finds it.
+   */
+  async complete(): Promise<void> {
+    const header = await this.#read(HEAD, HEAD);
+    using file = await Deno.open(this.path, { read: true, write: true });
+    await file.seek(16 * BLOCK, Deno.SeekMode.Start);
+    await writeAll(file, mirrorOf(header));
+    await file.syncData();
     await this.remember();
   }
 
@@ -291,9 +315,7 @@ export class ImageFile implements AsyncDisposable {
     const { head, size } = this.#before;
     await this.#checkUnchanged();
     using file = await Deno.open(this.path, { read: true, write: true });
-    for (let done = 0; done < head.length;) {
-      done += await file.write(head.subarray(done));
-    }
+    await writeAll(file, head);
     await file.syncData();
     await file.truncate(size);
     await this.remember();
@@ -498,6 +520,34 @@ function identityOf(info: Deno.FileInfo): Identity {
 function volumeBlocks(descriptor: Uint8Array): number {
   const { buffer, byteOffset } = descriptor;
   return new DataView(buffer, byteOffset).getUint32(80, true);
+}
+
+/**
+ * The set of descriptors of a session at block 32 (ECMA-119, 8), as a volume
+ * from block 0 on has it. All other addresses in it count from there anyway.
+ */
+function mirrorOf(header: Uint8Array): Uint8Array {
+  let end = 16 * BLOCK;
+  for (; holds(header, end + 1, "CD001"); end += BLOCK) {
+    // Primary and supplementary volumes tell their size in both byte orders.
+    if (header[end] !== 1 && header[end] !== 2) continue;
+    const descriptor = header.subarray(end, end + BLOCK);
+    const blocks = volumeBlocks(descriptor) + 32;
+    const view = new DataView(header.buffer, header.byteOffset + end);
+    view.setUint32(80, blocks, true);
+    view.setUint32(84, blocks, false);
+  }
+  return header.subarray(16 * BLOCK, end);
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(bytes.subarray(done));
+  }
 }
 
 /**

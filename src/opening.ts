@@ -99,6 +99,13 @@ export function stateError(state: string, device: string): XorrisoError {
           `holds nothing yet; open it for writing with create to begin again`,
         { path: device },
       );
+    case "headless":
+      return new XorrisoError(
+        "IMAGE_DAMAGED",
+        `${doing}: the writing of its first session was interrupted at the ` +
+          `very end; open it for writing with create to complete it`,
+        { path: device },
+      );
     case "damaged":
       return new XorrisoError(
         "IMAGE_DAMAGED",

@@ -427,10 +427,12 @@ export class Recorder {
     if (image === undefined) return "drive";
     const state = await image.inspect();
     if (state === "blank" || state === "iso") return state;
-    if (state === "interrupted" && writable && this.#options.create) {
+    const { create = false } = this.#options;
+    if (create && writable && ["interrupted", "headless"].includes(state)) {
       await requireWrite(image.path, "the image");
-      await image.clear();
-      return "blank";
+      if (state === "interrupted") await image.clear();
+      else await image.complete();
+      return state === "interrupted" ? "blank" : "iso";
     }
     throw stateError(state, this.#target.device);
   }

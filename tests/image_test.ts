@@ -258,13 +258,17 @@ Deno.test("ImageFile.inspect() tells images from other files", async () => {
       ["type of the descriptor", "damaged", 16 * BLOCK, flipped],
       ["name in the descriptor", "damaged", 16 * BLOCK + 3, flipped],
       ["whole descriptor", "damaged", 16 * BLOCK, new Uint8Array(BLOCK)],
-      ["zero head on a complete file", "damaged", 0, zeros],
+      ["zero head on a complete file", "headless", 0, zeros],
       ["head of something else", "damaged", 0, zeros.map((_, i) => i)],
     ];
   for (const [name, state, start, bytes] of changes) {
     assertEquals(await inspect(await changed(start, bytes)), state, name);
   }
   const cuts: readonly (readonly [ImageState, number])[] = [
+    // A whole session, with or without what it is rounded up by, or more.
+    ["headless", (32 + blocks) * BLOCK],
+    ["headless", Math.ceil((32 + blocks) / 32) * 32 * BLOCK],
+    ["damaged", Math.ceil((32 + blocks) / 32) * 32 * BLOCK + 1],
     ["interrupted", (32 + blocks) * BLOCK - 1],
     ["interrupted", 49 * BLOCK],
     // The header at block 48 is there in part only.
@@ -272,6 +276,9 @@ Deno.test("ImageFile.inspect() tells images from other files", async () => {
     ["interrupted", 48 * BLOCK + 83],
     ["interrupted", 48 * BLOCK + 6],
     ["foreign", 48 * BLOCK + 5],
+    // The first that is written, which is empty.
+    ["interrupted", 48 * BLOCK],
+    ["foreign", 48 * BLOCK - 1],
     ["foreign", 32 * BLOCK],
   ];
   for (const [state, cut] of cuts) {

@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { delay } from "../src/delay.ts";
 import { XorrisoError } from "../src/errors.ts";
 import type { XorrisoOptions } from "../src/options.ts";
 import { Xorriso } from "../src/xorriso.ts";
@@ -22,6 +23,7 @@ import {
   makeScript,
   noise,
   patch,
+  readImage,
   rejection,
   runDeno,
   traceXorriso,
@@ -183,14 +185,80 @@ Deno.test("Xorriso.open() begins again where a first session was interrupted", a
   await using folder = await makeFolder();
   const image = await makeImage(folder, { "/a": noise(100_000) });
   await patch(image, 0, new Uint8Array(32 * BLOCK));
-  // A complete file without head is no such thing.
-  await assertRefused(image, "IMAGE_DAMAGED");
   await Deno.truncate(image, 60 * BLOCK);
   await assertRefused(image, "IMAGE_DAMAGED", [{}, { readOnly: true }, {
     readOnly: true,
     create: true,
   }]);
   await assertUsable(image, folder);
+});
+
+Deno.test("Xorriso.open() completes a first session that lacks its head alone", async () => {
+  await using folder = await makeFolder();
+  const content = noise(100_000);
+  for (const joliet of ["on", "off"]) {
+    const image = await makeImage(folder, { "/a": content }, [
+      "-joliet",
+      joliet,
+    ]);
+    await patch(image, 0, new Uint8Array(32 * BLOCK));
+    await assertRefused(image, "IMAGE_DAMAGED", [{}, { readOnly: true }, {
+      readOnly: true,
+      create: true,
+    }]);
+    {
+      await using session = await Xorriso.open(image, { create: true });
+      assertEquals((await session.sessions()).map(({ lba }) => lba), [32]);
+    }
+    // Somebody else finds it, too.
+    assertEquals(await readImage(image, "/a"), content);
+    {
+      await using session = await Xorriso.open(image, { create: true });
+      await session.map(await folder.file("source", "content"), "/b");
+      await session.commit();
+      assertEquals((await session.sessions()).length, 2);
+    }
+    assertEquals(await listImage(image), ["/a", "/b"]);
+    assertEquals(await readImage(image, "/a"), content);
+    // With a second session there is more to lose.
+    await patch(image, 0, new Uint8Array(32 * BLOCK));
+    await assertRefused(image, "IMAGE_DAMAGED");
+    await Deno.remove(image);
+  }
+});
+
+Deno.test("Xorriso.open() begins again whenever a first commit is cut off", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", noise(1 << 20));
+  // Two signals at a time from the beginning of the commit to its end.
+  await Promise.all(Array.from({ length: 8 }, async (_, index) => {
+    const path = `${folder.path}/${index}.iso`;
+    const child = new Deno.Command("xorriso", {
+      args: [
+        ...["-no_rc", "-md5", "on", "-joliet", "on", "-padding", "0"],
+        ...["-dev", `stdio:${path}`, "-map", source, "/old", "-commit"],
+      ],
+      ...{ stdin: "null", stdout: "null", stderr: "null" },
+    }).spawn();
+    const size = index % 2 === 0 ? 0 : 1 << 20;
+    while (await Deno.stat(path).then((it) => it.size <= size, () => true)) {
+      await delay(1);
+    }
+    child.kill(index < 4 ? "SIGTERM" : "SIGKILL");
+    await child.status;
+    await makeOld(path);
+    const way = { create: true };
+    {
+      await using session = await Xorriso.open(path, way);
+      await session.map(source, "/new");
+      await session.commit();
+    }
+    const found = await listImage(path);
+    assertEquals(found.filter((name) => name !== "/old"), ["/new"]);
+    for (const name of found) {
+      assertEquals(await readImage(path, name), await Deno.readFile(source));
+    }
+  }));
 });
 
 Deno.test("Xorriso.open() takes an empty file for a blank medium", async () => {
