@@ -35,9 +35,16 @@ async function getLarge(scene: Scene): Promise<void> {
   });
   const entry = await backend.query("large.bin");
   if (entry === undefined) throw new Error("The image has no large.bin");
+  // What is read must be in memory for each side alike: some systems take
+  // pages back that have not been used for a while.
+  const warm = async (work: () => Promise<unknown>): Promise<number> => {
+    await readBare(image, entry, false);
+    await run("dd", `if=${source}`, "of=/dev/null", "bs=1M");
+    return await timed(work);
+  };
   const fresh = async (work: () => Promise<unknown>): Promise<number> => {
     await remove(target);
-    return await timed(work);
+    return await warm(work);
   };
   const extract = [
     ...["-osirrox", "on", "-indev", `stdio:${image}`],
@@ -66,7 +73,7 @@ async function getLarge(scene: Scene): Promise<void> {
     others: [
       {
         ...{ name: "reading and MD5 alone", ratio: 1.1 },
-        run: () => timed(() => readBare(image, entry, true)),
+        run: () => warm(() => readBare(image, entry, true)),
       },
       {
         ...{ name: "xorriso -extract -check_md5", ratio: 1 },
