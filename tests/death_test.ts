@@ -289,6 +289,8 @@ Deno.test("XorrisoBackend leaves a whole image when a listener's error ends the 
     ${before}
     const backend = await XorrisoBackend.open("xorriso://${folder.path}/test.iso", {
       create: true,
+      // What is killed leaves its temporary files behind.
+      tempDir: ${JSON.stringify(folder.path)},
       xorrisoPath: ${JSON.stringify(hooked.path)},
       onMessage: (line) => {
         if (line.includes("Joliet")) throw new Error("of the listener");
