@@ -6,7 +6,7 @@ import { withoutEchoes, withWholeLines } from "./echoes.ts";
 import { advice, XorrisoError } from "./errors.ts";
 import { Child, type ChildStatus } from "./process.ts";
 import { isNoise, type Packet, PacketDecoder } from "./protocol.ts";
-import { parseProgress, type Progress } from "./report.ts";
+import { isCutOff, parseProgress, type Progress } from "./report.ts";
 import { Watch } from "./watch.ts";
 
 /** What xorriso answered in one exchange. */
@@ -347,8 +347,7 @@ export class Dialogue {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#stopped = this.#flight[0];
-    this.#mayKill = this.#options.mayKill ||
-      !this.#flight.some(({ options }) => options.writes);
+    this.#mayKill = this.#options.mayKill || !this.#flight.some(isWriting);
     if (except !== undefined) {
       // It is settled by its own signal, once the process is gone.
       const index = this.#flight.indexOf(except);
@@ -420,20 +419,24 @@ export class Dialogue {
   /** Ends xorriso if it waits in vain. */
   async #onStill(): Promise<void> {
     const current = this.#current;
-    const fate = await current?.options.onStill?.();
+    if (current === undefined) return;
+    const fate = isCutOff(current.messages)
+      ? judge(current)
+      : await current.options.onStill?.();
     if (fate === undefined || this.#current !== current) return;
-    if (current) current.fate = fate;
+    current.fate = fate;
     this.#stop(
       new XorrisoError(
         "SESSION_LOST",
         `The session ended because xorriso waited in vain: ${fate.message}`,
-        { cause: fate },
+        { cause: fate, messages: fate.messages },
       ),
       { grace: STUCK_GRACE },
     );
     // It ends in an orderly way as soon as it has not to wait any more.
     if (this.#mayKill || await this.#child.endsWithin(STUCK_GRACE)) return;
-    this.#leave();
+    if (isWriting(current)) this.#leave();
+    else this.#child.kill("SIGKILL");
   }
 
   /** Leaves a process to itself that may not be killed. */
@@ -480,14 +483,13 @@ export class Dialogue {
 
   #receiveMessage(text: string): void {
     if (isNoise(text)) return;
-    const current = this.#flight[0];
     const progress = parseProgress(text);
     if (progress !== undefined) {
-      notify(current?.options.onProgress, progress);
+      notify(this.#flight[0]?.options.onProgress, progress);
       notify(this.#options.onProgress, progress);
       return;
     }
-    current?.messages.push(text);
+    this.#current?.messages.push(text);
     notify(this.#options.onMessage, text);
   }
 
@@ -566,6 +568,11 @@ export class Dialogue {
     return status?.signal === "SIGXFSZ" ||
       this.#stderr.some((line) => TOLD_OF_LIMIT.test(line));
   }
+}
+
+/** Whether a drive may be at work for it. */
+function isWriting({ options, messages }: Exchange): boolean {
+  return options.writes === true && !isCutOff(messages);
 }
 
 function judge(

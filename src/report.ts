@@ -491,6 +491,17 @@ function parseRate(text: string): number | undefined {
   return single === undefined ? undefined : Math.round(Number(speed) * single);
 }
 
+/**
+ * Whether the bus to the drive has failed and libburn has closed the drive, so
+ * that xorriso writes to it no more.
+ *
+ * libburn's main thread and its writer then end the same thread of libisofs. If
+ * that is at reading a slow source, one of them waits for ever (seen in 1.5.4).
+ */
+export function isCutOff(messages: readonly string[]): boolean {
+  return messages.includes("libburn : FATAL : Lost connection to drive");
+}
+
 /** What a commit wrote. */
 export interface Written {
   /** Blocks, with padding. */

@@ -557,6 +557,44 @@ async function assertLeft({ pid, send }: Session): Promise<void> {
   Deno.kill(pid, "SIGKILL");
 }
 
+/** Tells that the drive is gone, and hangs. */
+const CUT_OFF =
+  `trap '' TERM; printf 'I:1: libburn : FATAL : Lost connection to drive\\n'
+  ${STUCK}`;
+
+Deno.test("Dialogue kills a program that waits in vain once its drive is gone", async () => {
+  await using session = await startFake(`-hang) ${CUT_OFF} ;;`, {
+    mayKill: false,
+    still: 50,
+  });
+  const error = await rejection(session.send("-hang", { writes: true }));
+  const { messages } = assertCode(error, "DRIVE_LOST");
+  assertEquals(messages, ["libburn : FATAL : Lost connection to drive"]);
+  assertEquals(isAlive(session.pid), false);
+});
+
+Deno.test("Dialogue kills an aborted program whose drive goes before it ends", async () => {
+  await using folder = await makeFolder();
+  const gone = `${folder.path}/gone`;
+  const controller = new AbortController();
+  const aborted = Promise.withResolvers<void>();
+  await using session = await startFake(
+    `-hang) trap "touch '${gone}'" TERM
+       until [ -e '${gone}' ]; do
+         printf 'I:1: xorriso : UPDATE : Writing: 23s   12.0%%\n'; sleep 0.01
+       done
+       ${CUT_OFF} ;;`,
+    { mayKill: false, still: 50, onProgress: () => aborted.resolve() },
+  );
+  const hanging = rejection(
+    session.send("-hang", { writes: true, signal: controller.signal }),
+  );
+  await aborted.promise;
+  controller.abort("enough");
+  assertEquals(await hanging, "enough");
+  assertEquals(isAlive(session.pid), false);
+});
+
 // A process that is left is not waited for.
 const LEFT = { sanitizeOps: false, sanitizeResources: false };
 

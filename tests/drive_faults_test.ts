@@ -1,6 +1,6 @@
 /** What a backend does when a drive or medium fails at its work. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { XorrisoErrorCode } from "../mod.ts";
 import {
   Burner,
@@ -95,6 +95,26 @@ burnerTest(
       }
     }
     await sideBySide(cases);
+  },
+);
+
+burnerTest(
+  "put() rejects where xorriso hangs, for its source is slow and the drive gone",
+  async () => {
+    await onMedia(["dvd+r", "cd-r", "bd-re"], async (burner, type) => {
+      await burner.burnByHand({ "/old": "old" });
+      await using backend = await openDrive(burner, { recover: true });
+      const { nwa } = await burner.show();
+      const lost = (type === "bd-re" ? 64 : nwa) + 800;
+      await burner.fault(`lost_at=${lost}`, "source_delay_us=4000");
+      const large = within(60_000, backend.put(LARGE, "large"));
+      const { messages } = await assertRejectsCode(large, "DRIVE_LOST");
+      assertStringIncludes(messages.join("\n"), "Lost connection to drive");
+      await burner.clearFault();
+      assertEquals(await textsOf(backend), { old: "old" });
+      await store(backend, { new: "new" });
+      assertEquals(await textsOf(backend), { old: "old", new: "new" });
+    });
   },
 );
 

@@ -21,6 +21,7 @@
 #define MAXFD 32
 static struct fb_mmc *open_drives[MAXFD];
 static int open_no[MAXFD];
+static char last_dir[512];                       /* of the drive opened last, even if it is closed again */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 #define REAL(ret, name, ...) static ret (*real)(__VA_ARGS__); if (!real) real = (ret (*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
@@ -57,6 +58,7 @@ static int fake_open(const char *path, int flags)
   pthread_mutex_lock(&lock);
   for (int i = 0; i < MAXFD; i++)
     if (!open_drives[i]) { open_drives[i] = m; open_no[i] = no; break; }
+  memcpy(last_dir, dir, sizeof dir);
   pthread_mutex_unlock(&lock);
   return fd;
 }
@@ -89,6 +91,18 @@ int close(int fd)
       break;
     }
   return real(fd);
+}
+
+/* libisofs reads its sources by read(2), by whole blocks: a slow disk below them */
+ssize_t read(int fd, void *buf, size_t n)
+{
+  REAL(ssize_t, read, int, void *, size_t);
+  struct stat st;
+  if (n >= 2048 && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
+    long us = fb_fault(last_dir, "source_delay_us");
+    if (us > 0) usleep(us);
+  }
+  return real(fd, buf, n);
 }
 
 static int fake_stat(const char *path, struct stat *st)
