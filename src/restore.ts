@@ -55,6 +55,12 @@ const SMALL = 256 << 10;
 /** Bytes between two small files that are rather read than skipped. */
 const GAP = 64 << 10;
 
+/**
+ * Bytes written at once. Of more the kernel makes one larger piece of its cache; getting those took a
+ * virtual machine up to ten times as long as all else (ext4, Linux 6.18: 1 GiB in 0.3 s or 0.9 to 2.9).
+ */
+const WRITE = 512 << 10;
+
 /** Milliseconds of synchronous work after which the event loop runs. */
 const SLICE = 20;
 
@@ -407,7 +413,8 @@ class PartFile implements AsyncDisposable {
   async write(chunk: Uint8Array): Promise<void> {
     try {
       for (let written = 0; written < chunk.length;) {
-        written += await this.#file.write(chunk.subarray(written));
+        const rest = chunk.subarray(written, written + WRITE);
+        written += await this.#file.write(rest);
       }
     } catch (cause) {
       throw writeError(this.#target, cause);
