@@ -44,6 +44,8 @@ async function getLarge(scene: Scene): Promise<void> {
   };
   const fresh = async (work: () => Promise<unknown>): Promise<number> => {
     await remove(target);
+    // Nor is anybody to wait for what the side before has left to be written.
+    await run("sync");
     return await warm(work);
   };
   const extract = [
