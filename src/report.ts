@@ -189,8 +189,14 @@ export interface Progress {
   readonly rate: number | undefined;
 }
 
+/** What `report_lba` tells of a file. */
+export interface FileEntry extends Entry {
+  /** It tells of no other kinds. */
+  readonly type: "file";
+}
+
 /** An entry that can still get extents. */
-interface GrowingEntry extends Entry {
+interface GrowingEntry extends FileEntry {
   readonly extents: Extent[];
 }
 
@@ -213,7 +219,7 @@ export class FileListing {
    * @returns The entry that begins with this line. Later lines may add to its
    * extents.
    */
-  add(line: string): Entry | undefined {
+  add(line: string): FileEntry | undefined {
     const match = FILE_DATA.exec(line);
     if (match === null) return undefined;
     const [, number = "", lba = "", blocks = "", size = "", word = ""] = match;
@@ -225,7 +231,12 @@ export class FileListing {
     const path = unquote(word);
     if (path === undefined) return undefined;
     this.#word = word;
-    this.#last = { path: detach(path), size: Number(size), extents: [extent] };
+    this.#last = {
+      path: detach(path),
+      type: "file",
+      size: Number(size),
+      extents: [extent],
+    };
     return this.#last;
   }
 }

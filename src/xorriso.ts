@@ -861,7 +861,7 @@ export class Xorriso implements AsyncDisposable {
         ...options,
         onResult: (line) => {
           const entry = listing.add(line);
-          if (entry) take({ ...entry, type: "file" });
+          if (entry) take(entry);
         },
       }),
       // Files that are staged have no place on the medium yet, and no other

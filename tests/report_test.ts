@@ -19,9 +19,12 @@ import { readPackets } from "./packets.ts";
 /** The entries of a listing's lines. */
 function listed(lines: readonly string[]): Entry[] {
   const listing = new FileListing();
-  return lines.map((line) => listing.add(line)).filter((entry) =>
-    entry !== undefined
-  );
+  return lines.map((line) => listing.add(line)).flatMap((found) => {
+    if (found === undefined) return [];
+    const { type, ...entry } = found;
+    assertEquals(type, "file");
+    return [entry];
+  });
 }
 
 /** The lines of a text, without indentation. */
