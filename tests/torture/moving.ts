@@ -1,6 +1,7 @@
 /** Sources that do not stay as they are while they are stored. */
 
 import { XorrisoBackend } from "../../mod.ts";
+import { exists } from "../helpers.ts";
 import {
   age,
   codeOf,
@@ -220,7 +221,8 @@ export const moving: Topic = {
       const own: Map<string, string> = promised[lane] ?? new Map();
       await runRound(torture, image, own, random, round);
       if (round % 40 < LANES) {
-        await Deno.remove(image);
+        // A new image in which nothing was stored went when it was closed.
+        if (own.size > 0 || await exists(image)) await Deno.remove(image);
         own.clear();
       }
     });
