@@ -159,8 +159,6 @@ export class Dialogue {
   readonly #watch: Watch;
   /** What xorriso was at when it was told to end. */
   #stopped: Exchange | undefined;
-  /** Whether SIGKILL does no harm, since nothing is written to a drive. */
-  #mayKill = true;
   readonly #left = Promise.withResolvers<undefined>();
   #ending: Promise<void> | undefined;
   /** Why the dialogue ends, once it does so before its time. */
@@ -347,7 +345,6 @@ export class Dialogue {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#stopped = this.#flight[0];
-    this.#mayKill = this.#options.mayKill || !this.#flight.some(isWriting);
     if (except !== undefined) {
       // It is settled by its own signal, once the process is gone.
       const index = this.#flight.indexOf(except);
@@ -402,6 +399,13 @@ export class Dialogue {
     return this.#stopped ?? this.#flight[0];
   }
 
+  /** Whether SIGKILL does no harm, since nothing is written to a drive. */
+  get #mayKill(): boolean {
+    const current = this.#current;
+    return this.#options.mayKill || current?.options.writes !== true ||
+      isCutOff(current.messages);
+  }
+
   /** Gives up a process that is silent. */
   #onSilent(silent: number): void {
     // It could not even end.
@@ -434,9 +438,9 @@ export class Dialogue {
       { grace: STUCK_GRACE },
     );
     // It ends in an orderly way as soon as it has not to wait any more.
-    if (this.#mayKill || await this.#child.endsWithin(STUCK_GRACE)) return;
-    if (isWriting(current)) this.#leave();
-    else this.#child.kill("SIGKILL");
+    if (await this.#child.endsWithin(STUCK_GRACE)) return;
+    if (this.#mayKill) this.#child.kill("SIGKILL");
+    else this.#leave();
   }
 
   /** Leaves a process to itself that may not be killed. */
@@ -568,11 +572,6 @@ export class Dialogue {
     return status?.signal === "SIGXFSZ" ||
       this.#stderr.some((line) => TOLD_OF_LIMIT.test(line));
   }
-}
-
-/** Whether a drive may be at work for it. */
-function isWriting({ options, messages }: Exchange): boolean {
-  return options.writes === true && !isCutOff(messages);
 }
 
 function judge(

@@ -46,8 +46,12 @@ export class Child {
     // A child that died makes `closed` reject; `ended` tells it better.
     this.#writer.closed.catch(() => {});
     this.ended = Promise.all([
-      drain(process.stdout, (chunk) => this.#isLeft || output.stdout(chunk)),
-      drain(process.stderr, (chunk) => this.#isLeft || output.stderr(chunk)),
+      drain(process.stdout, (chunk) => {
+        if (!this.#isLeft) output.stdout(chunk);
+      }),
+      drain(process.stderr, (chunk) => {
+        if (!this.#isLeft) output.stderr(chunk);
+      }),
     ]).then(() => process.status).then(async (status) => {
       await this.closeInput();
       return status;
@@ -166,7 +170,7 @@ export class Child {
 /** Reads all, always into the same buffer: a listing has megabytes. */
 async function drain(
   stream: ReadableStream<Uint8Array>,
-  sink: (chunk: Uint8Array) => unknown,
+  sink: (chunk: Uint8Array) => void,
 ): Promise<void> {
   const reader = stream.getReader({ mode: "byob" });
   let buffer = new ArrayBuffer(BUFFER);
