@@ -147,12 +147,22 @@ export class Deck {
   }
 
   /** One exchange that writes to the medium. */
-  async burn(line: string, options: ExchangeOptions): Promise<Answer> {
+  async burn(
+    line: string,
+    { onProgress, ...options }: ExchangeOptions,
+  ): Promise<Answer> {
     const doing = this.doing("set up");
     // Each block that is written would be told.
     if (!this.isImage) await this.run("-scsi_log off", doing);
     try {
-      return await this.run(line, { ...options, writes: true });
+      return await this.run(line, {
+        ...options,
+        writes: true,
+        ...(onProgress && {
+          onProgress: (progress) =>
+            onProgress(this.burning.withTotal(progress)),
+        }),
+      });
     } finally {
       if (!this.isImage && !this.lost) {
         await this.run("-scsi_log on", doing);
@@ -222,10 +232,10 @@ export class Deck {
 
   /** Waits for a drive that is becoming ready, and tells so meanwhile. */
   async whenReady<T>(
-    work: (options: { signal?: AbortSignal }) => Promise<T>,
-    { signal }: { signal?: AbortSignal },
+    work: () => Promise<T>,
+    signal: AbortSignal | undefined,
   ): Promise<T> {
-    if (this.isImage) return await work(signal ? { signal } : {});
+    if (this.isImage) return await work();
     const { onProgress, readyTimeout = READY_TIMEOUT } = this.options;
     const deadline = performance.now() + readyTimeout;
     const timer = setInterval(() => {
@@ -239,7 +249,7 @@ export class Deck {
     try {
       for (;;) {
         try {
-          return await work(signal ? { signal } : {});
+          return await work();
         } catch (error) {
           if (!isCode(error, "NOT_READY") || this.lost) throw error;
           if (performance.now() > deadline) throw error;

@@ -11,7 +11,6 @@ import {
 } from "./opening.ts";
 import type { XorrisoOptions } from "./options.ts";
 import { requireWrite } from "./permissions.ts";
-import { commandLine } from "./protocol.ts";
 import {
   type Medium,
   parseMedium,
@@ -147,15 +146,13 @@ export class Loader {
         ...(image ? [["-padding", "0"]] : [["-scsi_log", "on"]]),
         ...(speed === undefined ? [] : [["-speed", speed]]),
         ...(base === undefined ? [] : [["-load", base.by, `${base.at}`]]),
-      ].map((words) =>
-        this.deck.run(commandLine(words), { doing, pipelined: true })
-      ),
+      ].map((words) => this.deck.run(words, { doing, pipelined: true })),
     ]);
     this.#version = checkVersion(version.results);
     const state = await this.#inspect();
     const medium = await this.deck.whenReady(
-      (each) => this.openMedium({ ...each, base }),
-      { ...(signal && { signal }) },
+      () => this.openMedium({ ...(signal && { signal }), base }),
+      signal,
     );
     checkState(state, medium, device);
     if (base?.by === "session" && medium.status === "blank") {
@@ -205,9 +202,12 @@ export class Loader {
     const { create = false } = this.deck.options;
     if (create && writable && ["interrupted", "headless"].includes(state)) {
       await requireWrite(image.path, "the image");
-      if (state === "interrupted") await image.clear();
-      else await image.complete();
-      return state === "interrupted" ? "blank" : "iso";
+      if (state === "headless") {
+        await image.complete();
+        return "iso";
+      }
+      await image.clear();
+      return "blank";
     }
     throw stateError(state, this.deck.target.device);
   }
@@ -222,8 +222,7 @@ export class Loader {
     const { address, device, image, writable } = this.deck.target;
     const doing = `Cannot open "${device}"`;
     const command = writable ? "-dev" : "-indev";
-    const line = commandLine([command, address]);
-    const { messages, problem } = await this.deck.run(line, {
+    const { messages, problem } = await this.deck.run([command, address], {
       ...{ doing, path: device, tolerant: true },
       ...(signal && { signal }),
     });

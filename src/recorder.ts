@@ -208,10 +208,7 @@ export class Recorder {
         tolerant: true,
         onStill: () => fifos.look(),
         ...(signal && { signal }),
-        ...(onProgress && {
-          onProgress: (progress) =>
-            onProgress(this.#deck.burning.withTotal(progress)),
-        }),
+        ...(onProgress && { onProgress }),
       });
       const problem = told ?? fifos.problem;
       const isSource = problem !== undefined && isSourceProblem(problem);
@@ -431,8 +428,8 @@ export class Recorder {
     if (!this.#deck.unloaded) await this.run("-rollback", doing);
     this.#deck.unloaded = true;
     const medium = await this.#deck.whenReady(
-      (each) => this.#loader.openMedium(each),
-      options,
+      () => this.#loader.openMedium(options),
+      options.signal,
     );
     try {
       checkVolume(medium, this.#deck.options, this.device);
