@@ -9,6 +9,7 @@ import {
   resolveForWrite,
 } from "./permissions.ts";
 import { BLOCK } from "./report.ts";
+import { writeAll } from "./write.ts";
 
 /** What the first bytes of an image file tell. */
 export type ImageState =
@@ -542,12 +543,6 @@ function mirrorOf(header: Uint8Array): Uint8Array {
 
 function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += await file.write(bytes.subarray(done));
-  }
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   requireWrite,
   resolveForRead,
 } from "./permissions.ts";
+import { writeAll } from "./write.ts";
 
 /** A file to be stored, as it was when it was looked at. */
 export interface Source {
@@ -151,9 +152,7 @@ export async function spool(
     const sink = new WritableStream<Uint8Array>({
       async write(chunk) {
         hash.update(chunk);
-        for (let done = 0; done < chunk.length;) {
-          done += await spoolFile(() => file.write(chunk.subarray(done)));
-        }
+        await spoolFile(() => writeAll(file, chunk));
       },
     });
     await stream.pipeTo(sink, signal ? { signal } : {});

@@ -1,5 +1,6 @@
 /** The other sides: xorriso by hand, and other programs. */
 
+import { writeAll } from "../../src/write.ts";
 import { noise } from "../helpers.ts";
 
 /** Command line of xorriso with the settings of the module. */
@@ -91,10 +92,7 @@ export async function fill(path: string, size: number): Promise<void> {
   const chunk = noise(Math.min(size, 1 << 20));
   using file = await Deno.open(path, { write: true, create: true });
   for (let left = size; left > 0; left -= chunk.length) {
-    const part = chunk.subarray(0, Math.min(left, chunk.length));
-    for (let done = 0; done < part.length;) {
-      done += await file.write(part.subarray(done));
-    }
+    await writeAll(file, chunk.subarray(0, Math.min(left, chunk.length)));
   }
 }
 
