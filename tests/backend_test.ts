@@ -26,6 +26,7 @@ import {
   exists,
   type Folder,
   hash,
+  makeFifo,
   makeFolder,
   noise,
   patch,
@@ -231,7 +232,7 @@ Deno.test("XorrisoBackend.put() takes paths, URLs, bytes and streams", async () 
 Deno.test("XorrisoBackend.put() refuses what is no regular file", async () => {
   await using folder = await makeFolder();
   const { path } = folder;
-  await new Deno.Command("mkfifo", { args: [`${path}/fifo`] }).output();
+  await makeFifo(`${path}/fifo`);
   await Deno.symlink("/dev/zero", `${path}/device`);
   await Deno.symlink("nowhere", `${path}/dangling`);
   await using backend = await openImage(folder);
@@ -723,7 +724,7 @@ Deno.test("XorrisoBackend.get() leaves nothing when its target cannot be", async
   await store(backend, { a: "content" });
   await Deno.mkdir(`${path}/folder`);
   await folder.file("file", "x");
-  await new Deno.Command("mkfifo", { args: [`${path}/fifo`] }).output();
+  await makeFifo(`${path}/fifo`);
   const before = await namesIn(path);
   const targets = [
     ...["folder", "folder/", "none/a", "file/a", "fifo", "test.iso"].map(

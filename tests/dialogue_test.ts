@@ -478,11 +478,17 @@ Deno.test("Dialogue ends a program that talks nonsense", async () => {
   }
 });
 
+/** A shell command that tells how many blocks have been written. */
+function update(blocks: string): string {
+  return `printf 'I:1: xorriso : UPDATE : Writing: %ss   12.0%%\\n' ${blocks}`;
+}
+
+/** Says again and again that nothing has moved. */
+const STUCK = `while ${update("23")}; do sleep 0.01; done`;
+
 Deno.test("Dialogue ends a program that tells of no progress for too long", async () => {
-  const update = (blocks: string) =>
-    `printf 'I:1: xorriso : UPDATE : Writing: %ss   12.0%%\\n' ${blocks}`;
   await using session = await startFake(
-    `-hang) while ${update("23")}; do sleep 0.01; done ;;
+    `-hang) ${STUCK} ;;
      -work) for i in 1 2 3 4 5 6 7 8; do ${update("$i")}; sleep 0.1; done ;;`,
     { timeout: 500 },
   );
@@ -490,10 +496,6 @@ Deno.test("Dialogue ends a program that tells of no progress for too long", asyn
   await assertRejectsCode(session.send("-hang"), "TIMEOUT");
   assertEquals(isAlive(session.pid), false);
 });
-
-/** Says again and again that nothing has moved. */
-const STUCK = `while printf 'I:1: xorriso : UPDATE : Writing: 23s   12.0%%\\n'
-  do sleep 0.01; done`;
 
 const VAIN = new XorrisoError("SOURCE_CHANGED", "It waits in vain", {
   path: "/source",
@@ -503,9 +505,7 @@ Deno.test("Dialogue asks why nothing moves, and goes on if that helps", async ()
   await using folder = await makeFolder();
   const go = `${folder.path}/go`;
   await using session = await startFake(
-    `-hang) until [ -e '${go}' ]; do
-       printf 'I:1: xorriso : UPDATE : Writing: 23s   12.0%%\\n'; sleep 0.01
-     done ;;`,
+    `-hang) until [ -e '${go}' ]; do ${update("23")}; sleep 0.01; done ;;`,
     { still: 50 },
   );
   const { results } = await session.send("-print quick", {
@@ -580,9 +580,7 @@ Deno.test("Dialogue kills an aborted program whose drive goes before it ends", a
   const aborted = Promise.withResolvers<void>();
   await using session = await startFake(
     `-hang) trap "touch '${gone}'" TERM
-       until [ -e '${gone}' ]; do
-         printf 'I:1: xorriso : UPDATE : Writing: 23s   12.0%%\n'; sleep 0.01
-       done
+       until [ -e '${gone}' ]; do ${update("23")}; sleep 0.01; done
        ${CUT_OFF} ;;`,
     { mayKill: false, still: 50, onProgress: () => aborted.resolve() },
   );

@@ -56,6 +56,11 @@ const FAULTS: readonly [
   ["sync", () => ["sync_error=1"], "WRITE_ERROR"],
 ];
 
+/** The first block of the session that is burned next, after a small one. */
+async function nextBlock(burner: Burner, type: MediumType): Promise<number> {
+  return type === "bd-re" ? 64 : (await burner.show()).nwa;
+}
+
 burnerTest(
   "put() rejects when a burn fails, and the next one goes on from what was there",
   async () => {
@@ -68,8 +73,7 @@ burnerTest(
           await using burner = await Burner.start(type);
           await burner.burnByHand({ "/old": "old" });
           await using backend = await openDrive(burner, { recover: true });
-          const { nwa } = await burner.show();
-          await burner.fault(...fault(type === "bd-re" ? 64 : nwa));
+          await burner.fault(...fault(await nextBlock(burner, type)));
           await assertRejectsCode(backend.put(LARGE, "large"), code);
           await burner.clearFault();
           assertEquals(await textOf(backend, "old"), "old");
@@ -104,8 +108,7 @@ burnerTest(
     await onMedia(["dvd+r", "cd-r", "bd-re"], async (burner, type) => {
       await burner.burnByHand({ "/old": "old" });
       await using backend = await openDrive(burner, { recover: true });
-      const { nwa } = await burner.show();
-      const lost = (type === "bd-re" ? 64 : nwa) + 800;
+      const lost = await nextBlock(burner, type) + 800;
       await burner.fault(`lost_at=${lost}`, "source_delay_us=4000");
       const large = within(60_000, backend.put(LARGE, "large"));
       const { messages } = await assertRejectsCode(large, "DRIVE_LOST");

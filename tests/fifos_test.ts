@@ -18,18 +18,12 @@ import {
   type Folder,
   hash,
   isAlive,
+  makeFifo,
   makeFolder,
   noise,
   rejection,
   runDeno,
 } from "./helpers.ts";
-
-async function makeFifo(path: string): Promise<string> {
-  const { success } = await new Deno.Command("mkfifo", { args: [path] })
-    .output();
-  assert(success);
-  return path;
-}
 
 /** Puts a FIFO in the place of a file. */
 async function turn(path: string): Promise<void> {

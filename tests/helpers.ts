@@ -209,6 +209,14 @@ export async function patch(
   assertEquals(await file.write(bytes), bytes.length);
 }
 
+/** Makes a FIFO, and returns its path. */
+export async function makeFifo(path: string): Promise<string> {
+  const { success } = await new Deno.Command("mkfifo", { args: [path] })
+    .output();
+  assert(success);
+  return path;
+}
+
 /** Writes an executable shell script into a folder and returns its path. */
 export async function makeScript(
   folder: Folder,

@@ -8,6 +8,7 @@ import {
   fingerprint,
   type Folder,
   listImage,
+  makeFifo,
   makeFolder,
   makeImage,
   patch,
@@ -128,7 +129,7 @@ Deno.test("ImageFile.open() refuses what is no regular file", async () => {
   await Deno.symlink("folder", `${path}/link`);
   await Deno.symlink("loop", `${path}/loop`);
   // To open a FIFO would wait for somebody to write to it.
-  await new Deno.Command("mkfifo", { args: [`${path}/fifo`] }).output();
+  await makeFifo(`${path}/fifo`);
   await folder.file("file");
   const names = ["folder", "link", "loop", "fifo", "file/x", "y".repeat(300)];
   for (const name of names) {

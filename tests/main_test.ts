@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import { EXIT_CODES } from "../src/job.ts";
+import { makeFifo } from "./helpers.ts";
 import {
   age,
   assertMissing,
@@ -107,7 +108,7 @@ Deno.test("put leaves out links and special files, and names them", async () => 
   await Deno.writeTextFile(`${source}/sub/a`, "a");
   await Deno.symlink("/etc/passwd", `${source}/link`);
   await Deno.symlink("/etc", `${source}/sub/folder`);
-  await new Deno.Command("mkfifo", { args: [`${source}/fifo`] }).output();
+  await makeFifo(`${source}/fifo`);
   const url = `xorriso://${folder.path}/a.iso`;
   const outcome = await run(["put", url, source, "--create"]);
   assertEquals(outcome, {

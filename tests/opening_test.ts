@@ -17,6 +17,7 @@ import {
   hash,
   isAlive,
   listImage,
+  makeFifo,
   makeFolder,
   makeImage,
   makeOld,
@@ -80,7 +81,7 @@ Deno.test("Xorriso.open() refuses what is neither image nor drive", async () => 
   const { path } = folder;
   await Deno.mkdir(`${path}/folder`);
   await Deno.symlink(`${path}/none`, `${path}/dangling`);
-  await new Deno.Command("mkfifo", { args: [`${path}/fifo`] }).output();
+  await makeFifo(`${path}/fifo`);
   const paths = [
     ...["folder", "dangling", "fifo", "none/x.iso"].map((n) => `${path}/${n}`),
     ...["/dev/null", "/dev/zero", "/dev/tty", "/dev/none", "/dev/shm"],

@@ -19,7 +19,8 @@ import { readPackets } from "./packets.ts";
 /** The entries of a listing's lines. */
 function listed(lines: readonly string[]): Entry[] {
   const listing = new FileListing();
-  return lines.map((line) => listing.add(line)).flatMap((found) => {
+  return lines.flatMap((line) => {
+    const found = listing.add(line);
     if (found === undefined) return [];
     const { type, ...entry } = found;
     assertEquals(type, "file");

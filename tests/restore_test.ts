@@ -15,6 +15,7 @@ import {
   assertCode,
   assertRejectsCode,
   type Folder,
+  makeFifo,
   makeFolder,
   noise,
   rejection,
@@ -227,7 +228,7 @@ Deno.test("copyExtents() rejects with TARGET_UNWRITABLE what it cannot replace",
   await Deno.mkdir(folder);
   await Deno.symlink(folder, `${at.target}/link`);
   await Deno.symlink(at.image, `${at.target}/image`);
-  await new Deno.Command("mkfifo", { args: [`${at.target}/fifo`] }).output();
+  await makeFifo(`${at.target}/fifo`);
   const before = await names(at.target);
   const refused: readonly (readonly [string, string])[] = [
     [folder, "it is a folder"],

@@ -21,6 +21,7 @@ import {
   assertRejectsCode,
   exists,
   type Folder,
+  makeFifo,
   makeFolder,
   noise,
   rejection,
@@ -49,7 +50,7 @@ Deno.test("openSource() follows links and takes file URLs", async () => {
 Deno.test("openSource() refuses what is no regular file", async () => {
   await using folder = await makeFolder();
   const { path } = folder;
-  await new Deno.Command("mkfifo", { args: [`${path}/fifo`] }).output();
+  await makeFifo(`${path}/fifo`);
   await Deno.symlink("loop", `${path}/loop`);
   await Deno.symlink("/dev/null", `${path}/device`);
   await folder.file("file");
@@ -309,7 +310,7 @@ Deno.test("md5Of() waits for no writer of what has become a FIFO", async () => {
   const source = await openSource(path);
   assertEquals(await md5Of(source), "9dd4e461268c8034f5c8564e155c67a6");
   await Deno.remove(path);
-  await new Deno.Command("mkfifo", { args: [path] }).output();
+  await makeFifo(path);
   await assertRejectsCode(md5Of(source), "SOURCE_UNREADABLE");
   await Deno.remove(path);
   await assertRejectsCode(md5Of(source), "SOURCE_UNREADABLE");

@@ -14,6 +14,7 @@ import {
   type Folder,
   isAlive,
   listImage,
+  makeFifo,
   makeFolder,
   makeImage,
   noise,
@@ -310,7 +311,7 @@ Deno.test("Xorriso.cp() reads the source at the commit", async () => {
 Deno.test("Xorriso.map() refuses what is no regular file", async () => {
   await using folder = await makeFolder();
   await using session = await openNew(folder);
-  await new Deno.Command("mkfifo", { args: [`${folder.path}/fifo`] }).output();
+  await makeFifo(`${folder.path}/fifo`);
   const sources = ["/dev/null", "/dev/stdin", folder.path];
   for (const name of ["fifo", "none"]) sources.push(`${folder.path}/${name}`);
   for (const source of sources) {

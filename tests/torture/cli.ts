@@ -1,6 +1,7 @@
 /** Ctrl-C and broken pipes of the command line, at any moment. */
 
 import { XorrisoBackend } from "../../mod.ts";
+import { exists } from "../helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import {
   age,
@@ -129,8 +130,7 @@ async function interrupt(
     () => `the terminal is not restored: ${JSON.stringify(output)}`,
   );
   // All of one commit, or nothing; a new image may not have been made at all.
-  const there = await Deno.stat(image).then(() => true, () => false);
-  if (there) {
+  if (await exists(image)) {
     // After a second interrupt xorriso may still be writing.
     await using backend = await XorrisoBackend.open(url, { create: true });
     const found = await readContents(backend);
