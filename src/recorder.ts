@@ -420,7 +420,7 @@ export class Recorder {
 
   /** Closes the tray and opens the medium in it. */
   async load(
-    options: { readonly signal?: AbortSignal } = {},
+    { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<Medium> {
     this.#requireTray("load");
     // What was staged for the medium before is not for this one.
@@ -428,8 +428,8 @@ export class Recorder {
     if (!this.#deck.unloaded) await this.run("-rollback", doing);
     this.#deck.unloaded = true;
     const medium = await this.#deck.whenReady(
-      () => this.#loader.openMedium(options),
-      options.signal,
+      () => this.#loader.openMedium({ ...(signal && { signal }) }),
+      signal,
     );
     try {
       checkVolume(medium, this.#deck.options, this.device);
