@@ -8,7 +8,29 @@
  */
 
 /** The packages that this project imports; what these import comes with them. */
-const WANTED = ["assert", "cli", "path", "streams"];
+const WANTED = [
+  "assert",
+  "async",
+  "cli",
+  "collections",
+  "encoding",
+  "fmt",
+  "path",
+  "streams",
+];
+/**
+ * Stands in for `@std/cli/unicode-width`, whose table of widths the npm package leaves out: the same
+ * by what the engine knows of characters.
+ */
+const UNICODE_WIDTH = `const NONE = /[\\p{Cc}\\p{Mn}\\p{Me}\\p{Cf}]/u;
+const WIDE =
+  /[\\p{sc=Han}\\p{sc=Hang}\\p{sc=Hira}\\p{sc=Kana}\\p{Emoji_Presentation}\\u3000-\\u303e\\uff01-\\uff60\\uffe0-\\uffe6]/u;
+export function unicodeWidth(text) {
+  let width = 0;
+  for (const char of text) width += NONE.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
+  return width;
+}
+`;
 /** How long jsr.io may take to answer, in ms. */
 const LIMIT = 5_000;
 /** The same while it is known to swallow requests without an answer, so that setup stays quick. */
@@ -78,6 +100,7 @@ async function build(from: string, to: string): Promise<void> {
   ) as { version: string };
   // A Set yields also what is added while it is walked.
   const wanted = new Set(WANTED);
+  await Deno.writeTextFile(`${from}/cli/unicode_width.js`, UNICODE_WIDTH);
   for (const name of wanted) {
     const exports: Record<string, string> = {};
     const home = `${to}/@std/${name}`;
