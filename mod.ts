@@ -67,8 +67,8 @@
  * @module
  */
 
-export { classify } from "./src/classify.ts";
-export { XorrisoBackend } from "./src/backend.ts";
+export { classify } from "./src/dialogue/messages.ts";
+export { XorrisoBackend } from "./src/backend/backend.ts";
 export type {
   BackendOptions,
   DeleteOptions,
@@ -78,10 +78,10 @@ export type {
   NameResult,
   PutOptions,
   QueryOptions,
-} from "./src/backend.ts";
+} from "./src/backend/backend.ts";
 export { XorrisoError } from "./src/errors.ts";
 export type { XorrisoErrorCode, XorrisoErrorOptions } from "./src/errors.ts";
-export { Xorriso } from "./src/xorriso.ts";
+export { Xorriso } from "./src/session/xorriso.ts";
 export type {
   BlankOptions,
   CommitOptions,
@@ -90,11 +90,11 @@ export type {
   RestoreOptions,
   XorrisoOptions,
 } from "./src/options.ts";
-export { devices } from "./src/devices.ts";
-export type { Device, DevicesOptions } from "./src/devices.ts";
-export type { BlankMode, FormatMode } from "./src/drive.ts";
-export type { Answer } from "./src/dialogue.ts";
-export type { BackendEntry, Node, NodeType } from "./src/tree.ts";
+export { devices } from "./src/session/devices.ts";
+export type { Device, DevicesOptions } from "./src/session/devices.ts";
+export type { BlankMode, FormatMode } from "./src/session/drive.ts";
+export type { Answer } from "./src/dialogue/dialogue.ts";
+export type { BackendEntry, Node, NodeType } from "./src/backend/tree.ts";
 export type {
   Entry,
   Extent,
@@ -102,5 +102,5 @@ export type {
   MediumStatus,
   Progress,
   RecordedSession,
-} from "./src/report.ts";
-export type { Content } from "./src/sources.ts";
+} from "./src/dialogue/answers.ts";
+export type { Content } from "./src/disk/sources.ts";

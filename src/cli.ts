@@ -23,8 +23,8 @@
  *
  * @module
  */
-import { EXIT, type Io } from "./job.ts";
-import { main } from "./main.ts";
+import { EXIT, type Io } from "./cli/job.ts";
+import { main } from "./cli/main.ts";
 
 /** Exit codes of the signals that stop the program in an orderly way: 128 and the signal's number. */
 const SIGNALS = [["SIGINT", 130], ["SIGTERM", 143]] as const;

@@ -1,6 +1,6 @@
 /** Names on a medium: which may be stored, and how paths are put together. */
 
-import { encodeName } from "./protocol.ts";
+import { encodeName } from "./dialogue/protocol.ts";
 
 /**
  * Bytes that one part of a new name may have.

@@ -1,8 +1,14 @@
 /** The example programs do what they say, with the flags that they tell. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { exists, type Folder, makeFolder, makeOld, noise } from "./helpers.ts";
-import { readTree } from "./program.ts";
+import {
+  exists,
+  type Folder,
+  makeFolder,
+  makeOld,
+  noise,
+} from "./support/helpers.ts";
+import { readTree } from "./support/program.ts";
 
 interface Outcome {
   readonly code: number;

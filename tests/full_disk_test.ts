@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { DISK, type Findings } from "./full_disk.ts";
-import { makeFolder, runDeno } from "./helpers.ts";
+import { DISK, type Findings } from "./support/full_disk.ts";
+import { makeFolder, runDeno } from "./support/helpers.ts";
 
 /** A mount that only this program and its children see; it goes with them. */
 const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"];
@@ -26,7 +26,7 @@ async function run(name: string): Promise<Findings> {
   await using folder = await makeFolder();
   const disk = `${folder.path}/disk`;
   await Deno.mkdir(disk);
-  const module = new URL("full_disk.ts", import.meta.url).href;
+  const module = new URL("support/full_disk.ts", import.meta.url).href;
   const { stdout, stderr } = await runDeno(
     `import { ${name} } from ${JSON.stringify(module)};
      console.log(JSON.stringify(await ${name}(${JSON.stringify(disk)})));`,

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { XorrisoBackend } from "../src/backend.ts";
+import { XorrisoBackend } from "../src/backend/backend.ts";
 import {
   assertCode,
   assertRejectsCode,
@@ -17,8 +17,8 @@ import {
   rejection,
   runXorriso,
   toBytes,
-} from "./helpers.ts";
-import { IsoReader } from "./iso_reader.ts";
+} from "./support/helpers.ts";
+import { IsoReader } from "./support/iso_reader.ts";
 
 /** Files by path on the medium. */
 type Files = Readonly<Record<string, Uint8Array>>;

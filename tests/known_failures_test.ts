@@ -18,7 +18,7 @@ import {
   textsOf,
   until,
   urlOf,
-} from "./backends.ts";
+} from "./support/backends.ts";
 import {
   assertRejectsCode,
   exists,
@@ -31,7 +31,7 @@ import {
   toBytes,
   traceXorriso,
   writeSession,
-} from "./helpers.ts";
+} from "./support/helpers.ts";
 
 Deno.test("known failure 1: listings come back truncated at random", async () => {
   await using folder = await makeFolder();

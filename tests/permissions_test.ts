@@ -6,7 +6,12 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { exists, type Folder, makeFolder, makeImage } from "./helpers.ts";
+import {
+  exists,
+  type Folder,
+  makeFolder,
+  makeImage,
+} from "./support/helpers.ts";
 
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const CLI = new URL("../src/cli.ts", import.meta.url).pathname;

@@ -1,8 +1,8 @@
 /** The README says what is true. */
 
 import { assertEquals } from "@std/assert";
-import { EXIT_CODES } from "../src/job.ts";
-import { run, succeed } from "./program.ts";
+import { EXIT_CODES } from "../src/cli/job.ts";
+import { run, succeed } from "./support/program.ts";
 
 const README = await Deno.readTextFile(
   new URL("../README.md", import.meta.url),
@@ -65,7 +65,7 @@ Deno.test("the README calls the program as it wants to be called", async () => {
 
 Deno.test("the README has every option that opens a backend", async () => {
   const options: Set<string> = new Set();
-  for (const file of ["options", "backend"]) {
+  for (const file of ["options", "backend/backend"]) {
     const text = await Deno.readTextFile(
       new URL(`../src/${file}.ts`, import.meta.url),
     );

@@ -1,7 +1,7 @@
 /** The other sides: xorriso by hand, and other programs. */
 
-import { writeAll } from "../../src/write.ts";
-import { noise } from "../helpers.ts";
+import { writeAll } from "../../src/disk/write.ts";
+import { noise } from "../support/helpers.ts";
 
 /** Command line of xorriso with the settings of the module. */
 export const SETTINGS: readonly string[] = [

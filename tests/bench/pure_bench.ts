@@ -1,7 +1,7 @@
 /** What is pure text, for `deno bench`. */
 
-import { commandLine, PacketDecoder } from "../../src/protocol.ts";
-import { FileListing } from "../../src/report.ts";
+import { commandLine, PacketDecoder } from "../../src/dialogue/protocol.ts";
+import { FileListing } from "../../src/dialogue/answers.ts";
 
 const COUNT = 10_000;
 

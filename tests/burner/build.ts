@@ -1,7 +1,7 @@
 /** Builds the virtual burner from its C sources. */
 
 import { createHash } from "node:crypto";
-import { exists } from "../helpers.ts";
+import { exists } from "../support/helpers.ts";
 
 /** The two programs that the virtual burner consists of. */
 export interface Built {

@@ -12,8 +12,13 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { until } from "../backends.ts";
-import { exists, type Folder, makeFolder, makeScript } from "../helpers.ts";
+import { until } from "../support/backends.ts";
+import {
+  exists,
+  type Folder,
+  makeFolder,
+  makeScript,
+} from "../support/helpers.ts";
 import { buildBurner, burnerUnavailable } from "./build.ts";
 import { parseLog, type ScsiCommand } from "./log.ts";
 

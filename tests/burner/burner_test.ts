@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { makeFolder, makeScript, rejection } from "../helpers.ts";
+import { makeFolder, makeScript, rejection } from "../support/helpers.ts";
 import { build, burnerUnavailable } from "./build.ts";
 import { Burner, burnerTest, type MediumType } from "./burner.ts";
 import { parseLog } from "./log.ts";

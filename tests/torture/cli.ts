@@ -1,7 +1,7 @@
 /** Ctrl-C and broken pipes of the command line, at any moment. */
 
 import { XorrisoBackend } from "../../mod.ts";
-import { exists } from "../helpers.ts";
+import { exists } from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import {
   age,

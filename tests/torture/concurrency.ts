@@ -1,7 +1,7 @@
 /** Many calls at once on one backend, against a model held in memory. */
 
 import { XorrisoBackend } from "../../mod.ts";
-import { listImage } from "../helpers.ts";
+import { listImage } from "../support/helpers.ts";
 import { codeOf, compare, readContents, sleep } from "./promised.ts";
 import { md5, type Topic, type Torture } from "./torture.ts";
 import type { Random } from "./random.ts";

@@ -1,7 +1,7 @@
 /** Death at any moment: of xorriso, of its input, of the whole program. */
 
 import { XorrisoBackend } from "../../mod.ts";
-import { makeScript } from "../helpers.ts";
+import { makeScript } from "../support/helpers.ts";
 import { killAfter, Writer } from "./children.ts";
 import {
   age,

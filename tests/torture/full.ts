@@ -1,7 +1,7 @@
 /** No room: where content is kept, where it is stored, where it is restored. */
 
 import { XorrisoBackend, XorrisoError } from "../../mod.ts";
-import { makeScript } from "../helpers.ts";
+import { makeScript } from "../support/helpers.ts";
 import {
   age,
   checkImage,

@@ -1,7 +1,7 @@
 /** Sources that do not stay as they are while they are stored. */
 
 import { XorrisoBackend } from "../../mod.ts";
-import { exists } from "../helpers.ts";
+import { exists } from "../support/helpers.ts";
 import {
   age,
   codeOf,

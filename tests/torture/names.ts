@@ -1,8 +1,8 @@
 /** Hostile names: stored, listed, restored, deleted; as paths of all kinds. */
 
 import { Xorriso, XorrisoBackend } from "../../mod.ts";
-import { decodeName } from "../../src/protocol.ts";
-import { patch, runXorriso } from "../helpers.ts";
+import { decodeName } from "../../src/dialogue/protocol.ts";
+import { patch, runXorriso } from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import { byteLength, FORBIDDEN, hostileNames, hostilePart } from "./hostile.ts";
 import { age, codeOf, outcome } from "./promised.ts";

@@ -1,7 +1,7 @@
 /** Images with bits flipped and ends cut off: right bytes, or a code. */
 
 import { XorrisoBackend, XorrisoError } from "../../mod.ts";
-import { patch } from "../helpers.ts";
+import { patch } from "../support/helpers.ts";
 import { age, codeOf } from "./promised.ts";
 import type { Random } from "./random.ts";
 import { md5, type Topic, type Torture } from "./torture.ts";

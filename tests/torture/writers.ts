@@ -1,7 +1,7 @@
 /** Several programs at once on one image, and others that mind no lock. */
 
 import { XorrisoBackend } from "../../mod.ts";
-import { writeSession } from "../helpers.ts";
+import { writeSession } from "../support/helpers.ts";
 import { Writer } from "./children.ts";
 import {
   checkImage,

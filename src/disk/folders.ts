@@ -1,0 +1,126 @@
+/** Folders on disk, as the command line stores and restores them. */
+import { resolve } from "@std/path/posix/resolve";
+import { XorrisoError } from "../errors.ts";
+import { resolveForWrite } from "./permissions.ts";
+
+/** Something below a folder. */
+export interface Found {
+  /** Its path: that of the folder, and what is below it. */
+  readonly path: string;
+  /** What it is; `unreadable` is a folder that could not be listed. */
+  readonly type: "file" | "link" | "special" | "unreadable";
+  /** Why it could not be listed. */
+  readonly cause?: unknown;
+}
+
+/**
+ * Finds everything below a folder that is no folder itself, in the order of the names; links are not followed.
+ *
+ * @param folder Path of a folder that the script may read.
+ * @throws {Deno.errors.NotCapable} When a part of it is denied to the script.
+ */
+export async function* walkFolder(folder: string): AsyncGenerator<Found> {
+  const entries: Deno.DirEntry[] = [];
+  try {
+    for await (const entry of Deno.readDir(folder)) entries.push(entry);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    yield { path: folder, type: "unreadable", cause };
+    return;
+  }
+  entries.sort((a, b) => a.name < b.name ? -1 : 1);
+  for (const { name, isFile, isDirectory, isSymlink } of entries) {
+    const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
+    if (isDirectory) yield* walkFolder(path);
+    else yield { path, type: isFile ? "file" : isSymlink ? "link" : "special" };
+  }
+}
+
+/** Whether a name on a medium can be that of a file or folder on disk, and stays where it is put. */
+export function isFileName(part: string): boolean {
+  return part !== "" && part !== "." && part !== ".." &&
+    part.isWellFormed() && !/[\0/]/.test(part);
+}
+
+/** A folder that files are restored into, and never out of. */
+export class TargetFolder {
+  readonly #root: string;
+  readonly #made = new Set<string>();
+
+  private constructor(root: string) {
+    this.#root = root;
+  }
+
+  /**
+   * Makes the folder if it is not there.
+   *
+   * @param path Where; it may be a link to a folder.
+   * @throws {Deno.errors.NotCapable} When the script may not read and write there.
+   * @throws {XorrisoError} TARGET_UNWRITABLE when the folder cannot be made.
+   */
+  static async open(path: string): Promise<TargetFolder> {
+    const root = await resolveForWrite(path, "the target folder");
+    try {
+      await Deno.mkdir(root, { recursive: true });
+    } catch (cause) {
+      throw unwritable(path, cause);
+    }
+    // Where the folders above could not be looked at, only now their links show.
+    return new TargetFolder(await resolveForWrite(root, "the target folder"));
+  }
+
+  /**
+   * Makes the folders above a file, and tells its path.
+   *
+   * A link among them is refused, since the file would end up where it points to.
+   *
+   * @param name The file's path below this folder.
+   * @throws {XorrisoError} TARGET_UNWRITABLE when there can be no such file.
+   */
+  async prepare(name: string): Promise<string> {
+    const parts = name.split("/");
+    if (!parts.every(isFileName)) {
+      throw new XorrisoError(
+        "TARGET_UNWRITABLE",
+        `Cannot restore "${name}": it cannot be a file name, use the module to read it`,
+        { path: name },
+      );
+    }
+    let folder = this.#root;
+    for (const part of parts.slice(0, -1)) {
+      folder = resolve(folder, part);
+      if (this.#made.has(folder)) continue;
+      await makeFolder(folder);
+      this.#made.add(folder);
+    }
+    return resolve(folder, parts.at(-1) ?? "");
+  }
+}
+
+/** Makes one folder, or finds it there. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path);
+  } catch (cause) {
+    if (
+      cause instanceof Deno.errors.AlreadyExists &&
+      (await Deno.lstat(path)).isDirectory
+    ) return;
+    throw unwritable(path, cause);
+  }
+}
+
+/** What the operating system has against a folder. */
+function unwritable(path: string, cause: unknown): unknown {
+  if (cause instanceof Deno.errors.NotCapable) return cause;
+  const why = cause instanceof Deno.errors.AlreadyExists
+    ? "there is a file or a link of that name"
+    : cause instanceof Error
+    ? cause.message
+    : String(cause);
+  return new XorrisoError(
+    "TARGET_UNWRITABLE",
+    `Cannot make the folder "${path}": ${why}`,
+    { path, cause },
+  );
+}

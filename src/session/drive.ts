@@ -1,0 +1,195 @@
+/** What is special about optical drives and their media. */
+
+import { XorrisoError } from "../errors.ts";
+import { BLOCK, type Medium } from "../dialogue/answers.ts";
+
+/** How to erase a medium: what is necessary, quickly, or every block. */
+export type BlankMode = "as_needed" | "fast" | "all";
+
+/** How to format a medium: what is necessary, quickly, or every block. */
+export type FormatMode = "as_needed" | "fast" | "full";
+
+/** Media that can be written again after they were erased. */
+const ERASABLE = /^(CD-RW|DVD-RW|DVD\+RW|DVD-RAM|BD-RE|stdio)/;
+
+/** Media that are written in place: they have no end that could be closed. */
+const OVERWRITABLE =
+  /^(DVD-RW restricted|DVD\+RW|DVD-RAM|BD-RE|stdio)(?! sequential)/;
+
+/** Media that know formatting (MMC-5, 6.5 FORMAT UNIT). */
+const FORMATTABLE = /^(DVD-RW|DVD\+RW|DVD-RAM|BD-RE|BD-R)/;
+
+/**
+ * Makes sure that a medium may be erased.
+ *
+ * @throws {XorrisoError} BLANK_FAILED if it is of a kind that cannot be,
+ * MEDIUM_NOT_WRITABLE if it has data and there is no `force`.
+ */
+export function checkErase(
+  { drive, profile, sessions, status }: Medium,
+  what: "blank" | "format",
+  force: boolean,
+): void {
+  const kinds = what === "blank" ? ERASABLE : FORMATTABLE;
+  // A BD-R can be formatted before it is written (MMC-6, 6.5), not after.
+  const isWritten = status !== "blank" && /^BD-R(?!E)/.test(profile);
+  if (!kinds.test(profile) || isWritten) {
+    throw new XorrisoError(
+      "BLANK_FAILED",
+      `Cannot ${what} the medium in "${drive}": ${profile} cannot be ` +
+        `${what === "blank" ? "erased" : "formatted"}` +
+        `${isWritten ? " once it is written" : ""}; use another medium`,
+      { path: drive },
+    );
+  }
+  if (status === "blank" || force) return;
+  throw new XorrisoError(
+    "MEDIUM_NOT_WRITABLE",
+    `Cannot ${what} the medium in "${drive}": it holds data in ${sessions} ` +
+      `sessions; add force to destroy it`,
+    { path: drive },
+  );
+}
+
+/**
+ * Makes sure that a medium can be closed for good.
+ *
+ * @throws {XorrisoError} MEDIUM_NOT_WRITABLE if it cannot.
+ */
+export function checkFinish({ drive, profile, status }: Medium): void {
+  const why = OVERWRITABLE.test(profile)
+    ? `${profile} stays writable always`
+    : status === "closed"
+    ? "it is closed already"
+    : status === "blank"
+    ? "it is blank"
+    : undefined;
+  if (why === undefined) return;
+  throw new XorrisoError(
+    "MEDIUM_NOT_WRITABLE",
+    `Cannot close the medium in "${drive}" for good: ${why}`,
+    { path: drive },
+  );
+}
+
+/** Tells whether a medium is written in place, and not in a new track. */
+export function isOverwritable(medium: Medium | undefined): boolean {
+  return medium !== undefined && OVERWRITABLE.test(medium.profile);
+}
+
+/** Blocks of the mirrored header at the start of media written in place. */
+const HEADER = 32;
+
+/** Fewest blocks of a track on a CD (Red Book: four seconds). */
+const SHORTEST = 300;
+
+/** Blocks that a medium is written in: the ECC blocks of DVD and BD. */
+function unitOf(profile: string): number {
+  if (OVERWRITABLE.test(profile) || profile.startsWith("CD")) return 1;
+  return profile.startsWith("DVD") ? 16 : 32;
+}
+
+/**
+ * Bytes that a session takes from the free space of a medium.
+ *
+ * xorriso counts what it has to write. A track is then reserved in whole units
+ * of the medium. Media that are written in place take as much as xorriso says,
+ * but on blank ones that has the mirrored header, whose place does not count as
+ * free.
+ *
+ * @param bytes What xorriso counts.
+ */
+export function footprint({ profile, status }: Medium, bytes: number): number {
+  const blocks = Math.ceil(bytes / BLOCK);
+  if (blocks === 0) return 0;
+  if (OVERWRITABLE.test(profile)) {
+    return (status === "blank" ? blocks - HEADER : blocks) * BLOCK;
+  }
+  if (profile.startsWith("CD")) return Math.max(blocks, SHORTEST) * BLOCK;
+  const unit = unitOf(profile);
+  return Math.ceil(blocks / unit) * unit * BLOCK;
+}
+
+/** Bytes, as xorriso counts them, of the largest session that still fits. */
+export function largestSession({ profile, status, free }: Medium): number {
+  const unit = unitOf(profile) * BLOCK;
+  const header = OVERWRITABLE.test(profile) && status === "blank" ? HEADER : 0;
+  return Math.floor(free / unit) * unit + header * BLOCK;
+}
+
+/** What a drive can have told of itself since it was last asked. */
+const SENSES = {
+  /** There is no medium, or the tray is open. */
+  absent: "2/3A",
+  /** It is becoming ready, or is not ready. */
+  unready: "2/04",
+  /** A block could not be read. */
+  unreadable: "3/11",
+  /** The medium may have been exchanged. */
+  exchanged: "6/28",
+} as const;
+
+/** Milliseconds after which a drive that is not ready would have said so. */
+const FRESH = 2000;
+
+/**
+ * The log of SCSI commands, which alone tells that a medium was exchanged.
+ *
+ * libburn repeats a command that the drive answers by "the medium may have
+ * changed" (MMC-6, unit attention 28h), without a word, and xorriso would write
+ * the tree of the old medium over the new one. With `-scsi_log on` the answer
+ * is told on standard error.
+ */
+export class DriveLog {
+  /** Answers, by key and code, since the last `reset()`. */
+  readonly #senses = new Set<string>();
+  readonly #patience: number;
+  /** Since when, and when last, the drive was not ready. */
+  #unready = { since: 0, last: -Infinity };
+
+  /**
+   * Called when the drive has not become ready in time. xorriso itself would go
+   * on asking for minutes, silently.
+   */
+  onLate: () => void = () => {};
+
+  /**
+   * No command yet.
+   *
+   * @param patience Milliseconds that a drive may need to become ready.
+   */
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
+
+  /** Whether a drive has told something since the last `reset()`. */
+  has(what: keyof typeof SENSES): boolean {
+    return this.#senses.has(SENSES[what]);
+  }
+
+  /** Takes one line; tells whether it is one of the log. */
+  take(line: string): boolean {
+    const [, key, code] = /^\+\+\+ key=(\S) +asc=(\S\S)h/.exec(line) ?? [];
+    if (key !== undefined) {
+      this.#senses.add(`${key}/${code}`);
+      if (`${key}/${code}` === SENSES.unready) this.#watch(performance.now());
+    }
+    return LOG_LINE.test(line);
+  }
+
+  /** What is there now is known. */
+  reset(): void {
+    this.#senses.clear();
+  }
+
+  #watch(now: number): void {
+    const { since, last } = this.#unready;
+    const begin = now - last < FRESH ? since : now;
+    this.#unready = { since: begin, last: now };
+    if (now - begin > this.#patience) this.onLate();
+  }
+}
+
+/** Names of commands, their bytes, replies, sense data, and durations. */
+const LOG_LINE =
+  /^(?:[A-Z][A-Z0-9 /_()+-]*|(?:[0-9a-f]{2} ?)+|From drive: \d+b|To drive: \d+b|\+\+\+ .*| +\d+ us .*|\.\.\..*)$/;

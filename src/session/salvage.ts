@@ -1,0 +1,96 @@
+/** What to begin from on a drive's medium whose last burn was interrupted. */
+
+import type { Deck } from "./deck.ts";
+import { XorrisoError } from "../errors.ts";
+import { parseToc, type Toc } from "../dialogue/answers.ts";
+
+/** A session to begin from, in the terms of xorriso's `-load`. */
+export interface Base {
+  /** What `at` is. */
+  readonly by: "session" | "sbsector";
+  /** The number of the session, or its first block. */
+  readonly at: number;
+  /** Whether nothing is there, so that the next session begins a new tree. */
+  readonly isEmpty?: boolean;
+}
+
+/**
+ * What may be begun from where the newest session is damaged, the best first.
+ * The medium is closed behind what cannot be begun from, if it is writable.
+ */
+export async function findBases(deck: Deck): Promise<Base[]> {
+  const { address, writable } = deck.target;
+  if (!writable) {
+    // A drive that could not be opened for reading alone is given up.
+    const doing = deck.doing("look at");
+    await deck.run(["-outdev", address], { doing, tolerant: true });
+  }
+  const toc = await lookAround(deck);
+  const sessions = toc.sessions.map(({ number: at }): Base => ({
+    by: "session",
+    at,
+  })).reverse();
+  if (!writable) return sessions;
+  // Where no session is sound, the next one begins with an empty tree.
+  let { nwa } = toc;
+  if (sessions.length === 0) {
+    await closeDamaged(deck);
+    nwa = await endOfMedium(deck);
+  }
+  return nwa === undefined ? sessions : [...sessions, emptyAt(nwa)];
+}
+
+/**
+ * Closes the session that a dead program has left open, which a BD-R needs
+ * before it can be written.
+ *
+ * @param sound Number of the session before it, 0 if there is none.
+ * @returns What to begin from now.
+ */
+export async function closeInterrupted(
+  deck: Deck,
+  sound: number,
+): Promise<Base> {
+  const { device: path } = deck.target;
+  await closeDamaged(deck);
+  if (sound > 0) return { by: "session", at: sound };
+  const nwa = await endOfMedium(deck);
+  if (nwa !== undefined) return emptyAt(nwa);
+  throw new XorrisoError(
+    "MEDIUM_NOT_WRITABLE",
+    `Cannot go on with the medium in "${path}": it has no writable block ` +
+      `behind the interrupted session; use another medium`,
+    { path },
+  );
+}
+
+/** What is on a medium that may not be in order. */
+async function lookAround(deck: Deck): Promise<Toc> {
+  const doing = deck.doing("look at");
+  const { results } = await deck.run("-toc", { doing, tolerant: true });
+  return parseToc(results);
+}
+
+/**
+ * Closes a session that a dead program has left open. xorriso gives up the
+ * drive by that, so that what to load counts for the next opening.
+ */
+async function closeDamaged(deck: Deck): Promise<void> {
+  const doing = deck.doing("close the interrupted session on");
+  await deck.burn("-close_damaged force", { doing, tolerant: true });
+}
+
+/** The next writable block, behind all that was written. */
+async function endOfMedium(deck: Deck): Promise<number | undefined> {
+  const doing = deck.doing("look at");
+  // What it holds is of no use, and may be told as a problem.
+  await deck.run(["-dev", deck.target.address], { doing, tolerant: true });
+  const { nwa } = await lookAround(deck);
+  await deck.letGo();
+  return nwa;
+}
+
+/** A new tree, to be written where nothing is. */
+function emptyAt(at: number): Base {
+  return { by: "sbsector", at, isEmpty: true };
+}

@@ -1,0 +1,277 @@
+import { createHash } from "node:crypto";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  makeFolder,
+  makeImage,
+  makeSparse,
+  readTree,
+  run,
+  succeed,
+  waitForSize,
+} from "../support/program.ts";
+
+const CLI = new URL("../../src/cli.ts", import.meta.url).pathname;
+
+/** Flags that are enough for everything here but nothing else. */
+const ENOUGH = ["--allow-run=xorriso", "--allow-read", "--allow-write"];
+
+/** Starts the program as a process of its own; all its streams are pipes. */
+function spawn(
+  words: readonly string[],
+  flags: readonly string[] = ENOUGH,
+  cwd?: string,
+): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--quiet", ...flags, CLI, ...words],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    ...(cwd === undefined ? {} : { cwd }),
+  }).spawn();
+}
+
+/** Runs the program as a process of its own, without input. */
+async function execute(
+  words: readonly string[],
+  flags?: readonly string[],
+  cwd?: string,
+) {
+  const child = spawn(words, flags, cwd);
+  const [{ code, stdout, stderr }] = await Promise.all([
+    child.output(),
+    child.stdin.close(),
+  ]);
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** Bytes of memory that the program may take at most while content runs through it. */
+const LIMIT = 200 << 20;
+
+/** Most bytes of memory that a process has taken so far. */
+async function peakOf({ pid }: Deno.ChildProcess): Promise<number> {
+  // Deno itself reads nothing below /proc without all permissions.
+  const { stdout } = await new Deno.Command("cat", {
+    args: [`/proc/${pid}/status`],
+  }).output();
+  const found = new TextDecoder().decode(stdout).match(/VmHWM:\s+(\d+) kB/);
+  return Number(found?.[1]) * 1024;
+}
+
+/** Sends a signal to a process that may just have ended. */
+function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
+Deno.test("the program runs with the flags that its help tells, and not with one less", async (t) => {
+  await using folder = await makeFolder();
+  const url = await makeImage(folder.path, { a: "a", "f/b": "b" });
+  const source = `${folder.path}/sources/a`;
+  const dir = `${folder.path}/target`;
+  await Deno.mkdir(dir);
+  const cases: readonly (readonly string[])[] = [
+    ["put", url, source],
+    ["get", url, "a", `${dir}/a`],
+    ["get", url, "f", dir],
+    ["list", url],
+    ["query", url, "a"],
+    ["delete", url, "f/b"],
+    ["info", url],
+    ["verify", url],
+  ];
+  for (const words of cases) {
+    const help = await succeed(words[0] ?? "", "--help");
+    const line = help.match(/^ {4}(--allow-run.*)$/m)?.[1] ?? "";
+    const flags = line
+      .replaceAll("IMAGE", `${folder.path}/a.iso`)
+      .replaceAll("PATHS", source)
+      .replaceAll("DIR", dir)
+      .split(" ");
+    await t.step(words.join(" "), async () => {
+      for (const missing of flags) {
+        const fewer = flags.filter((flag) => flag !== missing);
+        const { code, stdout, stderr } = await execute(words, fewer);
+        assertEquals([code, stdout], [5, ""]);
+        const [name = ""] = missing.split("=");
+        assertMatch(stderr, new RegExp(`run again with ${name}=`));
+      }
+      assertEquals((await execute(words, flags)).code, 0);
+    });
+  }
+});
+
+Deno.test("the program needs no permission for help, version and usage errors", async () => {
+  for (
+    const [words, expected] of [
+      [["--help"], 0],
+      [["put", "--help"], 0],
+      [["--version"], 0],
+      [["put", "--wrong"], 2],
+    ] as const
+  ) {
+    assertEquals(await execute(words, []), await run(words));
+    assertEquals((await run(words)).code, expected);
+  }
+});
+
+Deno.test("get without TARGET restores into the current folder", async () => {
+  await using folder = await makeFolder();
+  const url = await makeImage(folder.path, { "f/a": "a", "f/g/b": "b" });
+  await Deno.mkdir(`${folder.path}/cwd`);
+  for (const name of ["f/a", "f/g", "."]) {
+    const { code, stderr } = await execute(
+      ["get", url, name],
+      ENOUGH,
+      `${folder.path}/cwd`,
+    );
+    assertEquals([code, stderr.slice(0, 8)], [0, "Restored"]);
+  }
+  assertEquals(await readTree(`${folder.path}/cwd`), {
+    "a": "a",
+    "g/b": "b",
+    "f/a": "a",
+    "f/g/b": "b",
+  });
+});
+
+Deno.test("put takes relative paths, and behind -- such that look like flags", async () => {
+  await using folder = await makeFolder();
+  await Deno.mkdir(`${folder.path}/deep`);
+  for (const name of ["--as", "-", "true", "deep/b"]) {
+    await Deno.writeTextFile(`${folder.path}/${name}`, name);
+  }
+  const words = ["put", "--create", "--json", "xorriso://a.iso"];
+  const { code } = await execute(
+    [...words, "--", "true", "--as", "./-", "deep/../deep"],
+    ENOUGH,
+    folder.path,
+  );
+  assertEquals(code, 0);
+  const url = `xorriso://${folder.path}/a.iso`;
+  assertEquals(
+    (await succeed("list", url)).split("\n").toSorted(),
+    ["", "-", "--as", "deep/b", "true"],
+  );
+});
+
+Deno.test("the program streams standard input and output, and keeps little of it in memory", async () => {
+  await using folder = await makeFolder();
+  const url = `xorriso://${folder.path}/a.iso`;
+  const chunk = crypto.getRandomValues(new Uint8Array(65536));
+  const chunks = 4096; // 256 MiB: more than the program may keep
+  const sent = createHash("md5");
+  const writing = spawn(["put", url, "-", "--as", "a", "--create"]);
+  const writer = writing.stdin.getWriter();
+  for (let i = 0; i < chunks; i++) {
+    new DataView(chunk.buffer).setUint32(0, i);
+    sent.update(chunk);
+    await writer.write(chunk);
+  }
+  assert(await peakOf(writing) < LIMIT);
+  await writer.close();
+  assertEquals((await writing.output()).code, 0);
+  const received = createHash("md5");
+  const reading = spawn(["get", url, "a", "-"]);
+  await reading.stdin.close();
+  let left = chunks * chunk.length;
+  for await (const bytes of reading.stdout) {
+    // More is left than the pipe holds, so the program is still there.
+    const wasMost = left > 1 << 20;
+    left -= bytes.length;
+    received.update(bytes);
+    if (wasMost && left <= 1 << 20) assert(await peakOf(reading) < LIMIT);
+  }
+  const stderr = await new Response(reading.stderr).text();
+  assertEquals([(await reading.status).code, stderr, left], [0, "", 0]);
+  assertEquals(received.digest("hex"), sent.digest("hex"));
+});
+
+Deno.test("the program ends quietly when its reader does", async () => {
+  await using folder = await makeFolder();
+  const url = `xorriso://${folder.path}/a.iso`;
+  await makeSparse(`${folder.path}/zeros`, 16 << 20);
+  await succeed("put", url, `${folder.path}/zeros`, "--create");
+  const child = spawn(["get", url, "zeros", "-"]);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  await child.stdin.close();
+  const stderr = await new Response(child.stderr).text();
+  assertEquals([(await child.status).code, stderr], [0, ""]);
+});
+
+for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test(`the program rolls back when ${signal} comes in the middle of a commit`, async () => {
+    await using folder = await makeFolder();
+    const url = await makeImage(folder.path, { a: "a" });
+    const image = `${folder.path}/a.iso`;
+    const { size } = await Deno.stat(image);
+    await makeSparse(`${folder.path}/zeros`, 2 ** 30);
+    const child = spawn(["put", url, `${folder.path}/zeros`]);
+    await waitForSize(image, size + (16 << 20));
+    child.kill(signal);
+    const [{ code, stderr }] = await Promise.all([
+      child.output(),
+      child.stdin.close(),
+    ]);
+    assertEquals(
+      [code, new TextDecoder().decode(stderr)],
+      [expected, "xorriso-backend: Interrupted\n"],
+    );
+    assert((await Deno.stat(image)).size < 2 ** 30);
+    assertEquals(await succeed("list", url), "a\n");
+    await succeed("put", url, `${folder.path}/sources/a`, "--as", "b");
+    assertEquals(await succeed("verify", url), "a: OK\nb: OK\n");
+  });
+}
+
+Deno.test("the program does not wait for input that does not come when it is interrupted", async () => {
+  await using folder = await makeFolder();
+  const url = await makeImage(folder.path, { a: "a" });
+  const before = await Deno.readFile(`${folder.path}/a.iso`);
+  const child = spawn(["put", url, "-", "--as", "b"]);
+  const writer = child.stdin.getWriter();
+  await writer.write(new Uint8Array(1 << 20));
+  child.kill("SIGINT");
+  const { code } = await child.output();
+  await writer.abort().catch(() => {});
+  assertEquals(code, 130);
+  assertEquals(await Deno.readFile(`${folder.path}/a.iso`), before);
+});
+
+Deno.test("the program ends at once when it is interrupted again", async () => {
+  await using folder = await makeFolder();
+  const url = await makeImage(folder.path, { a: "a" });
+  const hanging = `${folder.path}/xorriso`;
+  await Deno.writeTextFile(
+    hanging,
+    `#!/bin/sh\ntrap '' TERM INT\necho $$ > '${hanging}.pid'\nexec sleep 60\n`,
+    { mode: 0o700 },
+  );
+  const child = spawn(
+    ["list", url, "--xorriso-path", hanging],
+    ["--allow-run", "--allow-read", "--allow-write"],
+  );
+  await waitForSize(`${hanging}.pid`, 2);
+  const begun = performance.now();
+  let isRunning = true;
+  const ended = child.output().finally(() => isRunning = false);
+  while (isRunning) {
+    kill(child, "SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { code } = await ended;
+  await child.stdin.close();
+  Deno.kill(Number(await Deno.readTextFile(`${hanging}.pid`)), "SIGKILL");
+  assertEquals(code, 130);
+  // An orderly end would first wait for 10 s.
+  assert(performance.now() - begun < 5000);
+});

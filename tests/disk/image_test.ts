@@ -1,0 +1,535 @@
+import { assert, assertEquals } from "@std/assert";
+import { delay } from "../../src/async.ts";
+import { ImageFile, type ImageState } from "../../src/disk/image.ts";
+import {
+  assertCode,
+  assertRejectsCode,
+  exists,
+  fingerprint,
+  type Folder,
+  listImage,
+  makeFifo,
+  makeFolder,
+  makeImage,
+  patch,
+  rejection,
+  writeSession,
+} from "../support/helpers.ts";
+
+const BLOCK = 2048;
+
+const READ = { writable: false, create: false };
+const WRITE = { writable: true, create: false };
+const CREATE = { writable: true, create: true };
+
+/** Sets the time of the last change to some milliseconds ago. */
+async function age(path: string, milliseconds: number): Promise<void> {
+  const time = new Date(Date.now() - milliseconds);
+  await Deno.utime(path, time, time);
+}
+
+async function append(path: string, text: string): Promise<void> {
+  await Deno.writeTextFile(path, text, { append: true });
+}
+
+/** How an image file looks to the module. */
+async function inspect(path: string): Promise<ImageState> {
+  // What may be written to just now is not judged at once.
+  await age(path, 60_000);
+  await using image = await ImageFile.open(path, READ);
+  return await image.inspect();
+}
+
+/** A file that nobody has touched for long, open for writing. */
+async function openOld(folder: Folder, content: string): Promise<ImageFile> {
+  const path = await folder.file("old.iso", content);
+  await age(path, 60_000);
+  return await ImageFile.open(path, WRITE);
+}
+
+Deno.test("ImageFile.open() lets one writer in, and nobody besides", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("a.iso", "x");
+  {
+    await using _writer = await ImageFile.open(path, WRITE);
+    for (const options of [WRITE, READ, CREATE]) {
+      const error = await assertRejectsCode(
+        ImageFile.open(path, options),
+        "DRIVE_BUSY",
+      );
+      assert(error.retryable);
+    }
+  }
+  await using _reader = await ImageFile.open(path, READ);
+  await assertRejectsCode(ImageFile.open(path, WRITE), "DRIVE_BUSY");
+});
+
+Deno.test("ImageFile.open() lets any number of readers in", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("a.iso", "x");
+  await using _first = await ImageFile.open(path, READ);
+  await using _second = await ImageFile.open(path, READ);
+});
+
+Deno.test("ImageFile.open() locks the file, not its name", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("a.iso", "x");
+  await Deno.symlink(path, `${folder.path}/link`);
+  await Deno.link(path, `${folder.path}/hard`);
+  await using image = await ImageFile.open(`${folder.path}/link`, WRITE);
+  assertEquals(image.path, path);
+  for (const name of ["a.iso", "hard", "./link"]) {
+    await assertRejectsCode(
+      ImageFile.open(`${folder.path}/${name}`, READ),
+      "DRIVE_BUSY",
+    );
+  }
+});
+
+Deno.test("ImageFile gives its lock back at once, whatever is started meanwhile", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("a.iso", "x");
+  // A process that is being forked by another thread has all files open.
+  const code = `
+    for (let i = 0; i < 200; i++) await new Deno.Command("true").output();
+    postMessage("done");`;
+  const worker = new Worker(
+    `data:application/javascript,${encodeURIComponent(code)}`,
+    { type: "module" },
+  );
+  try {
+    let done = false;
+    worker.onmessage = () => done = true;
+    while (!done) {
+      await using _image = await ImageFile.open(path, WRITE);
+    }
+  } finally {
+    worker.terminate();
+  }
+});
+
+Deno.test("ImageFile.open() has a lock that other programs see", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("a.iso", "x");
+  const flock = async () =>
+    (await new Deno.Command("flock", {
+      args: ["--nonblock", "--shared", path, "true"],
+    }).output()).code;
+  {
+    await using _image = await ImageFile.open(path, WRITE);
+    assertEquals(await flock(), 1);
+  }
+  assertEquals(await flock(), 0);
+});
+
+Deno.test("ImageFile.open() refuses what is no regular file", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await Deno.mkdir(`${path}/folder`);
+  await Deno.symlink("folder", `${path}/link`);
+  await Deno.symlink("loop", `${path}/loop`);
+  // To open a FIFO would wait for somebody to write to it.
+  await makeFifo(`${path}/fifo`);
+  await folder.file("file");
+  const names = ["folder", "link", "loop", "fifo", "file/x", "y".repeat(300)];
+  for (const name of names) {
+    for (const options of [READ, CREATE]) {
+      const error = await assertRejectsCode(
+        ImageFile.open(`${path}/${name}`, options),
+        "NO_DRIVE",
+      );
+      assertEquals(error.path, `${path}/${name}`);
+    }
+  }
+});
+
+Deno.test("ImageFile.open() makes a file only if asked, and where there is a folder", async () => {
+  await using folder = await makeFolder();
+  const missing = `${folder.path}/missing.iso`;
+  const dangling = `${folder.path}/dangling`;
+  await Deno.symlink(missing, dangling);
+  const cases = [
+    [missing, READ],
+    [missing, WRITE],
+    [missing, { writable: false, create: true }],
+    [`${folder.path}/none/x.iso`, CREATE],
+    [dangling, WRITE],
+    [dangling, CREATE],
+  ] as const;
+  for (const [path, options] of cases) {
+    await assertRejectsCode(ImageFile.open(path, options), "NO_DRIVE");
+    assertEquals(await exists(missing), false);
+  }
+});
+
+Deno.test("ImageFile removes a file that it made, if it is still empty", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/new.iso`;
+  {
+    await using image = await ImageFile.open(path, CREATE);
+    assertEquals(await image.inspect(), "blank");
+    assert(await exists(path));
+  }
+  assertEquals(await exists(path), false);
+  {
+    await using _image = await ImageFile.open(path, CREATE);
+    await append(path, "x");
+  }
+  assertEquals(await Deno.readTextFile(path), "x");
+});
+
+Deno.test("ImageFile leaves an empty file that it did not make", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("empty.iso");
+  {
+    await using _image = await ImageFile.open(path, CREATE);
+  }
+  assert(await exists(path));
+});
+
+Deno.test("ImageFile removes nothing that has taken its file's place", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/new.iso`;
+  {
+    await using _image = await ImageFile.open(path, CREATE);
+    await Deno.rename(await folder.file("other", ""), path);
+  }
+  assert(await exists(path));
+});
+
+Deno.test("ImageFile does not mind if its new file is gone", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/new.iso`;
+  await using _image = await ImageFile.open(path, CREATE);
+  await Deno.remove(path);
+});
+
+Deno.test("ImageFile.open() never holds a file that was removed meanwhile", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/new.iso`;
+  const contend = async () => {
+    for (let i = 0; i < 20; i++) {
+      try {
+        await using image = await ImageFile.open(path, CREATE);
+        assertEquals((await Deno.stat(path)).ino, image.identity.ino);
+      } catch (error) {
+        assertCode(error, "DRIVE_BUSY");
+      }
+    }
+  };
+  await Promise.all([contend(), contend(), contend()]);
+  // Who made the file may lose it at once to another one, who leaves it there.
+  const left = await Deno.stat(path).catch(() => undefined);
+  assertEquals(left?.size ?? 0, 0);
+});
+
+Deno.test("ImageFile.inspect() tells images from other files", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const size = (await Deno.stat(image)).size;
+  const blocks = new DataView((await Deno.readFile(image)).buffer)
+    .getUint32(48 * BLOCK + 80, true);
+  const zeros = new Uint8Array(32 * BLOCK);
+  /** The image with its bytes from `start` on replaced, and cut to a size. */
+  const changed = async (start: number, bytes: Uint8Array, cut = size) => {
+    const copy = `${folder.path}/copy.iso`;
+    await Deno.copyFile(image, copy);
+    await patch(copy, start, bytes);
+    await Deno.truncate(copy, cut);
+    return copy;
+  };
+  const flipped = new Uint8Array([0xff]);
+  const cases: readonly (readonly [string, ImageState, string])[] = [
+    ["empty", "blank", await folder.file("empty")],
+    ["text", "foreign", await folder.file("text", "hello\n".repeat(20_000))],
+    ["one byte", "foreign", await folder.file("byte", "x")],
+    ["zeros", "foreign", await folder.file("zeros", new Uint8Array(300_000))],
+    [
+      "zeros, then text",
+      "foreign",
+      await folder.file("zero-head", `${"\0".repeat(70_000)}hello`),
+    ],
+    ["an image", "iso", image],
+  ];
+  for (const [name, state, path] of cases) {
+    assertEquals(await inspect(path), state, name);
+  }
+  const changes:
+    readonly (readonly [string, ImageState, number, Uint8Array])[] = [
+      ["type of the descriptor", "damaged", 16 * BLOCK, flipped],
+      ["name in the descriptor", "damaged", 16 * BLOCK + 3, flipped],
+      ["whole descriptor", "damaged", 16 * BLOCK, new Uint8Array(BLOCK)],
+      ["zero head on a complete file", "headless", 0, zeros],
+      ["head of something else", "damaged", 0, zeros.map((_, i) => i)],
+    ];
+  for (const [name, state, start, bytes] of changes) {
+    assertEquals(await inspect(await changed(start, bytes)), state, name);
+  }
+  const cuts: readonly (readonly [ImageState, number])[] = [
+    // A whole session, with or without what it is rounded up by, or more.
+    ["headless", (32 + blocks) * BLOCK],
+    ["headless", Math.ceil((32 + blocks) / 32) * 32 * BLOCK],
+    ["damaged", Math.ceil((32 + blocks) / 32) * 32 * BLOCK + 1],
+    ["interrupted", (32 + blocks) * BLOCK - 1],
+    ["interrupted", 49 * BLOCK],
+    // The header at block 48 is there in part only.
+    ["interrupted", 48 * BLOCK + 84],
+    ["interrupted", 48 * BLOCK + 83],
+    ["interrupted", 48 * BLOCK + 6],
+    ["foreign", 48 * BLOCK + 5],
+    // The first that is written, which is empty.
+    ["interrupted", 48 * BLOCK],
+    ["foreign", 48 * BLOCK - 1],
+    ["foreign", 32 * BLOCK],
+  ];
+  for (const [state, cut] of cuts) {
+    assertEquals(await inspect(await changed(0, zeros, cut)), state, `${cut}`);
+  }
+});
+
+Deno.test("ImageFile.inspect() sees the image of another program's making", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/plain.iso`;
+  const { code } = await new Deno.Command("xorriso", {
+    args: [
+      ...["-no_rc", "-as", "mkisofs", "-o", image, "-quiet"],
+      await folder.file("source", "x"),
+    ],
+    stderr: "null",
+  }).output();
+  assertEquals(code, 0);
+  assertEquals(await inspect(image), "iso");
+});
+
+Deno.test("ImageFile.clear() makes the file blank", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x");
+  await image.beforeCommit();
+  await image.clear();
+  assertEquals([image.size, await image.inspect()], [0, "blank"]);
+  await image.beforeCommit();
+});
+
+Deno.test("ImageFile.beforeCommit() takes a file as it was opened", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x");
+  await image.beforeCommit();
+  await image.beforeCommit();
+});
+
+Deno.test("ImageFile.beforeCommit() notices what another program has done", async (t) => {
+  const changes: Record<string, (path: string, folder: Folder) => unknown> = {
+    "appended": (path) => append(path, "y"),
+    "rewritten": (path) => Deno.writeTextFile(path, "y"),
+    "emptied": (path) => Deno.truncate(path),
+    "removed": (path) => Deno.remove(path),
+    "replaced": async (path, folder) => {
+      const other = await folder.file("other", "x");
+      const { mtime, atime } = await Deno.stat(path);
+      await Deno.utime(other, atime ?? 0, mtime ?? 0);
+      await Deno.rename(other, path);
+    },
+  };
+  for (const [name, change] of Object.entries(changes)) {
+    await t.step(name, async () => {
+      await using folder = await makeFolder();
+      await using image = await openOld(folder, "x");
+      // The file is known to be quiet from the first commit on.
+      await image.beforeCommit();
+      // The time of a change is that of the last tick of the system's clock.
+      await delay(20);
+      await change(image.path, folder);
+      await assertRejectsCode(image.beforeCommit(), "MEDIUM_CHANGED");
+    });
+  }
+});
+
+Deno.test("ImageFile.beforeCommit() knows its own changes once told", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x");
+  await image.beforeCommit();
+  await append(image.path, "y");
+  await image.remember();
+  assertEquals(image.size, 2);
+  await image.beforeCommit();
+});
+
+Deno.test("ImageFile.beforeCommit() waits until a warm file has been quiet for 2 s", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("warm.iso", "x");
+  await age(path, 1800);
+  await using image = await ImageFile.open(path, WRITE);
+  const start = performance.now();
+  await image.beforeCommit();
+  const first = performance.now() - start;
+  assert(first > 150 && first < 1900, `${first} ms`);
+  // Only the first time: from then on all changes are its own.
+  await age(path, 0);
+  await image.remember();
+  await image.beforeCommit();
+  assert(performance.now() - start < 1900);
+});
+
+Deno.test("ImageFile.beforeCommit() goes on waiting while a forsaken writer works", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("warm.iso", "x");
+  await age(path, 1900);
+  await using image = await ImageFile.open(path, WRITE);
+  const start = performance.now();
+  const outcome = rejection(image.beforeCommit());
+  await append(path, "y");
+  await age(path, 1700);
+  assertCode(await outcome, "MEDIUM_CHANGED");
+  assert(performance.now() - start > 250);
+});
+
+Deno.test("ImageFile.beforeCommit() watches a file from the future for 2 s", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("future.iso", "x");
+  await age(path, -3_600_000);
+  await using image = await ImageFile.open(path, WRITE);
+  const start = performance.now();
+  await image.beforeCommit(AbortSignal.timeout(20_000));
+  assert(performance.now() - start > 1900);
+});
+
+Deno.test("ImageFile.beforeCommit() stops waiting when it is aborted", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("warm.iso", "x");
+  await using image = await ImageFile.open(path, WRITE);
+  const controller = new AbortController();
+  const reason = new Error("no time");
+  const outcome = rejection(image.beforeCommit(controller.signal));
+  controller.abort(reason);
+  assertEquals(await outcome, reason);
+  assertEquals(await rejection(image.beforeCommit(controller.signal)), reason);
+});
+
+Deno.test("ImageFile.beforeCommit() makes the file warm for the next program", async () => {
+  await using folder = await makeFolder();
+  for (const content of ["x", ""]) {
+    const path = await folder.file("cold.iso", content);
+    await age(path, 60_000);
+    {
+      await using image = await ImageFile.open(path, WRITE);
+      await image.beforeCommit();
+    }
+    // A xorriso that was told to commit just now has not yet written anything.
+    await using next = await ImageFile.open(path, WRITE);
+    const start = performance.now();
+    await next.beforeCommit();
+    assert(performance.now() - start > 1500, content);
+  }
+});
+
+Deno.test("ImageFile.inspect() waits for the end of a first session on its way", async () => {
+  await using folder = await makeFolder();
+  const path = await makeImage(folder);
+  const whole = await Deno.readFile(path);
+  await patch(path, 0, new Uint8Array(32 * BLOCK));
+  await age(path, 1500);
+  await using image = await ImageFile.open(path, WRITE);
+  const state = image.inspect();
+  await patch(path, 0, whole.subarray(0, 32 * BLOCK));
+  assertEquals(await state, "iso");
+});
+
+Deno.test("ImageFile.beforeCommit() does not wait for a new file", async () => {
+  await using folder = await makeFolder();
+  await using image = await ImageFile.open(`${folder.path}/new.iso`, CREATE);
+  const start = performance.now();
+  await image.beforeCommit();
+  assert(performance.now() - start < 1000);
+});
+
+Deno.test("ImageFile.restore() gives back what a failed commit took", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x".repeat(100_000));
+  const before = await fingerprint(image.path);
+  await image.beforeCommit();
+  await append(image.path, "y".repeat(100_000));
+  await image.restore();
+  assertEquals(image.size, 100_000);
+  assertEquals((await Deno.stat(image.path)).size, 100_000);
+  assertEquals((await fingerprint(image.path)).slice(-64), before.slice(-64));
+  await image.beforeCommit();
+});
+
+Deno.test("ImageFile.restore() empties a new file whose first commit failed", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/new.iso`;
+  {
+    await using image = await ImageFile.open(path, CREATE);
+    await image.beforeCommit();
+    await append(path, `${"\0".repeat(70_000)}data`);
+    await image.restore();
+    assertEquals(image.size, 0);
+  }
+  assertEquals(await exists(path), false);
+});
+
+Deno.test("ImageFile.restore() leaves a session that is complete", async () => {
+  await using folder = await makeFolder();
+  for (const create of [true, false]) {
+    const path = `${folder.path}/new.iso`;
+    await using image = await ImageFile.open(path, { writable: true, create });
+    if (!create) await age(path, 60_000).then(() => image.remember());
+    await image.beforeCommit();
+    // The head is written last; nobody has told the module yet.
+    await writeSession(path, { [create ? "/a" : "/b"]: "content" });
+    await image.restore();
+    assertEquals(await listImage(path), create ? ["/a"] : ["/a", "/b"]);
+  }
+});
+
+Deno.test("ImageFile.restore() cuts nothing off when no commit is under way", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x".repeat(100_000));
+  await image.restore();
+  await image.beforeCommit();
+  await image.remember();
+  // Another program, in the middle of its work.
+  await append(image.path, "y");
+  await image.restore();
+  assertEquals((await Deno.stat(image.path)).size, 100_001);
+});
+
+Deno.test("ImageFile.restore() touches no other file that has its name now", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x".repeat(100_000));
+  await image.beforeCommit();
+  await append(image.path, "y");
+  const other = await folder.file("other", "z".repeat(200_000));
+  await Deno.rename(other, image.path);
+  await image.restore();
+  assertEquals((await Deno.stat(image.path)).size, 200_000);
+});
+
+Deno.test("ImageFile.undo() takes the last session back", async () => {
+  await using folder = await makeFolder();
+  const path = await makeImage(folder, { "/a": "1" });
+  await age(path, 60_000);
+  await using image = await ImageFile.open(path, WRITE);
+  const before = (await fingerprint(path)).slice(-64);
+  await image.beforeCommit();
+  await writeSession(path, { "/a": "2", "/b": "2" });
+  await image.remember();
+  assertEquals(await listImage(path), ["/a", "/b"]);
+  await image.undo();
+  assertEquals((await fingerprint(path)).slice(-64), before);
+  assertEquals(await listImage(path), ["/a"]);
+  await image.beforeCommit();
+});
+
+Deno.test("ImageFile.undo() takes nothing back that another program has added to", async () => {
+  await using folder = await makeFolder();
+  const path = await makeImage(folder, { "/a": "1" });
+  await age(path, 60_000);
+  await using image = await ImageFile.open(path, WRITE);
+  await image.beforeCommit();
+  await writeSession(path, { "/b": "2" });
+  await image.remember();
+  await writeSession(path, { "/c": "3" });
+  await assertRejectsCode(image.undo(), "MEDIUM_CHANGED");
+  assertEquals(await listImage(path), ["/a", "/b", "/c"]);
+});

@@ -1,0 +1,314 @@
+/** What the tests on real image files have in common. */
+
+import { assert, assertEquals, AssertionError } from "@std/assert";
+import { createHash } from "node:crypto";
+import { XorrisoError, type XorrisoErrorCode } from "../../src/errors.ts";
+import { commandLine, unquote } from "../../src/dialogue/protocol.ts";
+
+/** A temporary folder. */
+export interface Folder extends AsyncDisposable {
+  /** Absolute path without links. */
+  readonly path: string;
+  /** Writes a file in it, folders above included, and returns its path. */
+  file(name: string, content?: string | Uint8Array): Promise<string>;
+}
+
+/** Makes a folder that is removed in the end with all that is in it. */
+export async function makeFolder(): Promise<Folder> {
+  const path = await Deno.realPath(
+    await Deno.makeTempDir({ prefix: "xorriso-test-" }),
+  );
+  return {
+    path,
+    async file(name, content = "") {
+      const file = `${path}/${name}`;
+      await Deno.mkdir(file.slice(0, file.lastIndexOf("/")), {
+        recursive: true,
+      });
+      await Deno.writeFile(file, toBytes(content));
+      return file;
+    },
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+/** The bytes of a text, or the bytes themselves. */
+export function toBytes(content: string | Uint8Array): Uint8Array {
+  return typeof content === "string"
+    ? new TextEncoder().encode(content)
+    : content;
+}
+
+/** Bytes that look random, the same for the same seed. */
+export function noise(length: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = seed >>> 0 || 1;
+  for (let i = 0; i < length; i++) {
+    // xorshift32 (Marsaglia)
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[i] = state;
+  }
+  return bytes;
+}
+
+/** The SHA-256 of a file's content. */
+export async function hash(path: string): Promise<string> {
+  return createHash("sha256").update(await Deno.readFile(path)).digest("hex");
+}
+
+/** All there is to see of a file: whether it was touched shows here. */
+export async function fingerprint(path: string): Promise<string> {
+  const { ino, mode, size, mtime } = await Deno.stat(path);
+  return [ino, mode, size, mtime?.getTime(), await hash(path)].join();
+}
+
+/** Makes sure that an error is a `XorrisoError` with this code. */
+export function assertCode(
+  error: unknown,
+  code: XorrisoErrorCode,
+): XorrisoError {
+  if (!(error instanceof XorrisoError)) {
+    throw new AssertionError(`${code} expected, not ${error}`);
+  }
+  assertEquals(error.code, code, `${error.message}\n${error.messages}`);
+  return error;
+}
+
+/** What a promise rejects with; fails if it resolves. */
+export async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  const outcome = await promise.then(
+    () => ({ rejected: false, reason: undefined }),
+    (reason: unknown) => ({ rejected: true, reason }),
+  );
+  assert(outcome.rejected, "The promise should have been rejected");
+  return outcome.reason;
+}
+
+/** Makes sure that a promise rejects with a `XorrisoError` with this code. */
+export async function assertRejectsCode(
+  promise: Promise<unknown>,
+  code: XorrisoErrorCode,
+): Promise<XorrisoError> {
+  return assertCode(await rejection(promise), code);
+}
+
+/** Reads a stream to its end. */
+export async function readAll(
+  stream: ReadableStream<Uint8Array>,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+}
+
+/** Runs plain xorriso, without this module, and returns its result lines. */
+export async function runXorriso(
+  lines: readonly (readonly string[])[],
+): Promise<string[]> {
+  const child = new Deno.Command("xorriso", {
+    args: [
+      ...["-no_rc", "-abort_on", "FAILURE", "-pkt_output", "on"],
+      ...["-use_readline", "off", "-iso_rr_pattern", "off"],
+      ...["-backslash_codes", "in_double_quotes:encode_output"],
+      ...["-padding", "0", "-md5", "on", "-osirrox", "on"],
+      ...["-dialog", "single_line"],
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    clearEnv: true,
+    env: { LC_ALL: "C.UTF-8" },
+  }).spawn();
+  const output = child.output();
+  const writer = child.stdin.getWriter();
+  const input = [...lines, ["-rollback_end"]].map((line) =>
+    `${commandLine(line)}\n`
+  ).join("");
+  // Where xorriso ends early, its output tells why.
+  await writer.write(toBytes(input)).then(() => writer.close()).catch(() => {});
+  const { code, stdout } = await output;
+  const text = new TextDecoder().decode(stdout);
+  assertEquals(code, 0, text);
+  return text.split("\n").filter((line) => line.startsWith("R:1: "))
+    .map((line) => line.slice(5));
+}
+
+/** Makes a file look untouched for a while, so that no commit waits for it. */
+export async function makeOld(path: string): Promise<void> {
+  const time = new Date(Date.now() - 60_000);
+  await Deno.utime(path, time, time);
+}
+
+/**
+ * Writes a session with these files, by path, using plain xorriso, and makes
+ * the image look untouched for a while.
+ */
+export async function writeSession(
+  image: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+  ...settings: readonly (readonly string[])[]
+): Promise<void> {
+  await using folder = await makeFolder();
+  const maps: string[][] = [];
+  for (const [path, content] of Object.entries(files)) {
+    maps.push(["-map", await folder.file(`${maps.length}`, content), path]);
+  }
+  await runXorriso([
+    ["-dev", `stdio:${image}`],
+    ...settings,
+    ...maps,
+    ["-commit"],
+  ]);
+  await makeOld(image);
+}
+
+/** Makes an image of one session with plain xorriso, and returns its path. */
+export async function makeImage(
+  folder: Folder,
+  files: Readonly<Record<string, string | Uint8Array>> = { "/old": "old" },
+  ...settings: readonly (readonly string[])[]
+): Promise<string> {
+  const image = `${folder.path}/test.iso`;
+  await writeSession(image, files, ...settings);
+  return image;
+}
+
+/** Paths of all files of the newest session as plain xorriso tells them. */
+export async function listImage(image: string): Promise<string[]> {
+  const lines = await runXorriso([
+    ["-indev", `stdio:${image}`],
+    ["-find", "/", "-type", "f", "-exec", "echo"],
+  ]);
+  return lines.map((line) => unquote(line) ?? line).sort();
+}
+
+/** Content of a file of the newest session as plain xorriso restores it. */
+export async function readImage(
+  image: string,
+  path: string,
+): Promise<Uint8Array> {
+  await using folder = await makeFolder();
+  const target = `${folder.path}/content`;
+  await runXorriso([
+    ["-indev", `stdio:${image}`],
+    ["-extract", path, target],
+  ]);
+  return await Deno.readFile(target);
+}
+
+/** Changes bytes of a file in place. */
+export async function patch(
+  path: string,
+  offset: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  using file = await Deno.open(path, { write: true });
+  await file.seek(offset, Deno.SeekMode.Start);
+  assertEquals(await file.write(bytes), bytes.length);
+}
+
+/** Makes a FIFO, and returns its path. */
+export async function makeFifo(path: string): Promise<string> {
+  const { success } = await new Deno.Command("mkfifo", { args: [path] })
+    .output();
+  assert(success);
+  return path;
+}
+
+/** Writes an executable shell script into a folder and returns its path. */
+export async function makeScript(
+  folder: Folder,
+  name: string,
+  body: string,
+): Promise<string> {
+  const path = `${folder.path}/${name}`;
+  // By another process: a program forked here at the same moment would have
+  // the file open for writing a moment longer, and then it cannot be executed.
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'cat >"$1" && chmod +x "$1"', "sh", path],
+    stdin: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(toBytes(`#!/bin/sh\n${body}\n`));
+  await writer.close();
+  assertEquals((await child.status).code, 0);
+  return path;
+}
+
+/** xorriso behind a script that notes each of its processes. */
+export interface Traced {
+  /** The program to start. */
+  readonly path: string;
+  /** Process ids of all starts so far. */
+  pids(): Promise<number[]>;
+}
+
+/**
+ * Makes a program that notes its process id and becomes xorriso.
+ *
+ * @param before Shell commands to run before.
+ */
+export async function traceXorriso(
+  folder: Folder,
+  before = "",
+): Promise<Traced> {
+  const pids = `${folder.path}/pids`;
+  await Deno.writeTextFile(pids, "");
+  const path = await makeScript(
+    folder,
+    "traced-xorriso",
+    `echo $$ >>'${pids}'\n${before}\nexec xorriso "$@"`,
+  );
+  return {
+    path,
+    pids: async () =>
+      (await Deno.readTextFile(pids)).split("\n").filter((line) => line !== "")
+        .map(Number),
+  };
+}
+
+/** Whether a process lives. */
+export function isAlive(pid: number): boolean {
+  try {
+    // Does nothing to a process that is not stopped.
+    Deno.kill(pid, "SIGCONT");
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Whether something is there, be it a dangling link. */
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+/** Runs a program for Deno in a process of its own, with all permissions. */
+export async function runDeno(
+  code: string,
+  /** What starts it, where that is not Deno itself. */
+  wrapper: readonly string[] = [],
+  /** Further flags: `--deny-write=/sources`. */
+  flags: readonly string[] = [],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const script = `data:application/typescript,${encodeURIComponent(code)}`;
+  const [command = "", ...args] = [
+    ...wrapper,
+    ...[Deno.execPath(), "run", "-q", "--no-prompt", "--no-check", "-A"],
+    ...[...flags, "-c", config, script],
+  ];
+  const output = await new Deno.Command(command, {
+    args,
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code: output.code,
+    stdout: decoder.decode(output.stdout),
+    stderr: decoder.decode(output.stderr),
+  };
+}

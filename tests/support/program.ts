@@ -1,0 +1,175 @@
+/** What the tests of the command line have in common. */
+import { assert, assertEquals } from "@std/assert";
+import type { Io } from "../../src/cli/job.ts";
+import { main } from "../../src/cli/main.ts";
+
+/** A new folder that is removed in the end. */
+export async function makeFolder(): Promise<
+  { path: string } & AsyncDisposable
+> {
+  const path = await Deno.realPath(await Deno.makeTempDir());
+  return {
+    path,
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+/** What a run of the program leaves behind. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The world of a run inside this process. */
+export interface World {
+  readonly stdin?: ReadableStream<Uint8Array>;
+  /** Whether both outputs are terminals. */
+  readonly isTerminal?: boolean;
+  readonly signal?: AbortSignal;
+  /** Takes standard output in place of `Outcome.stdout`. */
+  readonly write?: (bytes: Uint8Array) => Promise<void>;
+}
+
+/** Runs the program inside this process. */
+export async function run(
+  words: readonly string[],
+  { stdin, isTerminal = false, signal, write }: World = {},
+): Promise<Outcome> {
+  const written: Uint8Array[] = [];
+  let stderr = "";
+  const io: Io = {
+    stdin: () => stdin ?? ReadableStream.from([]),
+    stdout: {
+      isTerminal,
+      write: write ?? ((bytes) => {
+        written.push(bytes.slice());
+        return Promise.resolve();
+      }),
+    },
+    stderr: {
+      isTerminal,
+      columns: () => 80,
+      write: (text) => void (stderr += text),
+    },
+    signal: signal ?? new AbortController().signal,
+  };
+  const code = await main(words, io);
+  const stdout = await new Blob(written as BlobPart[]).text();
+  return { code, stdout, stderr };
+}
+
+/** Runs the program inside this process, and wants it to succeed. */
+export async function succeed(...words: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(words);
+  const image = words[1]?.match(/^xorriso:\/\/(\/.*\.iso)/)?.[1];
+  if (image !== undefined) await age(image);
+  assertEquals([code, stderr], [0, stderr]);
+  return stdout;
+}
+
+/** The JSON objects of a text, one a line. */
+export function parseLines(text: string): unknown[] {
+  return text.split("\n").filter((line) => line !== "").map((line) =>
+    JSON.parse(line)
+  );
+}
+
+/** Files below a folder with their content, by path. */
+export async function readTree(
+  folder: string,
+): Promise<Record<string, string>> {
+  const tree: Record<string, string> = {};
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory) {
+      tree[name] = await Deno.readTextFile(`${folder}/${name}`);
+      continue;
+    }
+    const below = await readTree(`${folder}/${name}`);
+    for (const [path, text] of Object.entries(below)) {
+      tree[`${name}/${path}`] = text;
+    }
+  }
+  return tree;
+}
+
+/** A new image with files in it, made by the program. */
+export async function makeImage(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
+  await Deno.mkdir(`${folder}/sources`);
+  for (const [name, text] of Object.entries(files)) {
+    const path = `${folder}/sources/${name}`;
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    await Deno.writeTextFile(path, text);
+  }
+  const url = `xorriso://${folder}/a.iso`;
+  const paths = [...new Set(Object.keys(files).map((n) => n.split("/")[0]))];
+  await succeed(
+    "put",
+    url,
+    "--create",
+    ...paths.map((path) => `${folder}/sources/${path}`),
+  );
+  return url;
+}
+
+/** Makes an image old, since one that was written just now would be waited for before a commit. */
+export async function age(image: string): Promise<void> {
+  const then = new Date(Date.now() - 60_000);
+  await Deno.utime(image, then, then);
+}
+
+/** Makes sure that a path is not there. */
+export async function assertMissing(path: string): Promise<void> {
+  const found = await Deno.lstat(path).then(() => true, () => false);
+  assert(!found, `${path} is there`);
+}
+
+/** An image with a name that is not UTF-8, made by xorriso itself. */
+export async function makeForeignImage(folder: string): Promise<string> {
+  await Deno.writeTextFile(`${folder}/x`, "x");
+  const child = new Deno.Command("xorriso", {
+    args: [
+      ...["-no_rc", "-backslash_codes", "in_double_quotes"],
+      ...["-outdev", `${folder}/foreign.iso`, "-dialog", "single_line"],
+    ],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+    clearEnv: true,
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(
+    `-map '${folder}/x' /plain\n-map '${folder}/x' "/caf\\351"\n-commit_eject none\n-end\n`,
+  ));
+  await writer.close();
+  await child.status;
+  return `xorriso://${folder}/foreign.iso`;
+}
+
+/** Changes the first byte of a text where it lies in an image. */
+export async function corrupt(image: string, text: string): Promise<void> {
+  const bytes = await Deno.readFile(image);
+  const at = new TextDecoder("latin1").decode(bytes).indexOf(text);
+  assert(at > 0);
+  using file = await Deno.open(image, { write: true });
+  await file.seek(at, Deno.SeekMode.Start);
+  await file.write(new TextEncoder().encode("X"));
+}
+
+/** Waits until an image has grown, which a commit in its middle makes it do. */
+export async function waitForSize(path: string, size: number): Promise<void> {
+  for (;;) {
+    const found = await Deno.stat(path).catch(() => undefined);
+    if (found !== undefined && found.size >= size) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A file of zeros that takes no room on disk. */
+export async function makeSparse(path: string, size: number): Promise<void> {
+  await Deno.create(path).then((file) => file.close());
+  await Deno.truncate(path, size);
+}
