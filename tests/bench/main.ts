@@ -4,7 +4,7 @@
  *     deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk]
  *         [--update] [GROUP...]
  *
- * `--update` puts the tables into README.md, too.
+ * `--update` puts the tables into tests/bench/README.md, too.
  *
  * Each round runs all sides in turn, so that all see the same machine. A commit
  * needs a fresh image and goes in steps of 0.1 s, so this is a runner of its
@@ -32,7 +32,7 @@ const USAGE =
   "deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk] " +
   `[--update] [GROUP...]\nGroups: ${GROUPS.map(({ name }) => name).join(", ")}`;
 
-const README = new URL("../../README.md", import.meta.url);
+const README = new URL("README.md", import.meta.url);
 
 /** Rounds of what does not say otherwise. */
 const ROUNDS = 9;
