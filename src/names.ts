@@ -1,7 +1,5 @@
 /** Names on a medium: which may be stored, and how paths are put together. */
 
-import { encodeName } from "./dialogue/protocol.ts";
-
 /**
  * Bytes that one part of a new name may have.
  *
@@ -159,4 +157,107 @@ function byteLength(text: string): number {
 /** A name in a message: quoted, with what a terminal may obey escaped. */
 export function show(name: string): string {
   return JSON.stringify(name);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Decodes the bytes of a file name as UTF-8; a byte that is no part of UTF-8
+ * becomes U+DC00 plus its value, a lone surrogate, so that no two names look
+ * the same.
+ */
+export function decodeName(bytes: Uint8Array): string {
+  const text = decoder.decode(bytes);
+  // Faster than a decoder that throws: errors cost more than all the rest.
+  return text.includes("\ufffd") ? decodeBroken(bytes) : text;
+}
+
+function decodeBroken(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length;) {
+    const length = sequenceLength(bytes, at);
+    const first = bytes[at] ?? 0;
+    if (length === 0) {
+      text += String.fromCharCode(0xdc00 + first);
+      at++;
+      continue;
+    }
+    let code = length === 1 ? first : first & (0x7f >> length);
+    for (let i = at + 1; i < at + length; i++) {
+      code = code << 6 | (bytes[i] ?? 0) & 0x3f;
+    }
+    text += String.fromCodePoint(code);
+    at += length;
+  }
+  return text;
+}
+
+/**
+ * Length of the UTF-8 sequence there (The Unicode Standard, table 3-7), 0 if
+ * there is none.
+ */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  // The second byte excludes overlong forms, surrogates and what is beyond
+  // U+10FFFF.
+  const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  const second = bytes[at + 1] ?? 0;
+  if (second < low || second > high) return 0;
+  for (let i = at + 2; i < at + length; i++) {
+    if (((bytes[i] ?? 0) & 0xc0) !== 0x80) return 0;
+  }
+  return length;
+}
+
+/** The bytes of a name as {@linkcode decodeName} makes it. */
+export function encodeName(name: string): Uint8Array {
+  if (name.isWellFormed()) return encoder.encode(name);
+  // Three bytes are the most that one UTF-16 unit can take.
+  const bytes = new Uint8Array(name.length * 3);
+  let length = 0;
+  for (const character of name) {
+    if (character.isWellFormed()) {
+      length += encoder.encodeInto(character, bytes.subarray(length)).written;
+      continue;
+    }
+    const byte = character.charCodeAt(0) - 0xdc00;
+    if (byte < 0x80 || byte > 0xff) {
+      throw new TypeError(
+        `Cannot encode the lone surrogate U+${
+          character.charCodeAt(0).toString(16).toUpperCase()
+        }: it stands for no byte`,
+      );
+    }
+    bytes[length++] = byte;
+  }
+  return bytes.slice(0, length);
+}
+
+/** How {@linkcode spellName} spells a byte that is not UTF-8, and a backslash before what looks so. */
+const SPELT = /\\x(5c|[89a-f][0-9a-f])/gi;
+
+/**
+ * Spells a name as text that can be typed and shown: `\xHH` is a byte that is not UTF-8, and `\x5c`
+ * a backslash that would otherwise begin one of these. Most names are spelled as they are.
+ */
+export function spellName(name: string): string {
+  return name.replace(SPELT, "\\x5cx$1").replace(
+    /[\udc80-\udcff]/gu,
+    (byte) => `\\x${(byte.charCodeAt(0) - 0xdc00).toString(16)}`,
+  );
+}
+
+/** The name that a text of {@linkcode spellName} stands for. */
+export function unspellName(text: string): string {
+  const name = text.replace(SPELT, (_, digits) => {
+    const byte = parseInt(digits, 16);
+    return String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte);
+  });
+  // Spelled bytes may be UTF-8 when they are put together.
+  return name === text ? name : decodeName(encodeName(name));
 }

@@ -9,6 +9,8 @@ import {
   parents,
   relative,
   show,
+  spellName,
+  unspellName,
 } from "../src/names.ts";
 
 Deno.test("checkPath() keeps any bytes and drops empty parts", () => {
@@ -110,4 +112,21 @@ Deno.test("baseName() gives the last part", () => {
 
 Deno.test("show() leaves nothing that a terminal obeys", () => {
   assertEquals(show('a"\n\x1b[2J\udce9'), '"a\\"\\n\\u001b[2J\\udce9"');
+});
+
+Deno.test("spellName() spells what is not UTF-8, and unspellName() gives it back", () => {
+  const pairs: readonly (readonly [string, string])[] = [
+    ["plain é 😀", "plain é 😀"],
+    ["caf\udce9", "caf\\xe9"],
+    ["caf\\xe9", "caf\\x5cxe9"],
+    ["\\x5c", "\\x5cx5c"],
+    ["\\\udcff", "\\\\xff"],
+    ["a\\b\\x41\\", "a\\b\\x41\\"],
+  ];
+  for (const [name, text] of pairs) {
+    assertEquals(spellName(name), text);
+    assertEquals(unspellName(text), name);
+  }
+  // Whoever spells the bytes of UTF-8 means the character.
+  assertEquals(unspellName("caf\\xC3\\xA9"), "café");
 });

@@ -5,7 +5,7 @@ import { abortable } from "../async.ts";
 import type { Device } from "../session/devices.ts";
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { parseLocation } from "../backend/url.ts";
-import { encodeName } from "../dialogue/protocol.ts";
+import { encodeName } from "../names.ts";
 import type { Progress } from "../dialogue/answers.ts";
 import {
   parseWriteSpeed,

@@ -11,7 +11,7 @@ import {
 import * as commands from "./commands.ts";
 import config from "../../deno.json" with { type: "json" };
 import { EXIT, type Io, Job, OutputClosed } from "./job.ts";
-import { encodeName } from "../dialogue/protocol.ts";
+import { encodeName } from "../names.ts";
 
 const SESSION: Flag = {
   name: "session",

@@ -6,6 +6,8 @@
  * `-dialog single_line` and `-backslash_codes in_double_quotes:encode_output`.
  */
 
+import { decodeName, encodeName } from "../names.ts";
+
 /**
  * Bytes a line may have, after quoting and without its newline.
  *
@@ -203,82 +205,6 @@ function octalAt(text: string, at: number): number | undefined {
     value = value * 8 + digit;
   }
   return value <= 0xff ? value : undefined;
-}
-
-/**
- * Decodes the bytes of a file name as UTF-8; a byte that is no part of UTF-8
- * becomes U+DC00 plus its value, a lone surrogate, so that no two names look
- * the same.
- */
-export function decodeName(bytes: Uint8Array): string {
-  const text = decoder.decode(bytes);
-  // Faster than a decoder that throws: errors cost more than all the rest.
-  return text.includes("\ufffd") ? decodeBroken(bytes) : text;
-}
-
-function decodeBroken(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length;) {
-    const length = sequenceLength(bytes, at);
-    const first = bytes[at] ?? 0;
-    if (length === 0) {
-      text += String.fromCharCode(0xdc00 + first);
-      at++;
-      continue;
-    }
-    let code = length === 1 ? first : first & (0x7f >> length);
-    for (let i = at + 1; i < at + length; i++) {
-      code = code << 6 | (bytes[i] ?? 0) & 0x3f;
-    }
-    text += String.fromCodePoint(code);
-    at += length;
-  }
-  return text;
-}
-
-/**
- * Length of the UTF-8 sequence there (The Unicode Standard, table 3-7), 0 if
- * there is none.
- */
-function sequenceLength(bytes: Uint8Array, at: number): number {
-  const first = bytes[at] ?? 0;
-  if (first < 0x80) return 1;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  // The second byte excludes overlong forms, surrogates and what is beyond
-  // U+10FFFF.
-  const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
-  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
-  const second = bytes[at + 1] ?? 0;
-  if (second < low || second > high) return 0;
-  for (let i = at + 2; i < at + length; i++) {
-    if (((bytes[i] ?? 0) & 0xc0) !== 0x80) return 0;
-  }
-  return length;
-}
-
-/** The bytes of a name as {@linkcode decodeName} makes it. */
-export function encodeName(name: string): Uint8Array {
-  if (name.isWellFormed()) return encoder.encode(name);
-  // Three bytes are the most that one UTF-16 unit can take.
-  const bytes = new Uint8Array(name.length * 3);
-  let length = 0;
-  for (const character of name) {
-    if (character.isWellFormed()) {
-      length += encoder.encodeInto(character, bytes.subarray(length)).written;
-      continue;
-    }
-    const byte = character.charCodeAt(0) - 0xdc00;
-    if (byte < 0x80 || byte > 0xff) {
-      throw new TypeError(
-        `Cannot encode the lone surrogate U+${
-          character.charCodeAt(0).toString(16).toUpperCase()
-        }: it stands for no byte`,
-      );
-    }
-    bytes[length++] = byte;
-  }
-  return bytes.slice(0, length);
 }
 
 /** One line of xorriso's output. */

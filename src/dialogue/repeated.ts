@@ -4,7 +4,8 @@
  * it, each of them can make lines that look like messages of their own.
  */
 
-import { encodeName, isNoise, unescape } from "./protocol.ts";
+import { encodeName } from "../names.ts";
+import { isNoise, unescape } from "./protocol.ts";
 import { parseProgress } from "./answers.ts";
 
 const CHANGE = /^(?:Added to|Removed from) ISO image: [a-z ]+ (?=')/;

@@ -2,8 +2,6 @@ import { assertEquals, assertThrows } from "@std/assert";
 import {
   commandLine,
   commandLines,
-  decodeName,
-  encodeName,
   isNoise,
   MAX_LINE,
   type Packet,
@@ -12,6 +10,7 @@ import {
   unescape,
   unquote,
 } from "../../src/dialogue/protocol.ts";
+import { decodeName, encodeName } from "../../src/names.ts";
 import { readPackets } from "../support/packets.ts";
 
 const encoder = new TextEncoder();

@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { createHash } from "node:crypto";
-import { encodeName } from "../../src/dialogue/protocol.ts";
+import { encodeName } from "../../src/names.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
 import {
   assertRejectsCode,

@@ -1,7 +1,7 @@
 /** Hostile names: stored, listed, restored, deleted; as paths of all kinds. */
 
 import { Xorriso, XorrisoBackend } from "../../mod.ts";
-import { decodeName } from "../../src/dialogue/protocol.ts";
+import { decodeName } from "../../src/names.ts";
 import { patch, runXorriso } from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import { byteLength, FORBIDDEN, hostileNames, hostilePart } from "./hostile.ts";
