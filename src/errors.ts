@@ -34,8 +34,10 @@ export type XorrisoErrorCode =
   | "BLANK_FAILED"
   | "ENTRY_NOT_FOUND"
   | "ENTRY_EXISTS"
+  | "NAME_TOO_LONG"
   | "SOURCE_UNREADABLE"
   | "SOURCE_CHANGED"
+  | "TARGET_EXISTS"
   | "TARGET_UNWRITABLE"
   | "CHECKSUM_MISMATCH"
   | "INVALID_COMMAND"
@@ -134,6 +136,8 @@ const ADVICE: Readonly<Partial<Record<XorrisoErrorCode, string>>> = {
   MEDIUM_NOT_WRITABLE: "use another medium",
   MEDIUM_FULL: "store less, or use another medium",
   MEDIUM_CHANGED: "open it again",
+  NAME_TOO_LONG:
+    "store fewer long names in one folder, or use xorriso 1.5.6 or newer",
   READ_ERROR: "clean the medium, or try another drive",
   WRITE_ERROR: "use another medium",
   BLANK_FAILED: "use another medium",

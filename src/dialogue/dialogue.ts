@@ -3,7 +3,7 @@
 import { delay } from "../async.ts";
 import { findProblem, parseShortage, type Problem } from "./messages.ts";
 import { withoutEchoes, withWholeLines } from "./repeated.ts";
-import { advice, XorrisoError } from "../errors.ts";
+import { advice, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { Child, type ChildStatus } from "./process.ts";
 import { isNoise, type Packet, PacketDecoder } from "./protocol.ts";
 import { isCutOff, parseProgress, type Progress } from "./answers.ts";
@@ -596,13 +596,19 @@ function problemError(
   { doing, path }: ExchangeOptions,
 ): XorrisoError {
   const shortage = code === "MEDIUM_FULL" ? parseShortage(messages) : {};
-  const text = line.replace(/^\w+ *: [A-Z]+ : +/, "");
+  const text = WORDS[code] ?? line.replace(/^\w+ *: [A-Z]+ : +/, "");
   return new XorrisoError(code, `${doing}: ${text}${advice(code)}`, {
     messages: lines,
     ...(path !== undefined && { path }),
     ...shortage,
   });
 }
+
+/** What is so, where xorriso's own words would mislead. */
+const WORDS: Readonly<Partial<Record<XorrisoErrorCode, string>>> = {
+  NAME_TOO_LONG: "a folder has more names of over 104 bytes than this " +
+    "xorriso can write",
+};
 
 function closedError(doing: string): XorrisoError {
   return new XorrisoError("CLOSED", `${doing}: the session is closed`);

@@ -356,8 +356,10 @@ const RULES: readonly Rule[] = [
     "Checksum mismatch between checksum tag and data blocks",
     "Checksum mismatch in System Area, Volume Descriptors, or directory tree",
     "Image loading aborted due to MD5 mismatch of image tree data",
-    "Image is most likely damaged.",
   ),
+  // Of a tree that was about to be written, so nothing that was there is damaged: libisofs 1.5.4
+  // miscounts folders with many names over 104 bytes.
+  cause("NAME_TOO_LONG", "Image is most likely damaged."),
   cause("READ_ERROR", "Cannot read desired amount of data"),
   follow("READ_ERROR", "Read error occurred with IsoDataSource"),
   follow("READ_ERROR", "Cannot read all bytes from ISO file '"),

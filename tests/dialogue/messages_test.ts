@@ -9,14 +9,20 @@ import type { XorrisoErrorCode } from "../../src/errors.ts";
 const RECORDINGS = new URL("../recordings/", import.meta.url);
 
 /** Codes that tell of the session itself: no text of xorriso's stands for them. */
-const OF_THE_MODULE = ["SESSION_LOST", "TIMEOUT", "PROTOCOL", "CLOSED"];
+const OF_THE_MODULE = [
+  "SESSION_LOST",
+  "TIMEOUT",
+  "PROTOCOL",
+  "CLOSED",
+  "TARGET_EXISTS",
+];
 
 /** Codes that xorriso can cause; a record, so that none can be left out. */
 const OF_XORRISO: Readonly<
   Record<
     Exclude<
       XorrisoErrorCode,
-      "SESSION_LOST" | "TIMEOUT" | "PROTOCOL" | "CLOSED"
+      "SESSION_LOST" | "TIMEOUT" | "PROTOCOL" | "CLOSED" | "TARGET_EXISTS"
     >,
     true
   >
@@ -39,6 +45,7 @@ const OF_XORRISO: Readonly<
   BLANK_FAILED: true,
   ENTRY_NOT_FOUND: true,
   ENTRY_EXISTS: true,
+  NAME_TOO_LONG: true,
   SOURCE_UNREADABLE: true,
   SOURCE_CHANGED: true,
   TARGET_UNWRITABLE: true,
