@@ -7,6 +7,7 @@ import {
   assertCode,
   assertRejectsCode,
   type Folder,
+  isInstalled,
   listImage,
   makeFolder,
   makeImage,
@@ -138,20 +139,6 @@ async function run(
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   return stdout;
-}
-
-async function isInstalled(program: string): Promise<boolean> {
-  try {
-    await new Deno.Command(program, {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 Deno.test("an image of this module is read by xorriso alone", async () => {

@@ -16,20 +16,22 @@ import {
   storedTexts,
   textOf,
   textsOf,
-  until,
   urlOf,
 } from "./support/backends.ts";
 import {
   assertRejectsCode,
   exists,
   fingerprint,
+  grows,
   isAlive,
   makeFolder,
+  makeSparse,
   noise,
   runDeno,
   runXorriso,
   toBytes,
   traceXorriso,
+  until,
   writeSession,
 } from "./support/helpers.ts";
 
@@ -74,14 +76,9 @@ Deno.test("known failure 2: a fatal error is lost, and a killed process counts a
   await using backend = await openImage(folder, { xorrisoPath: hooked.path });
   await assertRejectsCode(backend.get("a", target), "SESSION_LOST");
   assertEquals(await exists(target), false);
-  const large = await folder.file("large");
-  await Deno.truncate(large, 64 << 20);
+  const large = await makeSparse(`${folder.path}/large`);
   const put = outcomes([backend.put(large, "large")]);
-  const { size } = await Deno.stat(`${folder.path}/test.iso`);
-  await until(
-    async () => (await Deno.stat(`${folder.path}/test.iso`)).size > size + 1e6,
-    "xorriso is writing",
-  );
+  await grows(`${folder.path}/test.iso`);
   await hooked.kill("SIGKILL");
   assertEquals(await put, ["SESSION_LOST"]);
   assertEquals(await textsOf(backend), { a: "a" });
@@ -471,12 +468,8 @@ Deno.test("known failure 20: each small file costs a session", async () => {
     ),
   );
   await using backend = await openImage(folder);
-  const begun = performance.now();
   await Promise.all(sources.map((path, i) => backend.put(path, `${i}`)));
-  const time = performance.now() - begun;
   assertEquals((await backend.sessions()).length, 1);
   const { size } = await Deno.stat(`${folder.path}/test.iso`);
   assert(size < 100 * 4096 + 200_000, `${size} bytes`);
-  // One by one it would take ten seconds at least.
-  assert(time < 5000, `${time} ms`);
 });

@@ -13,7 +13,6 @@ import {
   storedTexts,
   textOf,
   textsOf,
-  until,
   urlOf,
 } from "../support/backends.ts";
 import {
@@ -25,6 +24,7 @@ import {
   makeScript,
   rejection,
   toBytes,
+  until,
 } from "../support/helpers.ts";
 
 /** A delay that no test lives to see. */

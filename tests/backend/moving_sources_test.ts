@@ -9,14 +9,15 @@ import {
   store,
   storedTexts,
   textsOf,
-  until,
 } from "../support/backends.ts";
 import {
   exists,
   type Folder,
   hash,
+  isInstalled,
   makeFolder,
   rejection,
+  until,
 } from "../support/helpers.ts";
 
 /** How xorriso is asked where all files are. */
@@ -247,7 +248,7 @@ for (const [program = "", ...args] of OTHERS) {
     name: `XorrisoBackend.put() repairs an image that ${program} made, with ${
       args.slice(1).join(" ")
     }`,
-    ignore: !await exists(`/usr/bin/${program}`),
+    ignore: !await isInstalled(program),
     async fn() {
       await using folder = await makeFolder();
       const image = `${folder.path}/test.iso`;

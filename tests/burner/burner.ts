@@ -12,12 +12,12 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { until } from "../support/backends.ts";
 import {
   exists,
   type Folder,
   makeFolder,
   makeScript,
+  until,
 } from "../support/helpers.ts";
 import { buildBurner, burnerUnavailable } from "./build.ts";
 import { parseLog, type ScsiCommand } from "./log.ts";

@@ -3,12 +3,11 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   makeFolder,
   makeImage,
-  makeSparse,
   readTree,
   run,
   succeed,
-  waitForSize,
 } from "../support/program.ts";
+import { grows, makeSparse, signalTo, until } from "../support/helpers.ts";
 
 const CLI = new URL("../../src/cli.ts", import.meta.url).pathname;
 
@@ -60,15 +59,6 @@ async function peakOf({ pid }: Deno.ChildProcess): Promise<number> {
   }).output();
   const found = new TextDecoder().decode(stdout).match(/VmHWM:\s+(\d+) kB/);
   return Number(found?.[1]) * 1024;
-}
-
-/** Sends a signal to a process that may just have ended. */
-function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
-  try {
-    child.kill(signal);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-  }
 }
 
 Deno.test("the program runs with the flags that its help tells, and not with one less", async (t) => {
@@ -213,11 +203,10 @@ for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     await using folder = await makeFolder();
     const url = await makeImage(folder.path, { a: "a" });
     const image = `${folder.path}/a.iso`;
-    const { size } = await Deno.stat(image);
-    await makeSparse(`${folder.path}/zeros`, 2 ** 30);
-    const child = spawn(["put", url, `${folder.path}/zeros`]);
-    await waitForSize(image, size + (16 << 20));
-    child.kill(signal);
+    const zeros = await makeSparse(`${folder.path}/zeros`);
+    const child = spawn(["put", url, zeros]);
+    await grows(image);
+    signalTo(child, signal);
     const [{ code, stderr }] = await Promise.all([
       child.output(),
       child.stdin.close(),
@@ -240,7 +229,7 @@ Deno.test("the program does not wait for input that does not come when it is int
   const child = spawn(["put", url, "-", "--as", "b"]);
   const writer = child.stdin.getWriter();
   await writer.write(new Uint8Array(1 << 20));
-  child.kill("SIGINT");
+  signalTo(child, "SIGINT");
   const { code } = await child.output();
   await writer.abort().catch(() => {});
   assertEquals(code, 130);
@@ -260,12 +249,16 @@ Deno.test("the program ends at once when it is interrupted again", async () => {
     ["list", url, "--xorriso-path", hanging],
     ["--allow-run", "--allow-read", "--allow-write"],
   );
-  await waitForSize(`${hanging}.pid`, 2);
+  await until(
+    async () =>
+      (await Deno.stat(`${hanging}.pid`).catch(() => ({ size: 0 }))).size > 1,
+    "xorriso hangs",
+  );
   const begun = performance.now();
   let isRunning = true;
   const ended = child.output().finally(() => isRunning = false);
   while (isRunning) {
-    kill(child, "SIGINT");
+    signalTo(child, "SIGINT");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const { code } = await ended;

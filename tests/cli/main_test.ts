@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { EXIT_CODES } from "../../src/cli/job.ts";
-import { makeFifo } from "../support/helpers.ts";
+import { grows, makeFifo, makeSparse } from "../support/helpers.ts";
 import {
   age,
   assertMissing,
@@ -9,12 +9,10 @@ import {
   makeFolder,
   makeForeignImage,
   makeImage,
-  makeSparse,
   parseLines,
   readTree,
   run,
   succeed,
-  waitForSize,
 } from "../support/program.ts";
 
 Deno.test("main() shows help", async (t) => {
@@ -217,7 +215,7 @@ Deno.test("put tells which file has changed while it was stored, and stores the 
   await makeSparse(`${source}/moving`, 256 << 20);
   const url = `xorriso://${folder.path}/a.iso`;
   const running = run(["put", url, source, "--create", "--json"]);
-  await waitForSize(`${folder.path}/a.iso`, 8 << 20);
+  await grows(`${folder.path}/a.iso`);
   await Deno.truncate(`${source}/moving`, 1);
   const { code, stdout, stderr } = await running;
   assertEquals(code, 1);

@@ -9,7 +9,6 @@ import {
   openImage,
   store,
   storedTexts,
-  until,
 } from "../support/backends.ts";
 import * as drives from "../support/drives.ts";
 import {
@@ -23,6 +22,7 @@ import {
   noise,
   rejection,
   runDeno,
+  until,
 } from "../support/helpers.ts";
 
 /** Puts a FIFO in the place of a file. */

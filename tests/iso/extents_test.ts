@@ -21,6 +21,7 @@ import {
   readAll,
   rejection,
   runXorriso,
+  until,
 } from "../support/helpers.ts";
 
 /** A file of two blocks, three blocks before them, and a bit of a block after them. */
@@ -71,11 +72,6 @@ function countReads(): Disposable & { readonly count: number } {
       prototype.read = original;
     },
   };
-}
-
-/** Lets the event loop run until something is so. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve));
 }
 
 Deno.test("resolveRange() cuts to what the file has", () => {
@@ -197,9 +193,9 @@ Deno.test("readExtents() keeps one chunk ahead of its reader", async () => {
   using reads = countReads();
   const reader = readExtents(image, LARGE).getReader();
   for (const wanted of [1, 2, 3]) {
-    await until(() => reads.count === wanted);
+    await until(() => reads.count === wanted, "it reads");
     let turns = 0;
-    await until(() => ++turns > 20);
+    await until(() => ++turns > 20, "others have run");
     assertEquals(reads.count, wanted);
     await reader.read();
   }

@@ -13,6 +13,7 @@ import {
   assertRejectsCode,
   exists,
   type Folder,
+  grows,
   hash,
   isAlive,
   listImage,
@@ -20,29 +21,18 @@ import {
   makeImage,
   makeOld,
   makeScript,
+  makeSparse,
   noise,
   readImage,
   rejection,
   runDeno,
   toBytes,
   traceXorriso,
+  until,
   writeSession,
 } from "../support/helpers.ts";
 
 const BLOCK = 2048;
-
-/** What takes a while to be written, and no space on disk. */
-async function makeLarge(folder: Folder): Promise<string> {
-  const path = await folder.file("large");
-  await Deno.truncate(path, 100 << 20);
-  return path;
-}
-
-/** Resolves when a file has grown by a megabyte. */
-async function grows(path: string): Promise<void> {
-  const { size } = await Deno.stat(path);
-  while ((await Deno.stat(path)).size < size + (1 << 20)) await delay(1);
-}
 
 /** Names of what is on the medium in the session's eyes. */
 async function names(session: Xorriso): Promise<string[]> {
@@ -307,7 +297,7 @@ Deno.test("Xorriso.commit() that fails leaves the image as it was", async () => 
   const xorrisoPath = await limitXorriso(folder, 2 << 20);
   {
     await using session = await Xorriso.open(image, { xorrisoPath });
-    await session.cp([await makeLarge(folder)], "/large");
+    await session.cp([await makeSparse(`${folder.path}/large`)], "/large");
     const queued = delay(1).then(() => session.ls());
     const error = await assertRejectsCode(session.commit(), "MEDIUM_FULL");
     assertStringIncludes(error.message, "File too large");
@@ -330,7 +320,7 @@ Deno.test("Xorriso.commit() that fails in a new image leaves none", async () => 
   await using folder = await makeFolder();
   const image = `${folder.path}/new.iso`;
   const xorrisoPath = await limitXorriso(folder, 2 << 20);
-  const large = await makeLarge(folder);
+  const large = await makeSparse(`${folder.path}/large`);
   await using session = await Xorriso.open(image, {
     create: true,
     xorrisoPath,
@@ -352,7 +342,7 @@ async function interrupt(
   const session = await Xorriso.open(image, { ...options, xorrisoPath });
   const [pid = 0] = await pids();
   try {
-    await session.cp([await makeLarge(folder)], "/large");
+    await session.cp([await makeSparse(`${folder.path}/large`)], "/large");
     const committed = rejection(session.commit(signal ? { signal } : {}));
     await grows(image);
     const queued = rejection(session.ls());
@@ -437,7 +427,7 @@ Deno.test("Xorriso.commit() loses nothing when this whole program is killed", as
   const image = await makeImage(folder, { "/old": noise(50_000) });
   const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
   const pids = `${folder.path}/program`;
-  const large = await makeLarge(folder);
+  const large = await makeSparse(`${folder.path}/large`, 100 << 20);
   const killed = runDeno(
     `import { Xorriso } from ${JSON.stringify(module)};
      await Deno.writeTextFile(${JSON.stringify(pids)}, String(Deno.pid));
@@ -450,13 +440,13 @@ Deno.test("Xorriso.commit() loses nothing when this whole program is killed", as
   assertNotEquals((await killed).code, 0);
   // xorriso may still be writing; nothing is written over it.
   const source = await folder.file("next", "next");
-  for (;;) {
+  await until(async () => {
     await using session = await Xorriso.open(image);
     await session.cp([source], "/next");
     const problem = await session.commit().catch((error: unknown) => error);
-    if (problem === undefined) break;
-    assertCode(problem, "MEDIUM_CHANGED");
-  }
+    if (problem !== undefined) assertCode(problem, "MEDIUM_CHANGED");
+    return problem === undefined;
+  }, "the forsaken xorriso has ended");
   const found = await listImage(image);
   assertEquals(found.filter((path) => path !== "/large"), ["/next", "/old"]);
   for (

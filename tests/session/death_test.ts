@@ -10,36 +10,22 @@ import {
   storedTexts,
   textOf,
   textsOf,
-  until,
 } from "../support/backends.ts";
 import {
   assertCode,
   assertRejectsCode,
   exists,
-  type Folder,
+  grows,
   hash,
   isAlive,
   makeFolder,
+  makeSparse,
   rejection,
   runDeno,
   runXorriso,
   toBytes,
+  until,
 } from "../support/helpers.ts";
-
-/** What takes a while to be written, and no space on disk. */
-async function makeLarge(folder: Folder): Promise<string> {
-  const path = await folder.file("large");
-  await Deno.truncate(path, 64 << 20);
-  return path;
-}
-
-/** Resolves when xorriso is in the middle of writing. */
-async function isWriting(image: string, size: number): Promise<void> {
-  await until(
-    () => Deno.statSync(image).size > size + (1 << 20),
-    "xorriso is writing",
-  );
-}
 
 Deno.test("XorrisoBackend goes on when xorriso was killed while idle", async () => {
   await using folder = await makeFolder();
@@ -75,7 +61,7 @@ Deno.test("XorrisoBackend stores what was pending when xorriso was killed", asyn
 Deno.test("XorrisoBackend rejects what was in a commit when xorriso was killed", async () => {
   await using folder = await makeFolder();
   const image = `${folder.path}/test.iso`;
-  const large = await makeLarge(folder);
+  const large = await makeSparse(`${folder.path}/large`);
   await using hooked = await hookXorriso(folder, "-none", []);
   await using backend = await openImage(folder, {
     ...ONE_BATCH,
@@ -83,13 +69,12 @@ Deno.test("XorrisoBackend rejects what was in a commit when xorriso was killed",
   });
   await store(backend, { a: "old", b: "b" });
   const before = await hash(image);
-  const { size } = await Deno.stat(image);
   const killed = outcomes([
     backend.put(large, "a"),
     backend.put(large, "large"),
     backend.delete("b"),
   ]);
-  await isWriting(image, size);
+  await grows(image);
   // What comes later is for the next session, by itself.
   const next = outcomes([
     backend.put(toBytes("next"), "next"),
@@ -109,12 +94,11 @@ Deno.test("XorrisoBackend rejects what was in a commit when xorriso was killed",
 Deno.test("XorrisoBackend begins anew when xorriso was killed in a first commit", async () => {
   await using folder = await makeFolder();
   const image = `${folder.path}/test.iso`;
-  const large = await makeLarge(folder);
+  const large = await makeSparse(`${folder.path}/large`);
   await using hooked = await hookXorriso(folder, "-none", []);
   await using backend = await openImage(folder, { xorrisoPath: hooked.path });
   const killed = outcomes([backend.put(large, "large")]);
-  await until(() => exists(image), "it is there");
-  await isWriting(image, 0);
+  await grows(image);
   await hooked.kill("SIGKILL");
   assertEquals(await killed, ["SESSION_LOST"]);
   assertEquals(await exists(image), false);
@@ -183,7 +167,7 @@ Deno.test("XorrisoBackend tells a reader that xorriso has died, and goes on", as
 
 Deno.test("XorrisoBackend goes on reading a file while xorriso dies", async () => {
   await using folder = await makeFolder();
-  const large = await makeLarge(folder);
+  const large = await makeSparse(`${folder.path}/large`, 64 << 20);
   await using hooked = await hookXorriso(folder, "-none", []);
   await using backend = await openImage(folder, { xorrisoPath: hooked.path });
   await backend.put(large, "large");
@@ -200,13 +184,12 @@ Deno.test("XorrisoBackend tells of a xorriso that was told to end", async () => 
   await Promise.all(signals.map(async (signal) => {
     await using folder = await makeFolder();
     const image = `${folder.path}/test.iso`;
-    const large = await makeLarge(folder);
+    const large = await makeSparse(`${folder.path}/large`);
     await using hooked = await hookXorriso(folder, "-none", []);
     await using backend = await openImage(folder, { xorrisoPath: hooked.path });
     await store(backend, { a: "a" });
-    const { size } = await Deno.stat(image);
     const put = outcomes([backend.put(large, "large")]);
-    await isWriting(image, size);
+    await grows(image);
     await hooked.kill(signal);
     const [result] = await put;
     assert(
@@ -223,7 +206,7 @@ Deno.test("XorrisoBackend tells of a limit to the size of files, however xorriso
   await Promise.all(hits.map(async (hit) => {
     await using folder = await makeFolder();
     const image = `${folder.path}/test.iso`;
-    const large = await makeLarge(folder);
+    const large = await makeSparse(`${folder.path}/large`);
     const isLimit = hit.startsWith("ulimit");
     await using hooked = await hookXorriso(
       folder,
@@ -282,7 +265,7 @@ Deno.test("XorrisoBackend leaves no xorriso behind when its program forgets it",
 
 Deno.test("XorrisoBackend leaves a whole image when a listener's error ends the program", async () => {
   await using folder = await makeFolder();
-  const large = await makeLarge(folder);
+  const large = await makeSparse(`${folder.path}/large`, 64 << 20);
   await using hooked = await hookXorriso(folder, "-none", []);
   const program = (before: string) => `
     import { XorrisoBackend } from "@xorriso/backend";

@@ -11,7 +11,13 @@ import {
   urlOf,
   within,
 } from "../support/drives.ts";
-import { isAlive, makeFolder, noise, rejection } from "../support/helpers.ts";
+import {
+  isAlive,
+  makeFolder,
+  noise,
+  rejection,
+  signalTo,
+} from "../support/helpers.ts";
 
 const together = burnerTests("stopping a burn");
 
@@ -108,7 +114,7 @@ together(
       }).spawn();
       const output = child.output();
       await burning(burner);
-      child.kill("SIGINT");
+      signalTo(child, "SIGINT");
       const { code, stderr } = await within(30_000, output);
       assertEquals(
         [code, new TextDecoder().decode(stderr)],

@@ -9,12 +9,12 @@ import {
   type MediumType,
   type ScsiCommand,
 } from "../burner/burner.ts";
-import { makeSparse } from "../support/program.ts";
 import { store, textOf, textsOf } from "../support/backends.ts";
 import { burning, openDrive, sideBySide, written } from "../support/drives.ts";
 import {
   assertRejectsCode,
   makeFolder,
+  makeSparse,
   noise,
   readAll,
 } from "../support/helpers.ts";

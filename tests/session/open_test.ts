@@ -5,7 +5,6 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { delay } from "../../src/async.ts";
 import { XorrisoError } from "../../src/errors.ts";
 import type { XorrisoOptions } from "../../src/options.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
@@ -27,7 +26,9 @@ import {
   readImage,
   rejection,
   runDeno,
+  signalTo,
   traceXorriso,
+  until,
   writeSession,
 } from "../support/helpers.ts";
 
@@ -241,12 +242,18 @@ Deno.test("Xorriso.open() begins again whenever a first commit is cut off", asyn
       ],
       ...{ stdin: "null", stdout: "null", stderr: "null" },
     }).spawn();
+    let hasEnded = false;
+    const ended = child.status.then(() => hasEnded = true);
     const size = index % 2 === 0 ? 0 : 1 << 20;
-    while (await Deno.stat(path).then((it) => it.size <= size, () => true)) {
-      await delay(1);
-    }
-    child.kill(index < 4 ? "SIGTERM" : "SIGKILL");
-    await child.status;
+    // The commit may be over before anybody looks.
+    await until(
+      async () =>
+        hasEnded ||
+        await Deno.stat(path).then((it) => it.size > size, () => false),
+      "it writes",
+    );
+    signalTo(child, index < 4 ? "SIGTERM" : "SIGKILL");
+    await ended;
     await makeOld(path);
     const way = { create: true };
     {
@@ -354,7 +361,7 @@ Deno.test("Xorriso.open() can be aborted, and leaves nothing behind", async () =
       signal: controller.signal,
     }),
   );
-  while ((await traced.pids()).length === 0);
+  await until(async () => (await traced.pids()).length > 0, "it has begun");
   controller.abort(reason);
   assertEquals(await opening, reason);
   const [pid = 0] = await traced.pids();

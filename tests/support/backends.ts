@@ -1,6 +1,6 @@
 /** What the tests of the backend on image files have in common. */
 
-import { assert, AssertionError } from "@std/assert";
+import { AssertionError } from "@std/assert";
 import {
   type BackendOptions,
   XorrisoBackend,
@@ -13,6 +13,7 @@ import {
   readAll,
   rejection,
   toBytes,
+  until,
 } from "./helpers.ts";
 
 /** All that comes together is one batch, however busy the machine is. */
@@ -109,18 +110,6 @@ export async function isPending(promise: Promise<unknown>): Promise<boolean> {
   promise.then(settled, settled);
   await new Promise((resolve) => setTimeout(resolve));
   return pending;
-}
-
-/** Waits until a condition holds. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-): Promise<void> {
-  const end = performance.now() + 20_000;
-  while (!await condition()) {
-    assert(performance.now() < end, `Waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
 }
 
 /** xorriso behind a script that looks at each line before it passes it on. */

@@ -8,8 +8,8 @@ import {
   type MediumType,
 } from "../burner/burner.ts";
 import type { Steps } from "./conformance.ts";
-import { textsOf, until } from "./backends.ts";
-import { noise, rejection } from "./helpers.ts";
+import { textsOf } from "./backends.ts";
+import { noise, rejection, until } from "./helpers.ts";
 
 /** Milliseconds that one case may take, with all others beside it. */
 const PATIENCE = 240_000;

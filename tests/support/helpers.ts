@@ -281,6 +281,67 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether a program can be started, wherever in PATH it is. */
+export async function isInstalled(program: string): Promise<boolean> {
+  try {
+    await new Deno.Command(program, {
+      args: ["--version"],
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Sends a signal to a child that may have ended by itself just now. */
+export function signalTo(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    // "Child process has already terminated"
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
+/** Waits until a condition holds, and fails if it takes far too long. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<void> {
+  const end = performance.now() + 60_000;
+  while (!await condition()) {
+    assert(performance.now() < end, `Waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/**
+ * Makes a file of zeros that takes no room on disk. A gigabyte takes a second to be written into an
+ * image, so that who waits for the middle of that does not miss it.
+ */
+export async function makeSparse(
+  path: string,
+  size = 1 << 30,
+): Promise<string> {
+  await Deno.writeFile(path, new Uint8Array());
+  await Deno.truncate(path, size);
+  return path;
+}
+
+/** Resolves when an image has grown by a megabyte, or has got one: xorriso is writing. */
+export async function grows(image: string): Promise<void> {
+  const sizeOf = async () =>
+    (await Deno.stat(image).catch(() => ({ size: 0 }))).size;
+  const size = await sizeOf();
+  await until(
+    async () => await sizeOf() > size + (1 << 20),
+    `"${image}" grows`,
+  );
+}
+
 /** Whether something is there, be it a dangling link. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);

@@ -158,18 +158,3 @@ export async function corrupt(image: string, text: string): Promise<void> {
   await file.seek(at, Deno.SeekMode.Start);
   await file.write(new TextEncoder().encode("X"));
 }
-
-/** Waits until an image has grown, which a commit in its middle makes it do. */
-export async function waitForSize(path: string, size: number): Promise<void> {
-  for (;;) {
-    const found = await Deno.stat(path).catch(() => undefined);
-    if (found !== undefined && found.size >= size) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-/** A file of zeros that takes no room on disk. */
-export async function makeSparse(path: string, size: number): Promise<void> {
-  await Deno.create(path).then((file) => file.close());
-  await Deno.truncate(path, size);
-}
