@@ -4,7 +4,12 @@ import { abortable, breathe, eachOf, LONGEST } from "../async.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import { join, show } from "../names.ts";
-import { BLOCK, type Entry, type Medium } from "../dialogue/answers.ts";
+import {
+  BLOCK,
+  type Entry,
+  type Extent,
+  type Medium,
+} from "../dialogue/answers.ts";
 import { checkSource, type Source } from "../disk/sources.ts";
 import { orNone, type Store } from "./store.ts";
 import {
@@ -15,7 +20,8 @@ import {
   type Tree,
 } from "./tree.ts";
 import type { CommitOptions } from "../options.ts";
-import { driver, type Xorriso } from "../session/xorriso.ts";
+import type { Committed } from "../session/recorder.ts";
+import { type Changes, driver, type Xorriso } from "../session/xorriso.ts";
 import { Turns } from "./order.ts";
 
 /** When a batch is committed. */
@@ -391,38 +397,55 @@ class Batch {
   ): Promise<void> {
     const session = await this.#store.session();
     try {
-      await driver(session).requireWritable();
-      let force = false;
-      for (;;) {
-        if (!isChecked) await this.#dropTooLarge(session);
-        await this.#stage(session);
-        if (this.#operations.length === 0 && !force) return;
-        const problem = await driver(session)
-          .commit({ ...options, force }, this.#sources());
-        const written = await this.#reread(session);
-        const bad = await this.#check(session, written, problem);
-        if (bad.size === 0) return written.keep();
-        // xorriso has written wrong bytes, perhaps over a good older version:
-        // go back to the tree before it, which is the one that readers see,
-        // and write the rest again.
-        this.#drop(bad);
-        const undone = await driver(session).undo();
-        force = undone === "pending";
-        if (undone !== "impossible") continue;
-        await this.#remove(session, bad);
-        await driver(session).commit(options, []);
-        this.#store.forget();
-        return;
-      }
+      await driver(session).exclusive(async (changes) => {
+        try {
+          await this.#write(session, changes, options, isChecked);
+        } catch (error) {
+          // What is on the medium is not what the tree in memory says.
+          this.#store.forget();
+          if (isCode(error, "MEDIUM_CHANGED")) await changes.end();
+          throw error;
+        }
+      });
     } catch (error) {
-      // What is on the medium is not what the tree in memory says.
-      this.#store.forget();
-      if (isCode(error, "MEDIUM_CHANGED")) await this.#store.end();
       // xorriso was stopped, for it waited in vain for what is a FIFO now.
       if (isCode(error, "SOURCE_CHANGED")) {
         return await this.#goOn(session, error, options);
       }
       throw isCode(error, "MEDIUM_FULL") ? await this.#measure(error) : error;
+    }
+  }
+
+  async #write(
+    session: Xorriso,
+    changes: Changes,
+    options: WriteOptions,
+    isChecked: boolean,
+  ): Promise<void> {
+    await changes.requireWritable();
+    let force = false;
+    for (;;) {
+      if (!isChecked) await this.#dropTooLarge(session);
+      await this.#stage(changes);
+      if (this.#operations.length === 0 && !force) return;
+      const committed = await changes.commit(
+        { ...options, force },
+        this.#sources(),
+      );
+      const written = await this.#reread(session);
+      const bad = await this.#check(session, written, committed);
+      if (bad.size === 0) return written.keep();
+      // xorriso has written wrong bytes, perhaps over a good older version: go
+      // back to the tree before it, which is the one that readers see, and
+      // write the rest again.
+      this.#drop(bad);
+      const undone = await changes.undo();
+      force = undone === "pending";
+      if (undone !== "impossible") continue;
+      await this.#remove(session, changes, bad);
+      await changes.commit(options, []);
+      this.#store.forget();
+      return;
     }
   }
 
@@ -473,20 +496,20 @@ class Batch {
   }
 
   /** Stages it, without what fails by itself. */
-  async #stage(session: Xorriso): Promise<void> {
+  async #stage(changes: Changes): Promise<void> {
     const tree = await this.#store.tree();
     // A source may be a link by now, to what the script may not read.
     this.#drop(await this.#moved());
     if (tree !== this.#tree) this.#checkAgain(tree);
     for (;;) {
-      const failed = await this.#tryToStage(session, tree);
+      const failed = await this.#tryToStage(changes, tree);
       if (failed.size === 0) break;
       const lost = [...failed.values()].find(isLoss);
       if (lost !== undefined) throw lost;
       // A file that cannot be staged has removed the one that it should have
       // replaced: begin again without it.
       this.#drop(failed);
-      await driver(session).rollback();
+      await changes.rollback();
     }
     const effective = this.#operations.some(({ last }) =>
       last.prepared !== undefined || tree.get(last.name) !== undefined
@@ -495,10 +518,9 @@ class Batch {
   }
 
   async #tryToStage(
-    session: Xorriso,
+    { stage, remove }: Changes,
     tree: Tree,
   ): Promise<Map<Operation<Change>, unknown>> {
-    const { stage, remove } = driver(session);
     const failed = new Map<Operation<Change>, unknown>();
     await eachOf(this.#operations, async (operation) => {
       const { prepared, name } = operation.last;
@@ -548,14 +570,14 @@ class Batch {
   async #check(
     session: Xorriso,
     written: Written,
-    problem: XorrisoError | undefined,
+    { lba, problem }: Committed,
   ): Promise<Map<Operation<Change>, unknown>> {
     const moved = await this.#moved();
     const bad = await problemsOf(
       this.#operations,
       async (operation) =>
         moved.get(operation) ??
-          await this.#checkOne(session, written, operation),
+          await this.#checkOne(session, written, lba, operation),
     );
     if (problem === undefined || bad.size > 0) return bad;
     // A source that could not be read, although it looks as it did before.
@@ -604,6 +626,7 @@ class Batch {
   async #checkOne(
     session: Xorriso,
     written: Written,
+    lba: number | undefined,
     operation: Operation<Change>,
   ): Promise<unknown> {
     const { name, prepared } = operation.last;
@@ -625,8 +648,16 @@ class Batch {
         { path },
       );
     }
-    if (prepared.md5 === undefined) return undefined;
     const { extents } = entry;
+    if (!isWithin(size, extents, lba)) {
+      return new XorrisoError(
+        "WRITE_ERROR",
+        `Cannot store ${show(path)}: its content is not in the session that ` +
+          `was written`,
+        { path },
+      );
+    }
+    if (prepared.md5 === undefined) return undefined;
     return await this.#compare(session, { path, size, extents }, prepared.md5);
   }
 
@@ -656,9 +687,10 @@ class Batch {
   /** Stages the removal of what should not have been written. */
   async #remove(
     session: Xorriso,
+    { remove }: Changes,
     bad: ReadonlyMap<Operation<Change>, unknown>,
   ): Promise<void> {
-    const { lookUp, remove } = driver(session);
+    const { lookUp } = driver(session);
     for (const operation of bad.keys()) {
       const path = this.#pathOf(operation);
       if (await orNone(lookUp(path)) !== undefined) await remove(path);
@@ -707,6 +739,20 @@ async function problemsOf(
     if (problem !== undefined) problems.set(operation, problem);
   });
   return problems;
+}
+
+/**
+ * Whether a content has its place behind the first block of a session. What is
+ * only staged has no place, whatever its size; an empty file needs none.
+ */
+function isWithin(
+  size: number,
+  extents: readonly Extent[],
+  session: number | undefined,
+): boolean {
+  if (session === undefined) return false;
+  if (size === 0) return true;
+  return extents.length > 0 && extents.every(({ lba }) => lba >= session);
 }
 
 /** Bytes that an operation needs on the medium. */

@@ -35,6 +35,9 @@ export class Loader {
   /** Number of the session whose tree is loaded, 0 if it is a new one. */
   #loaded = 0;
 
+  /** Whether xorriso has confirmed a change that is not written yet. */
+  isStaged = false;
+
   private constructor(deck: Deck) {
     this.deck = deck;
   }
@@ -99,6 +102,11 @@ export class Loader {
     return this.#foreign !== undefined;
   }
 
+  /** Whether a session that was left open has to be closed before any other. */
+  get mustClose(): boolean {
+    return this.#interrupted && this.deck.options.recover === true;
+  }
+
   /** Notes what xorriso has told of the medium that it has written. */
   took(messages: readonly string[]): void {
     this.#medium = parseMedium(messages) ?? this.#medium;
@@ -107,6 +115,7 @@ export class Loader {
   /** Notes that the session that was written last is loaded. */
   advance(): void {
     this.#loaded = this.#medium?.sessions ?? 0;
+    this.isStaged = false;
   }
 
   /** Whether to begin from another session than the newest. */
@@ -263,6 +272,7 @@ export class Loader {
     }
     this.deck.log.reset();
     this.deck.unloaded = false;
+    this.isStaged = false;
     const isEmpty = base?.isEmpty ?? medium.status === "blank";
     this.#medium = isEmpty ? { ...medium, volumeId: undefined } : medium;
     this.#loaded = base?.by === "session"
@@ -299,7 +309,7 @@ export class Loader {
     }
     // Nothing is staged before this has been asked for.
     const { recover = false } = this.deck.options;
-    if (this.#interrupted && recover) await this.#closeInterrupted({});
+    if (this.mustClose) await this.#closeInterrupted({});
     if (this.#interrupted) {
       const advice = recover
         ? "the drive cannot close it; use another medium"
@@ -338,6 +348,7 @@ export class Loader {
     const doing = this.deck.doing("roll back");
     try {
       await this.deck.run("-rollback", { doing });
+      this.isStaged = false;
     } catch (error) {
       // The tree was read again and could not be: the one in memory is empty,
       // and would be written.

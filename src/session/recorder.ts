@@ -1,5 +1,6 @@
 /** The lower half of a session: what is written to the medium. */
 
+import { abortable } from "../async.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/dialogue.ts";
 import type { Deck } from "./deck.ts";
 import {
@@ -34,6 +35,14 @@ import {
  */
 export type Undone = "done" | "pending" | "impossible";
 
+/** What a commit has written. */
+export interface Committed {
+  /** First block of the new session; undefined if nothing was to be written. */
+  readonly lba: number | undefined;
+  /** A problem with a source, in spite of which it was written. */
+  readonly problem: XorrisoError | undefined;
+}
+
 /** Bytes that the names of a few more files may add to the directory trees. */
 const ROOM_FOR_NAMES = 16 * BLOCK;
 
@@ -46,6 +55,8 @@ export class Recorder {
   readonly #deck: Deck;
   /** The session that was loaded before the last commit. */
   #previous = 0;
+  /** Settled when all work is that has its turn or waits for it. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(loader: Loader) {
     this.#loader = loader;
@@ -103,7 +114,41 @@ export class Recorder {
     return await this.#deck.run(words, options);
   }
 
-  /** Ends the process; what was not committed is discarded. */
+  /**
+   * Does work that alters what xorriso holds, from its first staged line until
+   * all of it is judged, while nobody else does.
+   *
+   * Everybody else's staged lines would be part of a commit, go with a
+   * rollback, or be forgotten with `-changes_pending no`. Work that has its
+   * turn must not ask for another one.
+   *
+   * @param signal Gives up waiting for the turn; does not stop the work.
+   */
+  async exclusive<T>(
+    work: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const before = this.#last;
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    this.#last = before.then(() => done);
+    try {
+      await abortable(before, signal);
+      return await work();
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Sends a line that changes the tree, which is a turn's alone. */
+  async stage(line: string, options: ExchangeOptions): Promise<Answer> {
+    const answer = await this.run(line, options);
+    this.#loader.isStaged = true;
+    return answer;
+  }
+
+  /**
+   * Ends the process, whoever has a turn; what was not committed is discarded.
+   */
   async end(): Promise<void> {
     await this.#deck.end();
   }
@@ -111,6 +156,11 @@ export class Recorder {
   /** Makes sure that the medium is the one that was opened. */
   async requireSame(doing: string): Promise<void> {
     await this.#deck.requireSame(doing);
+  }
+
+  /** Whether `requireWritable()` alters something, so that it needs a turn. */
+  get mustClose(): boolean {
+    return this.#loader.mustClose;
   }
 
   /** Makes sure that a session can be written to what is on the medium. */
@@ -148,7 +198,10 @@ export class Recorder {
     return { ...medium, volumeId: this.#loader.medium?.volumeId };
   }
 
-  /** Bytes of content that still fit in one session. */
+  /**
+   * Bytes of content that still fit in one session. It takes a turn, since
+   * xorriso tells it only of changes that are pending.
+   */
   async room(): Promise<number> {
     const medium = await this.medium();
     if (!this.writable || !medium.appendable) return 0;
@@ -180,15 +233,14 @@ export class Recorder {
   }
 
   /**
-   * Commits; what it returns is a problem with a source, in spite of which a
-   * session was written.
+   * Commits what is staged.
    *
    * @param sources Paths of the files that are staged.
    */
   async commit(
     options: CommitOptions,
     sources: Iterable<string> = [],
-  ): Promise<XorrisoError | undefined> {
+  ): Promise<Committed> {
     const { force = false, signal, onProgress } = options;
     await this.requireWritable();
     const { image } = this;
@@ -216,10 +268,14 @@ export class Recorder {
       if (problem && !(written && (isSource || isDisplaced(messages)))) {
         throw problem;
       }
-      await this.#checkCommit(messages, doing, isSource ? undefined : problem);
+      const lba = await this.#checkCommit(
+        messages,
+        doing,
+        isSource ? undefined : problem,
+      );
       this.#loader.advance();
       await image?.remember();
-      return isSource ? problem : undefined;
+      return { lba, problem: isSource ? problem : undefined };
     } catch (error) {
       if (this.isImage && isBurnFailure(error)) await this.end();
       else await this.#loader.recover(written);
@@ -297,32 +353,41 @@ export class Recorder {
   }
 
   /**
-   * Makes sure that what was written is what is loaded now.
+   * Makes sure that what was written is what is loaded now, and that what was
+   * staged was written.
    *
    * @param problem What xorriso said about a tree that it loaded instead.
+   * @returns First block of what was written, if anything was.
    */
   async #checkCommit(
     messages: readonly string[],
     doing: string,
     problem: XorrisoError | undefined,
-  ): Promise<void> {
+  ): Promise<number | undefined> {
     const written = parseWritten(messages);
     if (written === undefined) {
-      // Nothing was staged.
-      if (messages.some((line) => line.includes("-commit: No image"))) return;
-      throw this.#deck.nonsense(doing, messages);
+      if (!messages.some((line) => line.includes("-commit: No image"))) {
+        throw this.#deck.nonsense(doing, messages);
+      }
+      if (!this.#loader.isStaged) return undefined;
+      throw new XorrisoError(
+        "WRITE_ERROR",
+        `${doing}: xorriso has written nothing, since it has forgotten what ` +
+          `was staged; stage it again`,
+        { messages },
+      );
     }
     this.#loader.took(messages);
     const loaded = parseLoadedLba(messages);
-    if (loaded === written.lba) return;
+    if (loaded === written.lba) return written.lba;
     // On media that are written again in place, the newest header is mirrored
     // at block 0, and the list of sessions tells where it is from. Of an image
     // that another program made there is no such list: one session, at 0.
     const newest = loaded === 0 && problem === undefined
       ? (await this.sessions()).at(-1)?.lba
       : loaded;
-    if (newest === written.lba) return;
-    if (newest === 0 && isOverwritable(this.#loader.medium)) return;
+    if (newest === written.lba) return written.lba;
+    if (newest === 0 && isOverwritable(this.#loader.medium)) return written.lba;
     if (this.isImage || !await this.#rescue(written.lba)) {
       throw new XorrisoError(
         "WRITE_ERROR",
@@ -332,6 +397,7 @@ export class Recorder {
         { messages, cause: problem },
       );
     }
+    return written.lba;
   }
 
   /**
@@ -403,7 +469,10 @@ export class Recorder {
     checkFinish(await this.medium());
     await this.run("-close on", doing);
     try {
-      const problem = await this.commit({ ...options, force: true }, sources);
+      const { problem } = await this.commit(
+        { ...options, force: true },
+        sources,
+      );
       if (problem !== undefined) throw problem;
     } finally {
       if (!this.#deck.lost) await this.run("-close off", doing);

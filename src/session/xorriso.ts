@@ -28,7 +28,7 @@ import {
   resolveForRead,
 } from "../disk/permissions.ts";
 import { commandLine, commandLines } from "../dialogue/protocol.ts";
-import { Recorder, type Undone } from "./recorder.ts";
+import { type Committed, Recorder, type Undone } from "./recorder.ts";
 import {
   type Entry,
   FileListing,
@@ -51,12 +51,31 @@ import type { Node, NodeType } from "../backend/tree.ts";
 /** Takes the recorded MD5 of a path, in hexadecimal digits. */
 type TakeMd5 = (path: string, md5: string) => void;
 
-/** Staging without questions, for a caller that knows the tree. */
-export interface Driver {
+/** What only the work that has its turn may do; without questions. */
+export interface Changes {
   /** Stages a file whose path has been resolved and checked. */
   stage(source: string, path: string): Promise<Answer>;
   /** Stages the removal of one path. */
   remove(path: string): Promise<Answer>;
+  /** Discards what is staged. */
+  rollback(): Promise<void>;
+  /** Commits what is staged of these files on disk. */
+  commit(
+    options: CommitOptions,
+    sources: Iterable<string>,
+  ): Promise<Committed>;
+  /** Goes back to the tree before the last commit. */
+  undo(): Promise<Undone>;
+  /** Throws if the medium was not opened for writing. */
+  requireWritable(): Promise<void>;
+  /** Ends the process. */
+  end(): Promise<void>;
+}
+
+/** The inner side of a session, for a caller that knows the tree. */
+export interface Driver {
+  /** Does work that changes something, while nobody else does. */
+  exclusive<T>(work: (changes: Changes) => Promise<T>): Promise<T>;
   /**
    * Waits until no other process writes to the image; whether it is as it was
    * when it was opened.
@@ -84,18 +103,6 @@ export interface Driver {
     jobs: readonly Job[],
     options: RestoreOptions,
   ): Promise<Map<Job, unknown>>;
-  /** Discards what is staged. */
-  rollback(): Promise<void>;
-  /**
-   * Commits what is staged of these files on disk; returns a problem in spite
-   * of which a session was written.
-   */
-  commit(
-    options: CommitOptions,
-    sources: Iterable<string>,
-  ): Promise<XorrisoError | undefined>;
-  /** Goes back to the tree before the last commit. */
-  undo(): Promise<Undone>;
   /** Throws if the medium was not opened for writing. */
   requireWritable(): Promise<void>;
 }
@@ -128,8 +135,6 @@ let driverOf: (session: Xorriso) => Driver;
  */
 export class Xorriso implements AsyncDisposable {
   readonly #recorder: Recorder;
-  /** Settled when all calls that change something are. */
-  #last: Promise<unknown> = Promise.resolve();
   readonly #tempDir: string | undefined;
   /** Paths on disk that are staged, or were. */
   readonly #staged = new Set<string>();
@@ -318,7 +323,7 @@ export class Xorriso implements AsyncDisposable {
     const real = await openSource(source);
     await this.#checkPlace(path);
     try {
-      await driverOf(this).stage(real.path, path);
+      await this.#stage(real.path, path);
     } catch (error) {
       // A file that cannot be staged has removed the one that it should have
       // replaced, and that must not be committed.
@@ -360,7 +365,7 @@ export class Xorriso implements AsyncDisposable {
       }
       const head = recursive ? "-rm_r" : "-rm";
       for (const line of commandLines([head], paths)) {
-        await this.#recorder.run(line, {
+        await this.#recorder.stage(line, {
           doing: this.#recorder.doing("remove from"),
           echoes: paths.map((path) => `'${path}'`),
         });
@@ -518,11 +523,11 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async commit(options: CommitOptions = {}): Promise<void> {
-    const problem = await this.#inTurn(async () => {
+    const { problem } = await this.#inTurn(async () => {
       await this.#checkStaged();
-      const problem = await this.#recorder.commit(options, this.#staged);
+      const committed = await this.#recorder.commit(options, this.#staged);
       this.#staged.clear();
-      return problem;
+      return committed;
     });
     if (problem !== undefined) throw problem;
   }
@@ -592,7 +597,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async room(): Promise<number> {
-    return await this.#recorder.room();
+    return await this.#inTurn(() => this.#recorder.room());
   }
 
   /**
@@ -632,10 +637,15 @@ export class Xorriso implements AsyncDisposable {
   ): Promise<Answer> {
     const line = commandLine(words);
     await requireArgs(words);
-    const { results, messages } = await this.#recorder.run(line, {
-      doing: this.#recorder.doing(`run ${words[0]} on`),
-      ...(options.signal && { signal: options.signal }),
-    });
+    const { signal } = options;
+    const { results, messages } = await this.#inTurn(
+      () =>
+        this.#recorder.run(line, {
+          doing: this.#recorder.doing(`run ${words[0]} on`),
+          ...(signal && { signal }),
+        }),
+      signal,
+    );
     return { results, messages };
   }
 
@@ -740,8 +750,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async end(): Promise<void> {
-    await this.#last;
-    await this.#recorder.end();
+    await this.#inTurn(() => this.#recorder.end());
   }
 
   /** Ends the process, like {@linkcode Xorriso.end}. */
@@ -749,11 +758,27 @@ export class Xorriso implements AsyncDisposable {
     await this.end();
   }
 
-  /** Has a call that takes several exchanges wait for those before it. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
+  /** Has a call that changes something wait for those before it. */
+  #inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#recorder.exclusive(work, signal);
+  }
+
+  #stage(source: string, path: string): Promise<Answer> {
+    return this.#recorder.stage(commandLine(["-map", source, path]), {
+      doing: `Cannot store ${show(path)} on "${this.#recorder.device}"`,
+      path: source,
+      echoes: [`'${path}'='${source}'`],
+      pipelined: true,
+    });
+  }
+
+  #remove(path: string): Promise<Answer> {
+    return this.#recorder.stage(commandLine(["-rm", path, "--"]), {
+      doing: `Cannot delete ${show(path)} on "${this.#recorder.device}"`,
+      path,
+      echoes: [`'${path}'`],
+      pipelined: true,
+    });
   }
 
   /**
@@ -1010,30 +1035,29 @@ export class Xorriso implements AsyncDisposable {
 
   static {
     driverOf = (session) => ({
-      stage: (source, path) =>
-        session.#recorder.run(["-map", source, path], {
-          doing: `Cannot store ${show(path)} on "${session.#recorder.device}"`,
-          path: source,
-          echoes: [`'${path}'='${source}'`],
-          pipelined: true,
-        }),
-      remove: (path) =>
-        session.#recorder.run(["-rm", path, "--"], {
-          doing: `Cannot delete ${show(path)} on "${session.#recorder.device}"`,
-          path,
-          echoes: [`'${path}'`],
-          pipelined: true,
-        }),
+      exclusive: (work) =>
+        session.#inTurn(() =>
+          work({
+            stage: (source, path) => session.#stage(source, path),
+            remove: (path) => session.#remove(path),
+            rollback: () => session.#recorder.rollback(),
+            commit: (options, sources) =>
+              session.#recorder.commit(options, sources),
+            undo: () => session.#recorder.undo(),
+            requireWritable: () => session.#recorder.requireWritable(),
+            end: () => session.#recorder.end(),
+          })
+        ),
       rest: (signal) => session.#recorder.rest(signal),
       lookUp: (path) => session.#lookUp(path),
       walk: (path, take) => session.#walk(path, undefined, take),
       eachMd5: (directory, take) => session.#eachMd5Below(directory, take),
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
       checkAll: (jobs, options) => session.#checkAll(jobs, options),
-      rollback: () => session.#recorder.rollback(),
-      commit: (options, sources) => session.#recorder.commit(options, sources),
-      undo: () => session.#recorder.undo(),
-      requireWritable: () => session.#recorder.requireWritable(),
+      requireWritable: () =>
+        session.#recorder.mustClose
+          ? session.#inTurn(() => session.#recorder.requireWritable())
+          : session.#recorder.requireWritable(),
     });
   }
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { XorrisoBackend } from "../../mod.ts";
 import {
   age,
+  beside,
   HOLD,
   hookXorriso,
   isPending,
@@ -50,6 +51,47 @@ function makeStream(text: string) {
   }, { highWaterMark: 0 });
   return { stream, finish: resolve, fail: reject };
 }
+
+Deno.test("XorrisoBackend.put() beside room() loses nothing", async () => {
+  await using folder = await makeFolder();
+  const texts: Record<string, string> = { a: "1", b: "2", c: "3" };
+  await using hooked = await hookXorriso(folder, "-none", []);
+  {
+    await using backend = await openImage(folder, {
+      xorrisoPath: hooked.path,
+    });
+    for (const [name, text] of Object.entries(texts)) {
+      await beside(backend.put(toBytes(text), name), () => backend.room());
+    }
+  }
+  assertEquals(await storedTexts(folder), texts);
+  // What asks for room may pretend that something is staged, but not there.
+  const lines = (await hooked.lines()).map((line) => line.split(" ")[0])
+    .filter((word) => /^-(map|changes_pending|commit)$/.test(word ?? ""));
+  assert(lines.join().match(/-map,-commit/g)?.length === 3, lines.join());
+  assert(lines.includes("-changes_pending"));
+});
+
+Deno.test("XorrisoBackend.put() rejects when xorriso has not stored it, whatever is there", async () => {
+  await using folder = await makeFolder();
+  await using hooked = await hookXorriso(folder, "-map", [
+    "",
+    "line='-print forgotten'",
+  ]);
+  await using backend = await openImage(folder, {
+    ...ONE_BATCH,
+    xorrisoPath: hooked.path,
+  });
+  await store(backend, { a: "old" });
+  assertEquals(
+    await outcomes([
+      backend.put(toBytes("new"), "a"),
+      backend.put(toBytes("b"), "b"),
+    ]),
+    ["WRITE_ERROR", "ok"],
+  );
+  assertEquals(await textsOf(backend), { a: "old", b: "b" });
+});
 
 Deno.test("XorrisoBackend.put() resolves when the file is on the medium", async () => {
   await using folder = await makeFolder();

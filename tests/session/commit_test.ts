@@ -123,6 +123,42 @@ Deno.test("Xorriso.commit() at once with another one loses nothing", async () =>
   assertEquals(await listImage(image), ["/a", "/b"]);
 });
 
+Deno.test("Xorriso.room() beside map() lets nothing of it be forgotten", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/new.iso`;
+  const source = await folder.file("source", "x");
+  {
+    await using session = await Xorriso.open(image, { create: true });
+    for (const path of ["/a", "/b", "/c"]) {
+      await Promise.all([session.map(source, path), session.room()]);
+      await session.commit();
+    }
+    await Promise.all([session.room(), session.rm(["/a"]), session.room()]);
+    await session.commit();
+    assertEquals((await session.sessions()).length, 4);
+  }
+  assertEquals(await listImage(image), ["/b", "/c"]);
+});
+
+Deno.test("Xorriso.commit() says so when xorriso has forgotten what was staged", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const before = await hash(image);
+  await using session = await Xorriso.open(image);
+  for (
+    const change of [
+      async () => session.map(await folder.file("source", "x"), "/a"),
+      () => session.rm(["/old"]),
+    ]
+  ) {
+    await change();
+    await session.command(["-changes_pending", "no"]);
+    await assertRejectsCode(session.commit(), "WRITE_ERROR");
+    assertEquals(await names(session), ["old"]);
+  }
+  assertEquals(await hash(image), before);
+});
+
 Deno.test("Xorriso.rollback() discards what is staged", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder);
@@ -176,7 +212,7 @@ Deno.test("driver().undo() takes back the last commit", async () => {
     await using session = await Xorriso.open(image);
     await session.cp([source], "/a");
     await session.commit();
-    assertEquals(await driver(session).undo(), "done");
+    assertEquals(await driver(session).exclusive(({ undo }) => undo()), "done");
     assertEquals(await hash(image), before);
     assertEquals(await names(session), ["old"]);
     await session.cp([source], "/b");
@@ -191,7 +227,7 @@ Deno.test("driver().undo() empties an image with one session", async () => {
   {
     await using session = await Xorriso.open(image, { create: true });
     await session.commit({ force: true });
-    assertEquals(await driver(session).undo(), "done");
+    assertEquals(await driver(session).exclusive(({ undo }) => undo()), "done");
     assertEquals((await session.medium()).status, "blank");
   }
   assertEquals(await exists(image), false);
@@ -249,7 +285,7 @@ Deno.test("Xorriso.commit() tells that a source has vanished, though xorriso goe
   const error = await assertRejectsCode(session.commit(), "SOURCE_CHANGED");
   assertStringIncludes(error.messages.join("\n"), "Filling with 0s");
   assertEquals((await session.sessions()).length, 2);
-  assertEquals(await driver(session).undo(), "done");
+  assertEquals(await driver(session).exclusive(({ undo }) => undo()), "done");
   assertEquals(await hash(image), before);
 });
 

@@ -9,8 +9,14 @@ import {
   type MediumType,
   type ScsiCommand,
 } from "../burner/burner.ts";
-import { store, textOf, textsOf } from "../support/backends.ts";
-import { burning, openDrive, sideBySide, written } from "../support/drives.ts";
+import { beside, store, textOf, textsOf } from "../support/backends.ts";
+import {
+  burning,
+  openDrive,
+  sideBySide,
+  storedTexts,
+  written,
+} from "../support/drives.ts";
 import {
   assertRejectsCode,
   makeFolder,
@@ -23,6 +29,21 @@ const together = burnerTests("burns, and reading beside them");
 
 /** Bytes by which a file is noticeably larger than what fits. */
 const MARGIN = 512 * 1024;
+
+together("put() beside room() loses nothing", async () => {
+  const cases = (["bd-r", "dvd+rw"] as const).map((type) => [type, async () => {
+    await using burner = await Burner.start(type);
+    const texts: Record<string, string> = { a: "1", b: "2" };
+    {
+      await using backend = await openDrive(burner);
+      for (const [name, text] of Object.entries(texts)) {
+        await beside(store(backend, { [name]: text }), () => backend.room());
+      }
+    }
+    assertEquals(await storedTexts(burner), texts);
+  }]);
+  await sideBySide(Object.fromEntries(cases));
+});
 
 together(
   "room() is what fits, and more is refused before anything is burned",

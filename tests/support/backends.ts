@@ -112,6 +112,18 @@ export async function isPending(promise: Promise<unknown>): Promise<boolean> {
   return pending;
 }
 
+/** Asks for something again and again until a promise is settled. */
+export async function beside(
+  promise: Promise<unknown>,
+  ask: () => Promise<unknown>,
+): Promise<void> {
+  let pending = true;
+  const ended = promise.finally(() => pending = false);
+  ended.catch(() => {}); // told below
+  while (pending) await ask();
+  await ended;
+}
+
 /** xorriso behind a script that looks at each line before it passes it on. */
 export interface Hooked extends AsyncDisposable {
   /** The program to start. */
