@@ -41,3 +41,16 @@ export function lstat(path: string): Promise<Deno.FileInfo> {
 export function realPath(path: string): Promise<string> {
   return look(() => Deno.realPathSync(path), () => Deno.realPath(path));
 }
+
+/** `Deno.readDir()`, all of it. */
+export function readDir(path: string): Promise<Deno.DirEntry[]> {
+  return look(
+    () => [...Deno.readDirSync(path)],
+    () => Array.fromAsync(Deno.readDir(path)),
+  );
+}
+
+/** `Deno.readLink()`. */
+export function readLink(path: string): Promise<string> {
+  return look(() => Deno.readLinkSync(path), () => Deno.readLink(path));
+}

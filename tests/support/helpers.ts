@@ -373,3 +373,17 @@ export async function runDeno(
     stderr: decoder.decode(output.stderr),
   };
 }
+
+/** Runs a shell script; its arguments are `$1` and so on. */
+export async function runShell(
+  script: string,
+  ...args: readonly string[]
+): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command("sh", {
+    args: ["-c", script, "sh", ...args],
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals(code, 0, decoder.decode(stderr));
+  return decoder.decode(stdout);
+}

@@ -1,0 +1,139 @@
+/** What differs between a name on disk and the same name on a medium, or between two trees. Pure. */
+
+import type { Attribute, TreeChange } from "./options.ts";
+
+/** What this part needs to know of a name on a medium. */
+export interface Stored {
+  /** Relative to the backend's directory. */
+  readonly name: string;
+  /** What it is. */
+  readonly type: "file" | "directory" | "link" | "other";
+  /** Bytes of a file. */
+  readonly size: number;
+  /** When it was last modified, to the second. */
+  readonly mtime: Date;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Number of its owner. */
+  readonly uid: number;
+  /** Number of its group. */
+  readonly gid: number;
+  /** Where a link points to. */
+  readonly link?: string | undefined;
+  /** Where the content lies; hard links have the same. */
+  readonly extents: readonly { readonly lba: number }[];
+  /** Recorded MD5, where asked for. */
+  readonly md5?: string | undefined;
+}
+
+/** The same of a name on disk. */
+export interface Attributes {
+  /** What it is. */
+  readonly type: Stored["type"];
+  /** Seconds since 1970. */
+  readonly mtime: number;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Number of its owner. */
+  readonly uid: number;
+  /** Number of its group. */
+  readonly gid: number;
+}
+
+/** The first and the last second that Rock Ridge can record: years 1900 to 2155. */
+const FIRST = Date.UTC(1900, 0, 1) / 1000;
+const LAST = Date.UTC(2156, 0, 1) / 1000 - 1;
+
+/** The nearest time that a medium can record, in seconds since 1970. */
+export function recordable(seconds: number): number {
+  return Math.min(Math.max(seconds, FIRST), LAST);
+}
+
+/** Whole seconds of a time. */
+export function secondsOf(time: Date): number {
+  return Math.floor(time.getTime() / 1000);
+}
+
+/** Which attributes of a name on disk are not as they are on the medium. */
+export function differingAttributes(
+  found: Attributes,
+  entry: Stored,
+): Attribute[] {
+  const differing: Attribute[] = [];
+  // The mode of a link means nothing.
+  if (found.type !== "link" && found.mode !== entry.mode) {
+    differing.push("mode");
+  }
+  if (found.uid !== entry.uid || found.gid !== entry.gid) {
+    differing.push("owner");
+  }
+  if (recordable(found.mtime) !== secondsOf(entry.mtime)) {
+    differing.push("mtime");
+  }
+  return differing;
+}
+
+/**
+ * What a newer tree has changed of an older one, both as `list({ all: true,
+ * md5: true })` gives them: of two sessions of a medium, for example.
+ *
+ * @returns Sorted by name.
+ *
+ * @example What the last session has changed
+ * ```ts ignore
+ * const changes = compareEntries(
+ *   await older.list({ all: true, md5: true }),
+ *   await newest.list({ all: true, md5: true }),
+ * );
+ * ```
+ */
+export function compareEntries(
+  older: Iterable<Stored>,
+  newer: Iterable<Stored>,
+): TreeChange[] {
+  const before = new Map<string, Stored>();
+  for (const entry of older) before.set(entry.name, entry);
+  const changes: TreeChange[] = [];
+  for (const entry of newer) {
+    const old = before.get(entry.name);
+    before.delete(entry.name);
+    const change = old === undefined
+      ? changeOf("added", entry)
+      : compareEntry(old, entry);
+    if (change !== undefined) changes.push(change);
+  }
+  for (const entry of before.values()) changes.push(changeOf("removed", entry));
+  return sortChanges(changes);
+}
+
+function compareEntry(old: Stored, entry: Stored): TreeChange | undefined {
+  const mtime = secondsOf(entry.mtime);
+  const attributes = differingAttributes({ ...entry, mtime }, old);
+  if (old.type !== entry.type) return changeOf("type", entry, attributes);
+  if (!hasSameContent(old, entry)) {
+    return changeOf("content", entry, attributes);
+  }
+  return attributes.length === 0
+    ? undefined
+    : changeOf("attributes", entry, attributes);
+}
+
+function hasSameContent(a: Stored, b: Stored): boolean {
+  if (a.link !== b.link || a.size !== b.size) return false;
+  if (a.md5 !== undefined && b.md5 !== undefined) return a.md5 === b.md5;
+  return a.size === 0 || a.extents[0]?.lba === b.extents[0]?.lba;
+}
+
+/** A difference. */
+export function changeOf(
+  kind: TreeChange["kind"],
+  { name, type }: Pick<TreeChange, "name" | "type">,
+  attributes: readonly Attribute[] = [],
+): TreeChange {
+  return { kind, name, type, attributes };
+}
+
+/** Puts differences into the order of their names. */
+export function sortChanges(changes: TreeChange[]): TreeChange[] {
+  return changes.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+}

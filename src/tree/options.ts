@@ -1,0 +1,220 @@
+/** Options and results of storing, restoring and comparing whole trees. */
+
+import type { Progress } from "../dialogue/answers.ts";
+
+/** A file or folder to be stored, and under which name. */
+export interface TreeSource {
+  /** A path or a `file:` URL. */
+  readonly path: string | URL;
+  /** Its name on the medium, relative to the backend's directory; "" for the directory itself. */
+  readonly as: string;
+}
+
+/** Which names of a folder on disk take part. */
+export interface TreeFilterOptions {
+  /**
+   * Globs on the path relative to the folder: what matches is left out, with
+   * all below it. The last pattern that matches wins; one that begins with `!`
+   * takes back, one that ends with `/` is for folders alone. @default {[]}
+   */
+  readonly exclude?: readonly string[];
+  /** File with such patterns, one a line; `exclude` comes behind them. */
+  readonly excludeFrom?: string | URL;
+  /** Leave out folders that a valid `CACHEDIR.TAG` marks. @default {false} */
+  readonly cacheTags?: boolean;
+  /** Store folders where another file system begins empty. @default {false} */
+  readonly oneFileSystem?: boolean;
+  /**
+   * Store symbolic links, or what they point to, or nothing for them.
+   * @default {"store"}
+   */
+  readonly links?: "store" | "follow" | "skip";
+}
+
+/** How to store a tree. */
+export interface PutTreeOptions extends TreeFilterOptions {
+  /**
+   * Its name on the medium; "" stores what is in the folder in the backend's
+   * directory itself. @default {the last part of the path}
+   */
+  readonly as?: string;
+  /**
+   * Remove names from the medium that are gone from the folder; those that
+   * were left out stay. A file that has moved is moved on the medium.
+   * @default {false}
+   */
+  readonly mirror?: boolean;
+  /**
+   * What shows that a file has not changed: `time` is size and time of
+   * modification, and checksums where that time is too young to prove anything;
+   * `checksum` compares all; `store` stores all again. @default {"time"}
+   */
+  readonly unchanged?: "time" | "checksum" | "store";
+  /** Read each stored file back and compare it. @default {false} */
+  readonly verify?: boolean;
+  /** Only tell what would be done. @default {false} */
+  readonly dryRun?: boolean;
+  /** Folder for copies of files that are changing. @default {"/tmp"} or what TMPDIR says */
+  readonly tempDir?: string;
+  /** Gives up; nothing is stored then. */
+  readonly signal?: AbortSignal;
+  /** Takes progress reports. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Takes what becomes of each name. */
+  readonly onEntry?: (event: TreeEvent) => void;
+}
+
+/** What has become of one name. */
+export interface TreeEvent {
+  /** What was, or with a dry run would be, done. */
+  readonly kind:
+    | "stored"
+    | "restored"
+    | "unchanged"
+    | "attributes"
+    | "moved"
+    | "removed"
+    | "left";
+  /** Its name on the medium, relative to the backend's directory. */
+  readonly name: string;
+  /** Bytes of a file whose content was written. */
+  readonly size?: number;
+  /** What the name was before it was moved. */
+  readonly from?: string;
+  /** Why it was left. */
+  readonly error?: Error;
+}
+
+/**
+ * Why something was left: it is no file, folder or link; it is the image
+ * itself; it cannot be read; no medium, or not this disk, takes its name; it
+ * kept changing; something else has its name; it is a link that cannot be
+ * followed or made; or its content could not be written.
+ */
+export type LeftReason =
+  | "special"
+  | "image"
+  | "unreadable"
+  | "name"
+  | "changed"
+  | "exists"
+  | "links"
+  | "failed";
+
+/** Something that was not stored or restored. */
+export interface LeftOut {
+  /** Its name on the medium, relative to the backend's directory. */
+  readonly name: string;
+  /** Its path on disk. */
+  readonly path?: string;
+  /** Why, in one word. */
+  readonly reason: LeftReason;
+  /** Why, in words. */
+  readonly error: Error;
+}
+
+/** What a call has stored; with `dryRun`, what it would have. */
+export interface PutTreeResult {
+  /** Files whose content was written. */
+  readonly files: number;
+  /** Bytes of that content. */
+  readonly bytes: number;
+  /** Folders made. */
+  readonly folders: number;
+  /** Symbolic links made. */
+  readonly links: number;
+  /** Names that are on the medium as they are on disk. */
+  readonly unchanged: number;
+  /** Names of which only times, modes or owners were written. */
+  readonly attributes: number;
+  /** Files that were moved on the medium. */
+  readonly moved: number;
+  /** Names that were removed. */
+  readonly removed: number;
+  /** Names that were left out as the options say, folders with all below them. */
+  readonly excluded: number;
+  /** Names of files that were changing, and were stored from a copy. */
+  readonly copied: readonly string[];
+  /** What was not stored. */
+  readonly left: readonly LeftOut[];
+  /** Bytes that the content takes on the medium, in whole blocks. */
+  readonly needed: number;
+  /** With `dryRun`: bytes of content that fit on the medium. */
+  readonly free?: number;
+}
+
+/** How to restore a tree. */
+export interface GetTreeOptions {
+  /**
+   * Directory that the names on disk leave out. @default {the directory that
+   * is named alone}, or ""
+   */
+  readonly base?: string;
+  /** Globs on the names below `base`, as with {@linkcode TreeFilterOptions}. @default {[]} */
+  readonly exclude?: readonly string[];
+  /**
+   * What becomes of files and links that are there already: `never` leaves
+   * them, and tells those that differ; `differing` replaces those; `always`
+   * replaces all. @default {"never"}
+   */
+  readonly overwrite?: "never" | "differing" | "always";
+  /** Restore owners and groups. @default {true} for root */
+  readonly owner?: boolean;
+  /** Restore set-uid, set-gid and sticky bits of files, too. @default {false} */
+  readonly setId?: boolean;
+  /** Compare with the recorded MD5, where one is recorded. @default {true} */
+  readonly verify?: boolean;
+  /** Only tell what would be done. @default {false} */
+  readonly dryRun?: boolean;
+  /** Stops; what is restored by then stays, complete files all. */
+  readonly signal?: AbortSignal;
+  /** Takes reports of bytes done. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Takes what becomes of each name. */
+  readonly onEntry?: (event: TreeEvent) => void;
+}
+
+/** What a call has restored; with `dryRun`, what it would have. */
+export interface GetTreeResult {
+  /** Files whose content was written. */
+  readonly files: number;
+  /** Bytes of that content. */
+  readonly bytes: number;
+  /** Folders made. */
+  readonly folders: number;
+  /** Symbolic links made. */
+  readonly links: number;
+  /** Files and links that were there already, and the same. */
+  readonly unchanged: number;
+  /** What was not restored. */
+  readonly left: readonly LeftOut[];
+}
+
+/** How to compare a folder with what is stored of it. */
+export interface CompareTreeOptions extends TreeFilterOptions {
+  /** Its name on the medium. @default {the last part of the path} */
+  readonly as?: string;
+  /** Compare all files by their checksums. @default {false} */
+  readonly checksums?: boolean;
+  /** Gives up. */
+  readonly signal?: AbortSignal;
+}
+
+/** An attribute of a file, folder or link. */
+export type Attribute = "mode" | "owner" | "mtime";
+
+/** A difference between two trees. */
+export interface TreeChange {
+  /**
+   * `added` and `removed`: there is no such name in the older or newer tree;
+   * `type`, `content`: it is, or holds, something else; `attributes`: nothing
+   * but these differ.
+   */
+  readonly kind: "added" | "removed" | "type" | "content" | "attributes";
+  /** Name relative to the backend's directory. */
+  readonly name: string;
+  /** What it is in the newer tree, or was before it was removed. */
+  readonly type: "file" | "directory" | "link" | "other";
+  /** Attributes that differ. */
+  readonly attributes: readonly Attribute[];
+}

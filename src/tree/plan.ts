@@ -1,0 +1,247 @@
+/** What is to be done so that a medium has what a folder on disk has. Pure. */
+
+import { parents } from "../names.ts";
+import {
+  type Attributes,
+  differingAttributes,
+  recordable,
+  secondsOf,
+  type Stored,
+} from "./difference.ts";
+import type { PutTreeOptions } from "./options.ts";
+import type { Found } from "./walk.ts";
+
+/** What a name on disk needs: nothing, or the comparison of its checksum first. */
+export type Verdict = "same" | "attributes" | "content" | "checksum";
+
+/** What names are judged by. */
+export interface Judging {
+  /** What shows that a file has not changed. */
+  readonly unchanged: NonNullable<PutTreeOptions["unchanged"]>;
+  /** When the session began that stored some content, in seconds since 1970. */
+  readonly stored: (lba: number) => number | undefined;
+}
+
+/**
+ * Seconds that a file must have been older than the session that stored it,
+ * for its time to prove that it has not changed since: one for the seconds in
+ * which times are recorded, one for a file system that rounds them.
+ */
+const PROOF = 2;
+
+/** Judges a name by what is told of it on disk and on the medium. */
+export function judge(
+  found: Found,
+  entry: Stored | undefined,
+  { unchanged, stored }: Judging,
+): Verdict {
+  if (entry === undefined || entry.type !== found.type) return "content";
+  if (found.type === "link" && found.link !== entry.link) return "content";
+  const settled = differingAttributes(found, entry).length === 0
+    ? "same"
+    : "attributes";
+  if (found.type !== "file") return settled;
+  if (found.size !== entry.size || unchanged === "store") return "content";
+  if (found.size === 0) return settled;
+  if (unchanged === "checksum") return "checksum";
+  const isLater = recordable(found.mtime) !== secondsOf(entry.mtime);
+  const begun = stored(entry.extents[0]?.lba ?? 0) ?? -Infinity;
+  return isLater || found.mtime >= begun - PROOF ? "checksum" : settled;
+}
+
+/**
+ * Tells which session has stored some content.
+ *
+ * @param sessions Each with its first block and when it began.
+ */
+export function sessionTimes(
+  sessions: readonly { readonly lba: number; readonly date?: Date }[],
+): Judging["stored"] {
+  const latest = sessions.toSorted((a, b) => b.lba - a.lba);
+  return (lba) => {
+    const date = latest.find((session) => session.lba <= lba)?.date;
+    return date && date.getTime() / 1000;
+  };
+}
+
+/**
+ * Finds names whose links are not as they are on the medium: their content is
+ * stored, too, so that all names of one inode share it, and no others do.
+ *
+ * @returns Names whose content is to be stored.
+ */
+export function relinked(
+  found: readonly Found[],
+  entries: ReadonlyMap<string, Stored>,
+  verdicts: ReadonlyMap<Found, Verdict>,
+): Set<Found> {
+  const groups = Map.groupBy(
+    found.filter(({ type, size }) => type === "file" && size > 0),
+    ({ name, inode }) => inode ?? name,
+  );
+  const places = new Map<number | undefined, string>();
+  const stored = new Set<Found>();
+  for (const [key, group] of groups) {
+    const lbas = group.map(({ name }) => entries.get(name)?.extents[0]?.lba);
+    const [lba] = lbas;
+    const isShared = (places.get(lba) ?? key) !== key;
+    places.set(lba, key);
+    const isWhole = lbas.every((each) => each === lba);
+    const isStored = group.some((each) => verdicts.get(each) === "content");
+    if (isStored || isShared || !isWhole) {
+      for (const each of group) stored.add(each);
+    }
+  }
+  return stored;
+}
+
+/** Something to be done, in order. */
+export type Step =
+  | { readonly kind: "store"; readonly found: Found }
+  | { readonly kind: "attributes"; readonly found: Found }
+  /** Only so that the folder stays when it becomes empty. */
+  | { readonly kind: "keep"; readonly found: Found }
+  | { readonly kind: "move"; readonly from: string; readonly found: Found }
+  | { readonly kind: "remove"; readonly entry: Stored; readonly count: number }
+  /** A folder on the medium that only a mirror would remove. */
+  | { readonly kind: "blocked"; readonly found: Found };
+
+/** What a plan rests on. */
+export interface Facts {
+  /** What is on disk; a folder comes before what is in it. */
+  readonly found: readonly Found[];
+  /** What is on the medium. */
+  readonly entries: ReadonlyMap<string, Stored>;
+  /** What each name on disk needs; none says `checksum` any more. */
+  readonly verdicts: ReadonlyMap<Found, Verdict>;
+  /** Files that are on the medium under a name that goes. */
+  readonly moves: ReadonlyMap<Found, Stored>;
+  /** Entries that go, as of {@linkcode goneEntries}; none without `mirror`. */
+  readonly gone: readonly Stored[];
+  /** Whether a folder may give way to a file or link of its name. */
+  readonly mirror: boolean;
+}
+
+/** Plans what is to be done. */
+export function planSteps(
+  { found, entries, verdicts, moves, gone, mirror }: Facts,
+): Step[] {
+  const blocked: Step[] = [];
+  const inTheWay: Stored[] = [];
+  const early: Step[] = [];
+  const folders: Step[] = [];
+  const contents: Step[] = [];
+  const attributes: Step[] = [];
+  for (const each of found) {
+    const entry = entries.get(each.name);
+    const verdict = verdicts.get(each);
+    if (verdict === "attributes") {
+      attributes.push({ kind: "attributes", found: each });
+    }
+    if (verdict !== "content" || moves.has(each)) continue;
+    if (entry?.type === "directory" && each.type !== "directory") {
+      if (!mirror) {
+        blocked.push({ kind: "blocked", found: each });
+        continue;
+      }
+      inTheWay.push(entry);
+    } else if (entry !== undefined && isReplacedByRemoval(each, entry)) {
+      early.push({ kind: "remove", entry, count: 0 });
+    }
+    const steps = each.type === "directory" ? folders : contents;
+    steps.push({ kind: "store", found: each });
+  }
+  const moved = Array.from(moves, ([found, { name }]): Step => {
+    return { kind: "move", from: name, found };
+  });
+  const leaving = new Set(Array.from(moves.values(), ({ name }) => name));
+  const removed = removals(
+    [...gone, ...inTheWay].filter(({ name }) => !leaving.has(name)),
+  );
+  const touched = new Set(
+    [...gone, ...inTheWay].map(({ name }) => folderOf(name)),
+  );
+  const kept = found.filter((each) =>
+    touched.has(each.name) && verdicts.get(each) === "same"
+  ).map((found): Step => ({ kind: "keep", found }));
+  return [
+    ...[...blocked, ...early, ...folders, ...moved, ...removed],
+    ...[...contents, ...attributes, ...kept],
+  ];
+}
+
+/** Content takes the place of content; all else has to go before. */
+function isReplacedByRemoval(found: Found, entry: Stored): boolean {
+  return found.type !== "file" || entry.type !== "file";
+}
+
+/** The highest of names that go: what is below them goes with them. */
+function removals(gone: readonly Stored[]): Step[] {
+  const names = new Set(gone.map(({ name }) => name));
+  const top = (name: string): string => {
+    for (const parent of parents(`/${name}`)) {
+      if (names.has(parent.slice(1))) return parent.slice(1);
+    }
+    return name;
+  };
+  const below = Map.groupBy(gone, ({ name }) => top(name));
+  return gone.filter(({ name }) => below.has(name)).map((entry): Step => {
+    const count = below.get(entry.name)?.length ?? 0;
+    return { kind: "remove", entry, count };
+  });
+}
+
+/**
+ * The entries whose names are gone from disk.
+ *
+ * @param names What is on disk.
+ * @param kept Names that were left out: they, and all below, stay.
+ */
+export function goneEntries(
+  entries: Iterable<Stored>,
+  names: ReadonlySet<string>,
+  kept: ReadonlySet<string>,
+): Stored[] {
+  const isKept = (name: string) =>
+    kept.has(name) || kept.has("") ||
+    parents(`/${name}`).some((parent) => kept.has(parent.slice(1)));
+  return Iterator.from(entries)
+    .filter(({ name }) => !names.has(name) && !isKept(name)).toArray();
+}
+
+/**
+ * Pairs of files that may be one that has moved: the same size and time. The
+ * checksum tells.
+ *
+ * @param arrived Files that are to be stored under names that are not there yet.
+ * @param gone Entries whose names are gone.
+ */
+export function moveCandidates(
+  arrived: readonly Found[],
+  gone: readonly Stored[],
+): Map<Found, Stored[]> {
+  const key = (size: number, mtime: number) => `${size} ${mtime}`;
+  const bySize = Map.groupBy(
+    gone.filter(({ type, md5, size }) =>
+      type === "file" && size > 0 && md5 !== undefined
+    ),
+    ({ size, mtime }) => key(size, secondsOf(mtime)),
+  );
+  const pairs = new Map<Found, Stored[]>();
+  for (const found of arrived) {
+    if (found.type !== "file" || found.inode !== undefined) continue;
+    const list = bySize.get(key(found.size, recordable(found.mtime)));
+    if (list !== undefined) pairs.set(found, list);
+  }
+  return pairs;
+}
+
+/** The attributes of a moved file that are not those of the name it had. */
+export function attributesDiffer(found: Attributes, entry: Stored): boolean {
+  return differingAttributes(found, entry).length > 0;
+}
+
+/** The folder that a name is in; "" for those at the top. */
+export function folderOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf("/")));
+}

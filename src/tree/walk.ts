@@ -1,0 +1,309 @@
+/** Looking through a folder on disk: what is in it, with the attributes that a medium keeps. */
+
+import { breathe } from "../async.ts";
+import { lstat, readDir, readLink, stat } from "../disk/look.ts";
+import { resolveForRead } from "../disk/permissions.ts";
+import { XorrisoError } from "../errors.ts";
+import type { Filter } from "./filter.ts";
+import type { LeftOut, LeftReason } from "./options.ts";
+
+/** Something on disk that can be stored. */
+export interface Found {
+  /** Its name on the medium, relative to the backend's directory. */
+  readonly name: string;
+  /** Where it is on disk. */
+  readonly path: string;
+  /** What it is stored as. */
+  readonly type: "file" | "directory" | "link";
+  /** Bytes of a file, as the file system tells them; 0 for all else. */
+  readonly size: number;
+  /** When it was last modified, in whole seconds since 1970. */
+  readonly mtime: number;
+  /** When content or attributes last changed, in milliseconds since 1970. */
+  readonly changed: number;
+  /** Permission bits: the lower 12 of `st_mode`. */
+  readonly mode: number;
+  /** Number of its owner. */
+  readonly uid: number;
+  /** Number of its group. */
+  readonly gid: number;
+  /** What its other names share, if a file has any. */
+  readonly inode?: string;
+  /** Whether its size may not be what reading gives: no block holds it. */
+  readonly isOdd: boolean;
+  /** Where a link points to. */
+  readonly link?: string;
+}
+
+/** How to look through a folder. */
+export interface WalkOptions {
+  /** What is left out. */
+  readonly filter: Filter;
+  /** Leave out folders with a valid `CACHEDIR.TAG`. */
+  readonly cacheTags: boolean;
+  /** Do not enter other file systems. */
+  readonly oneFileSystem: boolean;
+  /** What becomes of symbolic links. */
+  readonly links: "store" | "follow" | "skip";
+  /** The image that is written to, which cannot hold itself. */
+  readonly image?: Deno.FileInfo | undefined;
+  /** Gives up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What was found. */
+export interface Walked {
+  /** What can be stored; a folder comes before what is in it. */
+  readonly found: Found[];
+  /** What cannot be stored, each with its reason. */
+  readonly left: LeftOut[];
+  /** Names that were left out as the options say, each with all below it. */
+  readonly excluded: string[];
+}
+
+/** How a folder begins that holds only what can be made again (bford.info/cachedir). */
+const CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55";
+
+/** What Deno shows in place of bytes that are not UTF-8. */
+const REPLACEMENT = "\ufffd";
+
+/**
+ * Looks through a file or folder.
+ *
+ * @param path Where on disk, without links.
+ * @param name Its name on the medium; "" if what is in the folder is to stand
+ * for itself.
+ * @returns Everything below, sorted by name.
+ */
+export async function walk(
+  path: string,
+  name: string,
+  options: WalkOptions,
+): Promise<Walked> {
+  const walker = new Walker(name, options);
+  await walker.enter(path, name, await lstat(path), []);
+  return walker;
+}
+
+/** Looks through one tree. */
+class Walker implements Walked {
+  readonly found: Found[] = [];
+  readonly left: LeftOut[] = [];
+  readonly excluded: string[] = [];
+  readonly #top: string;
+  readonly #options: WalkOptions;
+  #device: number | undefined;
+
+  constructor(top: string, options: WalkOptions) {
+    this.#top = top;
+    this.#options = options;
+  }
+
+  /**
+   * Takes one thing that is there.
+   *
+   * @param above The folders that it is in.
+   */
+  async enter(
+    path: string,
+    name: string,
+    info: Deno.FileInfo,
+    above: readonly Deno.FileInfo[],
+  ): Promise<void> {
+    const { image } = this.#options;
+    if (image !== undefined && isSame(info, image)) {
+      this.#leave(name, path, "image", "it is the image that is written to");
+    } else if (info.isFile) this.#add(name, path, "file", info);
+    else if (info.isSymlink) await this.#enterLink(path, name, info, above);
+    else if (info.isDirectory) await this.#enterFolder(path, name, info, above);
+    else {
+      this.#leave(name, path, "special", "it is no file, folder or link");
+    }
+  }
+
+  async #enterFolder(
+    path: string,
+    name: string,
+    info: Deno.FileInfo,
+    above: readonly Deno.FileInfo[],
+  ): Promise<void> {
+    const { cacheTags, oneFileSystem, signal } = this.#options;
+    if (cacheTags && await hasCacheTag(path)) {
+      this.excluded.push(name);
+      return;
+    }
+    const index = this.found.length;
+    if (name !== "") this.#add(name, path, "directory", info);
+    this.#device ??= info.dev;
+    if (oneFileSystem && info.dev !== this.#device) {
+      this.excluded.push(name);
+      return;
+    }
+    let entries: Deno.DirEntry[];
+    try {
+      entries = await readDir(path);
+    } catch (cause) {
+      this.found.length = index;
+      this.#leave(name, path, "unreadable", "cannot list it", cause);
+      return;
+    }
+    entries.sort((a, b) => a.name < b.name ? -1 : 1);
+    let last: string | undefined;
+    for (const entry of entries) {
+      await breathe();
+      signal?.throwIfAborted();
+      // Names that Deno shows alike are not all what they seem.
+      const isDouble = entry.name === last;
+      last = entry.name;
+      await this.#look(path, name, entry, isDouble, [...above, info]);
+    }
+  }
+
+  /** Looks at an entry of a folder. */
+  async #look(
+    folder: string,
+    parent: string,
+    entry: Deno.DirEntry,
+    isDouble: boolean,
+    above: readonly Deno.FileInfo[],
+  ): Promise<void> {
+    const { filter, links } = this.#options;
+    const path = folder === "/" ? `/${entry.name}` : `${folder}/${entry.name}`;
+    const name = parent === "" ? entry.name : `${parent}/${entry.name}`;
+    const isOut = filter.excludes(this.#below(name), entry.isDirectory) ||
+      entry.isSymlink && links === "skip";
+    if (isOut && !(entry.isDirectory && filter.takesBack)) {
+      this.excluded.push(name);
+      return;
+    }
+    let info: Deno.FileInfo;
+    try {
+      info = await lstat(path);
+      if (isDouble) throw new Deno.errors.NotFound();
+    } catch (cause) {
+      const isGone = cause instanceof Deno.errors.NotFound;
+      if (isGone && entry.name.includes(REPLACEMENT)) {
+        this.#leave(name, path, "name", NOT_UTF8);
+      } else if (!isGone) {
+        this.#leave(name, path, "unreadable", "cannot look at it", cause);
+      }
+      // What else is gone has been removed this moment.
+      return;
+    }
+    if (!isOut) return await this.enter(path, name, info, above);
+    await this.#lookBelow(path, name, info, above);
+  }
+
+  /** Looks for what a pattern takes back in a folder that is left out. */
+  async #lookBelow(
+    path: string,
+    name: string,
+    info: Deno.FileInfo,
+    above: readonly Deno.FileInfo[],
+  ): Promise<void> {
+    const index = this.found.length;
+    await this.#enterFolder(path, name, info, above);
+    // The folder itself is stored for the sake of what is in it.
+    if (this.found.length > index + 1) return;
+    this.found.length = index;
+    this.excluded.push(name);
+  }
+
+  async #enterLink(
+    path: string,
+    name: string,
+    info: Deno.FileInfo,
+    above: readonly Deno.FileInfo[],
+  ): Promise<void> {
+    if (this.#options.links === "follow") {
+      return await this.#follow(path, name, above);
+    }
+    try {
+      this.#add(name, path, "link", info, await readLink(path));
+    } catch (cause) {
+      this.#leave(name, path, "unreadable", "cannot read the link", cause);
+    }
+  }
+
+  /** Stores what a link points to in its place. */
+  async #follow(
+    path: string,
+    name: string,
+    above: readonly Deno.FileInfo[],
+  ): Promise<void> {
+    try {
+      const target = await resolveForRead(path, "what a link points to");
+      const info = await stat(target);
+      if (above.some((folder) => isSame(folder, info))) {
+        this.#leave(name, path, "links", "the link leads into a loop");
+      } else await this.enter(target, name, info, above);
+    } catch (cause) {
+      this.#leave(name, path, "links", "cannot follow the link", cause);
+    }
+  }
+
+  #add(
+    name: string,
+    path: string,
+    type: Found["type"],
+    info: Deno.FileInfo,
+    link?: string,
+  ): void {
+    const { size, mtime, ctime, mode, uid, gid, nlink, dev, ino } = info;
+    const time = mtime?.getTime() ?? 0;
+    const isFile = type === "file";
+    this.found.push({
+      ...{ name, path, type },
+      size: isFile ? size : 0,
+      mtime: Math.floor(time / 1000),
+      changed: Math.max(time, ctime?.getTime() ?? 0),
+      mode: (mode ?? 0) & 0o7777,
+      uid: uid ?? 0,
+      gid: gid ?? 0,
+      isOdd: isFile && info.blocks === 0,
+      ...(isFile && (nlink ?? 1) > 1 && { inode: `${dev}:${ino}` }),
+      ...(link !== undefined && { link }),
+    });
+  }
+
+  #leave(
+    name: string,
+    path: string,
+    reason: LeftReason,
+    why: string,
+    cause?: unknown,
+  ): void {
+    const said = cause instanceof Error ? `: ${cause.message}` : "";
+    const error = new XorrisoError(
+      "SOURCE_UNREADABLE",
+      `Cannot store "${path}": ${why}${said}`,
+      { path, cause },
+    );
+    this.left.push({ name, path, reason, error });
+  }
+
+  /** The path of a name relative to the folder that is looked through. */
+  #below(name: string): string {
+    return this.#top === "" ? name : name.slice(this.#top.length + 1);
+  }
+}
+
+const NOT_UTF8 = "its name is not UTF-8, and Deno cannot open such a file";
+
+function isSame(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
+  return a.dev === b.dev && a.ino === b.ino && a.ino !== null;
+}
+
+async function hasCacheTag(folder: string): Promise<boolean> {
+  try {
+    const tag = `${folder}/CACHEDIR.TAG`;
+    if (!(await lstat(tag)).isFile) return false;
+    using file = await Deno.open(tag);
+    const bytes = new Uint8Array(CACHE_TAG.length);
+    await file.read(bytes);
+    return new TextDecoder().decode(bytes) === CACHE_TAG;
+  } catch {
+    // Without one, or one that cannot be read, it is a folder like any other.
+    return false;
+  }
+}
