@@ -21,7 +21,8 @@ import {
 } from "./tree.ts";
 import type { CommitOptions } from "../options.ts";
 import type { Committed } from "../session/recorder.ts";
-import { type Changes, driver, type Xorriso } from "../session/xorriso.ts";
+import type { Changes } from "../session/changes.ts";
+import { driver, type Xorriso } from "../session/xorriso.ts";
 import { Turns } from "./order.ts";
 
 /** When a batch is committed. */
@@ -518,7 +519,7 @@ class Batch {
   }
 
   async #tryToStage(
-    { stage, remove }: Changes,
+    changes: Changes,
     tree: Tree,
   ): Promise<Map<Operation<Change>, unknown>> {
     const failed = new Map<Operation<Change>, unknown>();
@@ -526,9 +527,10 @@ class Batch {
       const { prepared, name } = operation.last;
       const path = this.#pathOf(operation);
       try {
-        if (prepared !== undefined) await stage(prepared.source.path, path);
-        // What came and went within this batch was never staged.
-        else if (tree.get(name) !== undefined) await remove(path);
+        if (prepared !== undefined) {
+          await changes.stage(prepared.source.path, path);
+        } // What came and went within this batch was never staged.
+        else if (tree.get(name) !== undefined) await changes.remove(path);
       } catch (error) {
         failed.set(operation, error);
       }
@@ -687,13 +689,13 @@ class Batch {
   /** Stages the removal of what should not have been written. */
   async #remove(
     session: Xorriso,
-    { remove }: Changes,
+    changes: Changes,
     bad: ReadonlyMap<Operation<Change>, unknown>,
   ): Promise<void> {
     const { lookUp } = driver(session);
     for (const operation of bad.keys()) {
       const path = this.#pathOf(operation);
-      if (await orNone(lookUp(path)) !== undefined) await remove(path);
+      if (await orNone(lookUp(path)) !== undefined) await changes.remove(path);
     }
   }
 

@@ -331,6 +331,30 @@ function trimVolumeId(volumeId: string): string {
   return detach(volumeId.replace(/ +$/, ""));
 }
 
+/** Blocks that follow each other. */
+export interface BlockRange {
+  /** The first one. */
+  readonly lba: number;
+  /** How many there are. */
+  readonly blocks: number;
+}
+
+/** Blocks that could be read equally well. */
+export interface Region extends BlockRange {
+  /** `+ good`, `- unreadable`, `0 untested`, and others that begin so. */
+  readonly quality: string;
+}
+
+/** Reads the answer to `-check_media`. */
+export function parseRegions(lines: readonly string[]): Region[] {
+  return lines.flatMap((line) => {
+    const [, lba, blocks, quality = ""] =
+      /^Media region *: *(\d+) , *(\d+) , (.*)$/.exec(line) ?? [];
+    if (lba === undefined) return [];
+    return [{ lba: Number(lba), blocks: Number(blocks), quality }];
+  });
+}
+
 /** Space on the medium. */
 export interface Space {
   /** Bytes that can be written now. */

@@ -8,7 +8,8 @@ import { encodeName } from "../names.ts";
 import { isNoise, unescape } from "./protocol.ts";
 import { parseProgress } from "./answers.ts";
 
-const CHANGE = /^(?:Added to|Removed from) ISO image: [a-z ]+ (?=')/;
+const CHANGE =
+  /^(?:(?:Added to|Removed from) ISO image: [a-z ]+ |Created directory in ISO image: |Renamed in ISO image: )(?=')/;
 
 const DRIVE = /^Drive current: -[a-z]+ (?=')/;
 

@@ -20,9 +20,11 @@ import { checkVolume } from "./open.ts";
 import type { CommitOptions, XorrisoOptions } from "../options.ts";
 import {
   BLOCK,
+  type BlockRange,
   type Medium,
   parseLoadedLba,
   parseMedium,
+  parseRegions,
   parseSpace,
   parseWritten,
   type RecordedSession,
@@ -417,6 +419,29 @@ export class Recorder {
     this.#loader.took(messages);
     const written = parseWritten(messages);
     return written !== undefined && parseLoadedLba(messages) === written.lba;
+  }
+
+  /**
+   * Copies blocks of the medium to a new file on disk, where block A is at byte
+   * A x 2048.
+   *
+   * @returns What could not be read.
+   */
+  async copyBlocks(
+    { lba, blocks }: BlockRange,
+    target: string,
+    signal?: AbortSignal,
+  ): Promise<BlockRange[]> {
+    const doing = this.doing("read blocks of");
+    const { results, messages } = await this.run([
+      ...["-check_media", "use=indev", "what=disc", `min_lba=${lba}`],
+      ...[`max_lba=${lba + blocks - 1}`, `data_to=${target}`, "--"],
+      // That a block cannot be read is told by a problem, too.
+    ], { doing, tolerant: true, ...(signal && { signal }) });
+    await this.requireSame(doing);
+    const regions = parseRegions(results);
+    if (regions.length === 0) throw this.#deck.nonsense(doing, messages);
+    return regions.filter(({ quality }) => quality.startsWith("-"));
   }
 
   /** Blanks or formats the medium. */

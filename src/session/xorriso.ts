@@ -28,8 +28,10 @@ import {
   resolveForRead,
 } from "../disk/permissions.ts";
 import { commandLine, commandLines } from "../dialogue/protocol.ts";
-import { type Committed, Recorder, type Undone } from "./recorder.ts";
+import { Changes } from "./changes.ts";
+import { Recorder } from "./recorder.ts";
 import {
+  type BlockRange,
   type Entry,
   FileListing,
   type Medium,
@@ -51,27 +53,6 @@ import type { Node, NodeType } from "../backend/tree.ts";
 /** Takes the recorded MD5 of a path, in hexadecimal digits. */
 type TakeMd5 = (path: string, md5: string) => void;
 
-/** What only the work that has its turn may do; without questions. */
-export interface Changes {
-  /** Stages a file whose path has been resolved and checked. */
-  stage(source: string, path: string): Promise<Answer>;
-  /** Stages the removal of one path. */
-  remove(path: string): Promise<Answer>;
-  /** Discards what is staged. */
-  rollback(): Promise<void>;
-  /** Commits what is staged of these files on disk. */
-  commit(
-    options: CommitOptions,
-    sources: Iterable<string>,
-  ): Promise<Committed>;
-  /** Goes back to the tree before the last commit. */
-  undo(): Promise<Undone>;
-  /** Throws if the medium was not opened for writing. */
-  requireWritable(): Promise<void>;
-  /** Ends the process. */
-  end(): Promise<void>;
-}
-
 /** The inner side of a session, for a caller that knows the tree. */
 export interface Driver {
   /** Does work that changes something, while nobody else does. */
@@ -88,6 +69,15 @@ export interface Driver {
    * may add to the extents of the last. ENTRY_NOT_FOUND if there is none.
    */
   walk(path: string, take: (node: Node) => void): Promise<void>;
+  /**
+   * Copies blocks of the medium to a new file on disk, where block A is at byte
+   * A x 2048; tells what could not be read.
+   */
+  copyBlocks(
+    range: BlockRange,
+    target: string,
+    signal?: AbortSignal,
+  ): Promise<BlockRange[]>;
   /** Tells of the recorded MD5 of every file below a directory. */
   eachMd5(directory: string, take: TakeMd5): Promise<void>;
   /** Restores many files; returns those that failed, each with its error. */
@@ -135,6 +125,7 @@ let driverOf: (session: Xorriso) => Driver;
  */
 export class Xorriso implements AsyncDisposable {
   readonly #recorder: Recorder;
+  readonly #changes: Changes;
   readonly #tempDir: string | undefined;
   /** Paths on disk that are staged, or were. */
   readonly #staged = new Set<string>();
@@ -144,6 +135,7 @@ export class Xorriso implements AsyncDisposable {
 
   private constructor(recorder: Recorder, tempDir: string | undefined) {
     this.#recorder = recorder;
+    this.#changes = new Changes(recorder);
     this.#tempDir = tempDir;
     this.closed = recorder.closed;
   }
@@ -323,7 +315,7 @@ export class Xorriso implements AsyncDisposable {
     const real = await openSource(source);
     await this.#checkPlace(path);
     try {
-      await this.#stage(real.path, path);
+      await this.#changes.stage(real.path, path);
     } catch (error) {
       // A file that cannot be staged has removed the one that it should have
       // replaced, and that must not be committed.
@@ -763,24 +755,6 @@ export class Xorriso implements AsyncDisposable {
     return this.#recorder.exclusive(work, signal);
   }
 
-  #stage(source: string, path: string): Promise<Answer> {
-    return this.#recorder.stage(commandLine(["-map", source, path]), {
-      doing: `Cannot store ${show(path)} on "${this.#recorder.device}"`,
-      path: source,
-      echoes: [`'${path}'='${source}'`],
-      pipelined: true,
-    });
-  }
-
-  #remove(path: string): Promise<Answer> {
-    return this.#recorder.stage(commandLine(["-rm", path, "--"]), {
-      doing: `Cannot delete ${show(path)} on "${this.#recorder.device}"`,
-      path,
-      echoes: [`'${path}'`],
-      pipelined: true,
-    });
-  }
-
   /**
    * Checks again what xorriso is about to read: a link may have come into its
    * path, to what the script may not read.
@@ -1035,22 +1009,12 @@ export class Xorriso implements AsyncDisposable {
 
   static {
     driverOf = (session) => ({
-      exclusive: (work) =>
-        session.#inTurn(() =>
-          work({
-            stage: (source, path) => session.#stage(source, path),
-            remove: (path) => session.#remove(path),
-            rollback: () => session.#recorder.rollback(),
-            commit: (options, sources) =>
-              session.#recorder.commit(options, sources),
-            undo: () => session.#recorder.undo(),
-            requireWritable: () => session.#recorder.requireWritable(),
-            end: () => session.#recorder.end(),
-          })
-        ),
+      exclusive: (work) => session.#inTurn(() => work(session.#changes)),
       rest: (signal) => session.#recorder.rest(signal),
       lookUp: (path) => session.#lookUp(path),
       walk: (path, take) => session.#walk(path, undefined, take),
+      copyBlocks: (range, target, signal) =>
+        session.#recorder.copyBlocks(range, target, signal),
       eachMd5: (directory, take) => session.#eachMd5Below(directory, take),
       restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
       checkAll: (jobs, options) => session.#checkAll(jobs, options),

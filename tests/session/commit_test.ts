@@ -212,7 +212,10 @@ Deno.test("driver().undo() takes back the last commit", async () => {
     await using session = await Xorriso.open(image);
     await session.cp([source], "/a");
     await session.commit();
-    assertEquals(await driver(session).exclusive(({ undo }) => undo()), "done");
+    assertEquals(
+      await driver(session).exclusive((changes) => changes.undo()),
+      "done",
+    );
     assertEquals(await hash(image), before);
     assertEquals(await names(session), ["old"]);
     await session.cp([source], "/b");
@@ -227,7 +230,10 @@ Deno.test("driver().undo() empties an image with one session", async () => {
   {
     await using session = await Xorriso.open(image, { create: true });
     await session.commit({ force: true });
-    assertEquals(await driver(session).exclusive(({ undo }) => undo()), "done");
+    assertEquals(
+      await driver(session).exclusive((changes) => changes.undo()),
+      "done",
+    );
     assertEquals((await session.medium()).status, "blank");
   }
   assertEquals(await exists(image), false);
@@ -285,7 +291,10 @@ Deno.test("Xorriso.commit() tells that a source has vanished, though xorriso goe
   const error = await assertRejectsCode(session.commit(), "SOURCE_CHANGED");
   assertStringIncludes(error.messages.join("\n"), "Filling with 0s");
   assertEquals((await session.sessions()).length, 2);
-  assertEquals(await driver(session).exclusive(({ undo }) => undo()), "done");
+  assertEquals(
+    await driver(session).exclusive((changes) => changes.undo()),
+    "done",
+  );
   assertEquals(await hash(image), before);
 });
 
