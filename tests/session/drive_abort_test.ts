@@ -70,7 +70,7 @@ together(
         await burning(burner);
         const reason = new Error("enough");
         controller.abort(reason);
-        assertEquals(await within(30_000, committing), reason);
+        assertEquals(await within(60_000, committing), reason);
         await burner.clearFault();
         await assertOrderly(burner, type);
       }
@@ -86,7 +86,7 @@ together("a signal stops a burn that is about to begin, too", async () => {
   await using backend = await openDrive(burner, { autoCommit: false });
   await backend.put(noise(100), "new");
   const signal = AbortSignal.timeout(300);
-  const error = await within(30_000, rejection(backend.commit({ signal })));
+  const error = await within(60_000, rejection(backend.commit({ signal })));
   assertEquals(error, signal.reason);
   // What was burned completely by then is there.
   assertEquals((await textsOf(backend)).old, "old");
@@ -115,7 +115,7 @@ together(
       const output = child.output();
       await burning(burner);
       signalTo(child, "SIGINT");
-      const { code, stderr } = await within(30_000, output);
+      const { code, stderr } = await within(60_000, output);
       assertEquals(
         [code, new TextDecoder().decode(stderr)],
         [130, "xorriso-backend: Interrupted\n"],

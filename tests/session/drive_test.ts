@@ -7,6 +7,7 @@ import {
   largestSession,
 } from "../../src/session/drive.ts";
 import type { Medium, MediumStatus } from "../../src/dialogue/answers.ts";
+import { Clock } from "../support/clock.ts";
 import { assertCode } from "../support/helpers.ts";
 
 const BLOCK = 2048;
@@ -141,7 +142,8 @@ Deno.test("DriveLog.has() tells what the drive said since it was reset", () => {
   assertEquals([log.has("exchanged"), log.has("absent")], [false, false]);
 });
 
-Deno.test("DriveLog.onLate() is called when a drive stays not ready for too long", async () => {
+Deno.test("DriveLog.onLate() is called when a drive stays not ready for too long", () => {
+  using clock = new Clock();
   const log = new DriveLog(20);
   let calls = 0;
   log.onLate = () => calls++;
@@ -149,7 +151,7 @@ Deno.test("DriveLog.onLate() is called when a drive stays not ready for too long
   log.take(line);
   log.take(line);
   assertEquals(calls, 0);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  clock.tick(30);
   log.take(line);
   assertEquals(calls, 1);
 });
