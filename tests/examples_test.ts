@@ -2,10 +2,10 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
+  age,
   exists,
   type Folder,
   makeFolder,
-  makeOld,
   noise,
 } from "./support/helpers.ts";
 import { readTree } from "./support/program.ts";
@@ -41,7 +41,7 @@ const RUN = "--allow-run=xorriso";
 /** One night's backup of the folder "files". */
 async function backUp({ path }: Folder): Promise<Outcome> {
   const image = `${path}/backup.iso`;
-  if (await exists(image)) await makeOld(image);
+  if (await exists(image)) await age(image);
   return await run(
     "nightly",
     [RUN, `--allow-read=${path}/files,${image}`, `--allow-write=${image}`],
@@ -190,7 +190,7 @@ Deno.test("stream.ts keeps links and times, and stores nothing if tar fails", as
   const { mtime } = await Deno.stat(`${target}/a`);
   assertEquals(mtime?.getTime(), 1_000_000_000);
 
-  await makeOld(`${path}/work/a.iso`);
+  await age(`${path}/work/a.iso`);
   const before = await Deno.readFile(`${path}/work/a.iso`);
   const failed = await store(`${path}/none`, "g.tar.gz");
   assertEquals(failed.code, 1);

@@ -4,6 +4,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { XorrisoBackend } from "../src/backend/backend.ts";
 import {
+  age,
   assertCode,
   assertRejectsCode,
   type Folder,
@@ -11,7 +12,6 @@ import {
   listImage,
   makeFolder,
   makeImage,
-  makeOld,
   noise,
   patch,
   readImage,
@@ -298,7 +298,7 @@ Deno.test("nothing but files counts in an image of xorriso alone", async () => {
     ["-map", `${folder.path}/tree`, "/"],
     ["-commit"],
   ]);
-  await makeOld(image);
+  await age(image);
   await using backend = await open(image);
   assertEquals((await backend.list()).map(({ name }) => name), ["file"]);
   for (const name of ["folder", "link", "fifo"]) {
@@ -336,7 +336,7 @@ for (
       }
       const image = `${folder.path}/test.iso`;
       await run(program, [...args, "-o", image, `${folder.path}/tree`]);
-      await makeOld(image);
+      await age(image);
       assertEquals(
         digests(Object.entries(await readAll(image, folder))),
         digests(Object.entries(SIZES)),
@@ -429,7 +429,7 @@ Deno.test("a directory is shared with a backend that runs xorriso for each call"
   for (const [name, content] of contents) {
     await other.put(await folder.file("source", content), name);
   }
-  await makeOld(image);
+  await age(image);
   const paths = () =>
     digests(
       Array.from(contents, ([name, content]) => [`/${name}`, content]),

@@ -8,7 +8,6 @@ import { createHash } from "node:crypto";
 import { relative } from "@std/path/posix/relative";
 import { XorrisoBackend } from "../../mod.ts";
 import {
-  age,
   assertTypeError,
   hookXorriso,
   openImage,
@@ -21,6 +20,7 @@ import {
   urlOf,
 } from "../support/backends.ts";
 import {
+  age,
   assertCode,
   assertRejectsCode,
   exists,

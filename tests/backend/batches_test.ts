@@ -2,7 +2,6 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { createHash } from "node:crypto";
 import { XorrisoBackend } from "../../mod.ts";
 import {
-  age,
   beside,
   HOLD,
   hookXorriso,
@@ -17,6 +16,7 @@ import {
   urlOf,
 } from "../support/backends.ts";
 import {
+  age,
   assertCode,
   assertRejectsCode,
   exists,

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { putImage, readTree, run, succeed } from "../support/program.ts";
 import {
+  grows,
   makeFolder,
-  makeImage,
-  readTree,
-  run,
-  succeed,
-} from "../support/program.ts";
-import { grows, makeSparse, signalTo, until } from "../support/helpers.ts";
+  makeSparse,
+  signalTo,
+  until,
+} from "../support/helpers.ts";
 
 const CLI = new URL("../../src/cli.ts", import.meta.url).pathname;
 
@@ -63,7 +63,7 @@ async function peakOf({ pid }: Deno.ChildProcess): Promise<number> {
 
 Deno.test("the program runs with the flags that its help tells, and not with one less", async (t) => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a", "f/b": "b" });
+  const url = await putImage(folder.path, { a: "a", "f/b": "b" });
   const source = `${folder.path}/sources/a`;
   const dir = `${folder.path}/target`;
   await Deno.mkdir(dir);
@@ -114,7 +114,7 @@ Deno.test("the program needs no permission for help, version and usage errors", 
 
 Deno.test("get without TARGET restores into the current folder", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { "f/a": "a", "f/g/b": "b" });
+  const url = await putImage(folder.path, { "f/a": "a", "f/g/b": "b" });
   await Deno.mkdir(`${folder.path}/cwd`);
   for (const name of ["f/a", "f/g", "."]) {
     const { code, stderr } = await execute(
@@ -201,7 +201,7 @@ Deno.test("the program ends quietly when its reader does", async () => {
 for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   Deno.test(`the program rolls back when ${signal} comes in the middle of a commit`, async () => {
     await using folder = await makeFolder();
-    const url = await makeImage(folder.path, { a: "a" });
+    const url = await putImage(folder.path, { a: "a" });
     const image = `${folder.path}/a.iso`;
     const zeros = await makeSparse(`${folder.path}/zeros`);
     const child = spawn(["put", url, zeros]);
@@ -224,7 +224,7 @@ for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
 
 Deno.test("the program does not wait for input that does not come when it is interrupted", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const before = await Deno.readFile(`${folder.path}/a.iso`);
   const child = spawn(["put", url, "-", "--as", "b"]);
   const writer = child.stdin.getWriter();
@@ -238,7 +238,7 @@ Deno.test("the program does not wait for input that does not come when it is int
 
 Deno.test("the program ends at once when it is interrupted again", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const hanging = `${folder.path}/xorriso`;
   await Deno.writeTextFile(
     hanging,

@@ -1,15 +1,19 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { EXIT_CODES } from "../../src/cli/job.ts";
-import { grows, makeFifo, makeSparse } from "../support/helpers.ts";
 import {
   age,
+  grows,
+  makeFifo,
+  makeFolder,
+  makeSparse,
+} from "../support/helpers.ts";
+import {
   assertMissing,
   corrupt,
-  makeFolder,
   makeForeignImage,
-  makeImage,
   parseLines,
+  putImage,
   readTree,
   run,
   succeed,
@@ -85,7 +89,7 @@ Deno.test("put stores files and folders in one session, and get restores them", 
     "deep/er/c '\"*?[x]\\$ ü.txt": "c",
     "deep/er/empty": "",
   };
-  const url = await makeImage(folder.path, files);
+  const url = await putImage(folder.path, files);
   const info = JSON.parse(await succeed("info", url, "--json"));
   assertEquals(info.sessions.length, 1);
   await succeed("get", url, ".", `${folder.path}/all`);
@@ -150,7 +154,7 @@ Deno.test("put follows a link that is named, under the link's name", async () =>
 
 Deno.test("put leaves out the image that it writes to", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const outcome = await run(["put", url, folder.path, "--as", "f"]);
   assertEquals(outcome.code, 0);
   assertEquals(
@@ -161,7 +165,7 @@ Deno.test("put leaves out the image that it writes to", async () => {
 
 Deno.test("put --as stores a file, a folder or standard input under another name", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { "f/a": "a" });
+  const url = await putImage(folder.path, { "f/a": "a" });
   const source = `${folder.path}/sources/f`;
   await succeed("put", url, `${source}/a`, "--as", "x/true");
   await succeed("put", url, source, "--as", "y");
@@ -197,7 +201,7 @@ Deno.test("put stores nothing if something that was named is not there", async (
 
 Deno.test("put stores nothing if a file that was named cannot have its name", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { "f/a": "a" });
+  const url = await putImage(folder.path, { "f/a": "a" });
   await Deno.writeTextFile(`${folder.path}/b`, "b");
   await Deno.writeTextFile(`${folder.path}/f`, "f");
   const paths = [`${folder.path}/b`, `${folder.path}/f`];
@@ -286,7 +290,7 @@ Deno.test("put --verify reads back, --volume-id and --write-speed are passed on"
 
 Deno.test("get refuses an existing folder as the target of a file", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   await Deno.mkdir(`${folder.path}/target`);
   const outcome = await run(["get", url, "a", `${folder.path}/target`]);
   assertEquals([outcome.code, outcome.stdout], [1, ""]);
@@ -296,7 +300,7 @@ Deno.test("get refuses an existing folder as the target of a file", async () => 
 
 Deno.test("get of a missing name makes nothing and exits with 3", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   for (const name of ["b", "b/", "a/b", "*"]) {
     const outcome = await run(["get", url, name, `${folder.path}/target`]);
     assertEquals([outcome.code, outcome.stdout], [3, ""]);
@@ -309,7 +313,7 @@ Deno.test("get of a missing name makes nothing and exits with 3", async () => {
 Deno.test("get never leaves TARGET through a link in it", async () => {
   await using folder = await makeFolder();
   const files = { "in/a": "a", "out/b": "b", "out/deep/c": "c" };
-  const url = await makeImage(folder.path, files);
+  const url = await putImage(folder.path, files);
   await Deno.mkdir(`${folder.path}/target`);
   await Deno.mkdir(`${folder.path}/elsewhere`);
   await Deno.symlink("../elsewhere", `${folder.path}/target/out`);
@@ -368,7 +372,7 @@ Deno.test("list writes raw names into a pipe and safe ones to a terminal", async
 
 Deno.test("list takes a glob, and --long shows size and MD5", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, {
+  const url = await putImage(folder.path, {
     "a.tar": "a",
     "deep/b.tar": "0123456789",
     "c.txt": "",
@@ -387,7 +391,7 @@ Deno.test("list takes a glob, and --long shows size and MD5", async () => {
 
 Deno.test("query exits with 3 if one name is missing, and tells the others", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a", b: "b" });
+  const url = await putImage(folder.path, { a: "a", b: "b" });
   const line = "1  0cc175b9c0f1b6a831c399e269772661  a\n";
   assertEquals(await succeed("query", url, "a"), line);
   assertEquals(await run(["query", url, "x\x1b", "a"]), {
@@ -411,7 +415,7 @@ Deno.test("query exits with 3 if one name is missing, and tells the others", asy
 
 Deno.test("delete removes names from the newest session, and --session shows the older one", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a", b: "b", "f/c": "c" });
+  const url = await putImage(folder.path, { a: "a", b: "b", "f/c": "c" });
   const outcome = await run(["delete", url, "a", "x", "f/c", "--json"]);
   assertEquals(outcome.code, 3);
   assertEquals(parseLines(outcome.stdout), [{ name: "a" }, { name: "f/c" }]);
@@ -424,7 +428,7 @@ Deno.test("delete removes names from the newest session, and --session shows the
 
 Deno.test("info shows drive, medium, space and sessions", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const text = await succeed("info", url);
   const labels = text.split("\n").slice(0, 7).map((line) =>
     line.slice(0, 12).trim()
@@ -461,7 +465,7 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
 Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing of that file", async () => {
   await using folder = await makeFolder();
   const text = "find these bytes in the image";
-  const url = await makeImage(folder.path, { good: "good", bad: text });
+  const url = await putImage(folder.path, { good: "good", bad: text });
   assertEquals(await succeed("verify", url), "bad: OK\ngood: OK\n");
   await corrupt(`${folder.path}/a.iso`, text);
   const outcome = await run(["verify", url]);
@@ -494,7 +498,7 @@ Deno.test("main() exits with 4 for what is no image, and leaves it alone", async
 
 Deno.test("main() exits with 5 if xorriso is not there", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const outcome = await run([
     ...["list", url, "--json"],
     ...["--xorriso-path", `${folder.path}/xorriso`],
@@ -505,7 +509,7 @@ Deno.test("main() exits with 5 if xorriso is not there", async () => {
 
 Deno.test("main() passes --xorriso-args on, with values that begin with a dash", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const outcome = await run(["list", url, "--xorriso-args", "-no_such_thing"]);
   assertEquals([outcome.code, outcome.stdout], [1, ""]);
   assertMatch(outcome.stderr, /no_such_thing/);
@@ -514,7 +518,7 @@ Deno.test("main() passes --xorriso-args on, with values that begin with a dash",
 
 Deno.test("main() ends quietly when nobody reads its output", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const write = () => Promise.reject(new Deno.errors.BrokenPipe());
   for (const words of [["list", url], ["get", url, "a", "-"], ["--help"]]) {
     assertEquals(await run(words, { write }), {
@@ -527,7 +531,7 @@ Deno.test("main() ends quietly when nobody reads its output", async () => {
 
 Deno.test("main() shows progress on a terminal alone, and erases it", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a".repeat(1 << 20) });
+  const url = await putImage(folder.path, { a: "a".repeat(1 << 20) });
   const words = ["get", url, "a", "-"];
   const shown = await run(words, { isTerminal: true });
   assertMatch(shown.stderr, /\rRestoring +100 %/);
@@ -543,7 +547,7 @@ Deno.test("main() shows progress on a terminal alone, and erases it", async () =
 
 Deno.test("main() leaves the image as it was when it is interrupted while reading", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const before = await Deno.readFile(`${folder.path}/a.iso`);
   const controller = new AbortController();
   const stdin = new ReadableStream<Uint8Array>({
@@ -567,7 +571,7 @@ Deno.test("main() leaves the image as it was when it is interrupted while readin
 
 Deno.test("main() does not wait for a stalled reader when it is interrupted", async () => {
   await using folder = await makeFolder();
-  const url = await makeImage(folder.path, { a: "a" });
+  const url = await putImage(folder.path, { a: "a" });
   const controller = new AbortController();
   const { code } = await run(["get", url, "a", "-"], {
     signal: controller.signal,

@@ -9,6 +9,7 @@ import type { XorrisoOptions } from "../../src/options.ts";
 import { XorrisoBackend } from "../../src/backend/backend.ts";
 import { driver, Xorriso } from "../../src/session/xorriso.ts";
 import {
+  age,
   assertCode,
   assertRejectsCode,
   exists,
@@ -19,7 +20,6 @@ import {
   listImage,
   makeFolder,
   makeImage,
-  makeOld,
   makeScript,
   makeSparse,
   noise,
@@ -353,7 +353,7 @@ Deno.test("Xorriso.commit() that fails leaves the image as it was", async () => 
     await assertRejectsCode(session.commit(), "CLOSED");
   }
   assertEquals(await hash(image), before);
-  await makeOld(image);
+  await age(image);
   await using session = await Xorriso.open(image, { xorrisoPath });
   await session.cp([await folder.file("small", "small")], "/small");
   await session.commit();
@@ -414,7 +414,7 @@ Deno.test("Xorriso.commit() that is killed has not taken place", async () => {
     "Cannot commit",
   );
   assertEquals(await hash(image), before);
-  await makeOld(image);
+  await age(image);
   await using session = await Xorriso.open(image);
   await session.cp([await folder.file("next", "x")], "/next");
   await session.commit();
@@ -587,7 +587,7 @@ Deno.test("Xorriso.commit() tells that xorriso has died while a warm image reste
 Deno.test("Xorriso.commit() takes back a session that was written in spite of an unknown problem", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder);
-  await makeOld(image);
+  await age(image);
   const before = await hash(image);
   // The second commit alone has a problem that no rule knows.
   const path = await makeScript(

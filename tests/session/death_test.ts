@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import {
-  age,
   HOLD,
   hookXorriso,
   ONE_BATCH,
@@ -12,6 +11,7 @@ import {
   textsOf,
 } from "../support/backends.ts";
 import {
+  age,
   assertCode,
   assertRejectsCode,
   exists,

@@ -9,6 +9,7 @@ import { XorrisoError } from "../../src/errors.ts";
 import type { XorrisoOptions } from "../../src/options.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
 import {
+  age,
   assertRejectsCode,
   exists,
   fingerprint,
@@ -19,7 +20,6 @@ import {
   makeFifo,
   makeFolder,
   makeImage,
-  makeOld,
   makeScript,
   noise,
   patch,
@@ -49,7 +49,7 @@ async function assertRefused(
   ways: readonly XorrisoOptions[] = WAYS,
 ): Promise<void> {
   // A file that may be written to just now is not judged at once.
-  await makeOld(path);
+  await age(path);
   const before = await fingerprint(path);
   for (const way of ways) {
     const what = `${path} ${JSON.stringify(way)}`;
@@ -254,7 +254,7 @@ Deno.test("Xorriso.open() begins again whenever a first commit is cut off", asyn
     );
     signalTo(child, index < 4 ? "SIGTERM" : "SIGKILL");
     await ended;
-    await makeOld(path);
+    await age(path);
     const way = { create: true };
     {
       await using session = await Xorriso.open(path, way);
@@ -272,7 +272,7 @@ Deno.test("Xorriso.open() begins again whenever a first commit is cut off", asyn
 Deno.test("Xorriso.open() takes an empty file for a blank medium", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("empty.iso");
-  await makeOld(path);
+  await age(path);
   for (const way of [{}, { readOnly: true }]) {
     await using session = await Xorriso.open(path, way);
     assertEquals((await session.medium()).status, "blank");
@@ -291,7 +291,7 @@ Deno.test("Xorriso.open() takes an image of another program's making", async () 
     args: ["-no_rc", "-as", "mkisofs", "-quiet", "-r", "-o", path, source],
     stderr: "null",
   }).output();
-  await makeOld(path);
+  await age(path);
   {
     await using session = await Xorriso.open(path);
     assertEquals(await session.ls(), ["SOURCE.TXT"]);
@@ -439,7 +439,7 @@ Deno.test("Xorriso.open() believes xorriso only what the file itself shows", asy
   await using folder = await makeFolder();
   const image = await makeImage(folder);
   const empty = await folder.file("empty.iso");
-  await makeOld(empty);
+  await age(empty);
   const cases = [
     [image, "s/Media status : .*/Media status : is blank/", "IMAGE_DAMAGED"],
     [empty, "s/Media status : .*/Media status : is written/", "NOT_ISO"],
@@ -632,7 +632,7 @@ Deno.test("Xorriso.open() takes no path with a quote and a newline for messages"
     const path = `${folder.path}/${name}`;
     const source = await folder.file("source", "content");
     for (const mode of [{ create: true }, {}, { readOnly: true }]) {
-      if (mode.create !== true) await makeOld(path);
+      if (mode.create !== true) await age(path);
       await using session = await Xorriso.open(path, mode);
       if (mode.readOnly !== true) {
         await session.map(source, "/a");
@@ -799,7 +799,7 @@ async function openUnprivileged(
 Deno.test("Xorriso.open() tells what the operating system refuses", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder);
-  await makeOld(image);
+  await age(image);
   const before = await hash(image);
   await Deno.mkdir(`${folder.path}/closed`);
   await Deno.chmod(`${folder.path}/closed`, 0o500);

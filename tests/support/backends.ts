@@ -7,6 +7,7 @@ import {
   XorrisoError,
 } from "../../mod.ts";
 import {
+  age,
   exists,
   type Folder,
   makeScript,
@@ -38,15 +39,6 @@ export async function openImage(
     create: !options.readOnly && options.session === undefined,
     ...options,
   });
-}
-
-/**
- * Makes a file old, if it is there: the first commit waits for two seconds for
- * an image that was changed just now.
- */
-export async function age(path: string): Promise<void> {
-  const then = new Date(Date.now() - 60_000);
-  if (await exists(path)) await Deno.utime(path, then, then);
 }
 
 /** Stores texts by name, in one session. */

@@ -135,10 +135,13 @@ export async function runXorriso(
     .map((line) => line.slice(5));
 }
 
-/** Makes a file look untouched for a while, so that no commit waits for it. */
-export async function makeOld(path: string): Promise<void> {
-  const time = new Date(Date.now() - 60_000);
-  await Deno.utime(path, time, time);
+/**
+ * Makes a file look untouched for a while, if it is there: a first commit waits for two seconds for
+ * an image that was changed just now.
+ */
+export async function age(path: string): Promise<void> {
+  const then = new Date(Date.now() - 60_000);
+  if (await exists(path)) await Deno.utime(path, then, then);
 }
 
 /**
@@ -161,7 +164,7 @@ export async function writeSession(
     ...maps,
     ["-commit"],
   ]);
-  await makeOld(image);
+  await age(image);
 }
 
 /** Makes an image of one session with plain xorriso, and returns its path. */

@@ -2,17 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Io } from "../../src/cli/job.ts";
 import { main } from "../../src/cli/main.ts";
-
-/** A new folder that is removed in the end. */
-export async function makeFolder(): Promise<
-  { path: string } & AsyncDisposable
-> {
-  const path = await Deno.realPath(await Deno.makeTempDir());
-  return {
-    path,
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
-  };
-}
+import { age, exists } from "./helpers.ts";
 
 /** What a run of the program leaves behind. */
 export interface Outcome {
@@ -93,8 +83,8 @@ export async function readTree(
   return tree;
 }
 
-/** A new image with files in it, made by the program. */
-export async function makeImage(
+/** A new image with files in it, made by the program; gives its URL. */
+export async function putImage(
   folder: string,
   files: Readonly<Record<string, string>>,
 ): Promise<string> {
@@ -115,16 +105,9 @@ export async function makeImage(
   return url;
 }
 
-/** Makes an image old, since one that was written just now would be waited for before a commit. */
-export async function age(image: string): Promise<void> {
-  const then = new Date(Date.now() - 60_000);
-  await Deno.utime(image, then, then);
-}
-
 /** Makes sure that a path is not there. */
 export async function assertMissing(path: string): Promise<void> {
-  const found = await Deno.lstat(path).then(() => true, () => false);
-  assert(!found, `${path} is there`);
+  assert(!await exists(path), `${path} is there`);
 }
 
 /** An image with a name that is not UTF-8, made by xorriso itself. */
