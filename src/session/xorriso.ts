@@ -628,17 +628,15 @@ export class Xorriso implements AsyncDisposable {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Answer> {
     const line = commandLine(words);
-    await requireArgs(words);
     const { signal } = options;
-    const { results, messages } = await this.#inTurn(
-      () =>
-        this.#recorder.run(line, {
-          doing: this.#recorder.doing(`run ${words[0]} on`),
-          ...(signal && { signal }),
-        }),
-      signal,
-    );
-    return { results, messages };
+    return await this.#inTurn(async () => {
+      await requireArgs(words);
+      const { results, messages } = await this.#recorder.run(line, {
+        doing: this.#recorder.doing(`run ${words[0]} on`),
+        ...(signal && { signal }),
+      });
+      return { results, messages };
+    }, signal);
   }
 
   /**

@@ -5,6 +5,7 @@ import { cli } from "./cli.ts";
 import { concurrency } from "./concurrency.ts";
 import { death } from "./death.ts";
 import { full } from "./full.ts";
+import { mixed } from "./mixed.ts";
 import { moving } from "./moving.ts";
 import { names } from "./names.ts";
 import { rotten } from "./rotten.ts";
@@ -14,6 +15,6 @@ import { writers } from "./writers.ts";
 
 /** In the order in which they are run. */
 export const TOPICS: readonly Topic[] = [
-  ...[death, concurrency, names, rotten, moving],
+  ...[death, concurrency, mixed, names, rotten, moving],
   ...[full, tree, writers, bounds, cli],
 ];

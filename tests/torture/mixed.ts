@@ -1,0 +1,425 @@
+/** Every public call of a session and of a backend, beside every other. */
+
+import { Xorriso, XorrisoBackend } from "../../mod.ts";
+import {
+  Burner,
+  burnerUnavailable,
+  type MediumType,
+} from "../burner/burner.ts";
+import { listImage } from "../support/helpers.ts";
+import { codeOf, compare, readContents, sleep } from "./promised.ts";
+import type { Random } from "./random.ts";
+import { md5, type Topic, type Torture } from "./torture.ts";
+
+/** Where a medium lies, and how it is opened. */
+interface Place {
+  readonly device: string;
+  readonly burner?: Burner;
+  readonly options: { readonly xorrisoPath?: string; readonly create?: true };
+  /** Whether it can be made empty. */
+  readonly erasable: boolean;
+}
+
+/** One round: a medium, the numbers that are drawn, and where failures go. */
+interface Round {
+  readonly torture: Torture;
+  readonly random: Random;
+  readonly number: number;
+  readonly place: Place;
+  readonly folder: string;
+}
+
+/** Calls between two looks at everything. */
+const WAVE = 25;
+
+const FOLDERS = ["", "sub/", "sub/deep/"];
+
+function pickName(random: Random): string {
+  return `${random.pick(FOLDERS)}file-${random.below(8)}`;
+}
+
+/** What was asked for under one name, in call order. */
+interface Change {
+  /** The MD5 that it is to have; undefined if it is to go. */
+  readonly md5: string | undefined;
+  done: boolean;
+}
+
+/** Calls on a backend; what has resolved is promised. */
+class BackendMix {
+  readonly #round: Round;
+  readonly #backend: XorrisoBackend;
+  readonly #changes = new Map<string, Change[]>();
+  readonly #calls: Promise<void>[] = [];
+  #rollbacks = 0;
+
+  constructor(round: Round, backend: XorrisoBackend) {
+    this.#round = round;
+    this.#backend = backend;
+  }
+
+  async run(waves: number): Promise<void> {
+    const { torture, random, number, place } = this.#round;
+    for (let wave = 0; wave < waves; wave++) {
+      for (let i = 0; i < WAVE; i++) {
+        this.#call(`wave ${wave}, call ${i}`);
+        if (random.oneIn(4)) await sleep(random.below(30));
+      }
+      await Promise.all(this.#calls.splice(0));
+      if (wave > 0 && random.oneIn(2)) await this.#maintain(place);
+      compare(
+        torture,
+        `wave ${wave}`,
+        await readContents(this.#backend),
+        this.promised,
+        [],
+        number,
+      );
+    }
+  }
+
+  /** What must be on the medium when nothing is under way. */
+  get promised(): Map<string, string> {
+    const promised = new Map<string, string>();
+    for (const [name, changes] of this.#changes) {
+      const sum = changes.findLast(({ done }) => done)?.md5;
+      if (sum !== undefined) promised.set(name, sum);
+    }
+    return promised;
+  }
+
+  #call(where: string): void {
+    const { torture, random, number } = this.#round;
+    const kind = random.pick([
+      ...["put", "put", "put", "put", "put", "delete", "delete"],
+      ...["get", "list", "queryList", "verify", "room", "room", "medium"],
+      ...["sessions", "commit", "rollback"],
+    ]);
+    torture.count(`${kind} calls`);
+    this.#calls.push(
+      this.#make(kind).catch((error) =>
+        torture.fail(`${kind}, ${where}`, error, number)
+      ),
+    );
+  }
+
+  async #make(kind: string): Promise<void> {
+    const { random } = this.#round;
+    const backend = this.#backend;
+    const name = pickName(random);
+    if (kind === "put") {
+      const bytes = random.bytes(random.below(6000));
+      const overwrite = !random.oneIn(4);
+      const put = backend.put(bytes, name, { overwrite });
+      const allowed = overwrite ? [] : ["ENTRY_EXISTS"];
+      return await this.#change(name, md5(bytes), put, allowed);
+    }
+    if (kind === "delete") {
+      const deleted = backend.delete(name);
+      const allowed = ["ENTRY_NOT_FOUND"];
+      return await this.#change(name, undefined, deleted, allowed);
+    }
+    if (kind === "get") return await this.#get(name);
+    if (kind === "verify") {
+      for (const { name, error } of await backend.verify()) {
+        if (error === undefined || codeOf(error) === "ENTRY_NOT_FOUND") {
+          continue;
+        }
+        throw new Error(`${name} is not right`, { cause: error });
+      }
+      return;
+    }
+    if (kind === "rollback") {
+      this.#rollbacks++;
+      return await backend.rollback();
+    }
+    if (kind === "room") {
+      if (await backend.room() <= 0) throw new Error("no room");
+    } else if (kind === "commit") {
+      // It tells what the calls themselves are told, too.
+      await backend.commit().catch(tolerate(["ABORTED"]));
+    } else if (kind === "list") await backend.list({ md5: random.oneIn(2) });
+    else if (kind === "queryList") await backend.queryList([name]);
+    else if (kind === "medium") await backend.medium();
+    else await backend.sessions();
+  }
+
+  async #change(
+    name: string,
+    sum: string | undefined,
+    promise: Promise<void>,
+    allowed: readonly string[],
+  ): Promise<void> {
+    const change: Change = { md5: sum, done: false };
+    this.#changes.set(name, [...this.#changes.get(name) ?? [], change]);
+    try {
+      await promise;
+      change.done = true;
+    } catch (error) {
+      tolerate([...allowed, ...this.#rollbacks > 0 ? ["ABORTED"] : []])(error);
+    }
+  }
+
+  async #get(name: string): Promise<void> {
+    try {
+      const content = await this.#backend.readable(name);
+      const sum = md5(await new Response(content).bytes());
+      const changes = this.#changes.get(name) ?? [];
+      if (changes.some((change) => change.md5 === sum)) return;
+    } catch (error) {
+      return tolerate(["ENTRY_NOT_FOUND"])(error);
+    }
+    throw new Error(`${name} has a content that nobody has stored`);
+  }
+
+  /** Something that is done when nothing else is. */
+  async #maintain({ burner, erasable }: Place): Promise<void> {
+    const { torture, random } = this.#round;
+    if (burner !== undefined && random.oneIn(2)) {
+      torture.count("eject and load calls");
+      await this.#backend.eject();
+      await this.#backend.load();
+    } else if (erasable) {
+      torture.count("blank calls");
+      await Promise.all([
+        this.#backend.blank({ force: true }),
+        this.#backend.room(),
+        this.#backend.sessions(),
+      ]);
+      this.#changes.clear();
+    }
+  }
+}
+
+/** Calls on a session: those that change something are done in call order. */
+class SessionMix {
+  readonly #round: Round;
+  readonly #session: Xorriso;
+  readonly #calls: Promise<void>[] = [];
+  /** The tree of each session, the newest last. */
+  readonly #trees: ReadonlyMap<string, string>[] = [];
+  /** What is staged on top of a tree. */
+  #staged: Map<string, string> = new Map();
+  #isDirty = false;
+  #sources = 0;
+
+  constructor(round: Round, session: Xorriso) {
+    this.#round = round;
+    this.#session = session;
+  }
+
+  async run(waves: number): Promise<void> {
+    const { torture, random, number, place } = this.#round;
+    const session = this.#session;
+    for (let wave = 0; wave < waves; wave++) {
+      for (let i = 0; i < WAVE; i++) {
+        await this.#call(`wave ${wave}, call ${i}`);
+        if (random.oneIn(4)) await sleep(random.below(20));
+      }
+      this.#settle("rollback", `wave ${wave}`, session.rollback());
+      this.#forget();
+      await Promise.all(this.#calls.splice(0));
+      const where = `wave ${wave}`;
+      const count = (await session.sessions()).length;
+      if (count !== this.#trees.length) {
+        const what = `${count} sessions, not ${this.#trees.length}`;
+        torture.fail(where, what, number);
+      }
+      const found = await session.md5s();
+      compare(torture, where, found, new Map(this.#tree), [], number);
+      if (place.burner === undefined && count > 0) {
+        const plain = (await listImage(place.device)).join();
+        if (plain !== [...this.#tree.keys()].sort().join()) {
+          torture.fail(where, `xorriso itself lists ${plain}`, number);
+        }
+      }
+      if (random.oneIn(2)) await this.#maintain(place);
+    }
+  }
+
+  /** What the newest session shows. */
+  get #tree(): ReadonlyMap<string, string> {
+    return this.#trees.at(-1) ?? new Map();
+  }
+
+  #forget(): void {
+    this.#staged = new Map(this.#tree);
+    this.#isDirty = false;
+  }
+
+  #settle(
+    kind: string,
+    where: string,
+    promise: Promise<unknown>,
+    allowed: readonly string[] = [],
+  ): void {
+    const { torture, number } = this.#round;
+    torture.count(`${kind} calls of a session`);
+    this.#calls.push(
+      promise.then(() => {}).catch(tolerate(allowed)).catch((error) =>
+        torture.fail(`${kind}, ${where}`, error, number)
+      ),
+    );
+  }
+
+  async #call(where: string): Promise<void> {
+    const { random } = this.#round;
+    const session = this.#session;
+    const path = `/${pickName(random)}`;
+    const kind = random.pick([
+      ...["map", "map", "map", "map", "cp", "rm", "rm", "commit", "commit"],
+      ...["room", "room", "room", "medium", "sessions", "md5s", "find"],
+      ...["command", "mkdir", "rollback", "revert", "restore"],
+    ]);
+    if (kind === "map") {
+      const source = await this.#source(random.below(6000));
+      this.#settle(kind, where, session.map(source.path, path));
+      this.#stage(path, source.md5);
+    } else if (kind === "cp") {
+      const one = await this.#source(random.below(6000));
+      const two = await this.#source(random.below(6000));
+      this.#settle(kind, where, session.cp([one.path, two.path], "/sub"));
+      this.#stage(`/sub/${one.name}`, one.md5);
+      this.#stage(`/sub/${two.name}`, two.md5);
+    } else if (kind === "rm") {
+      const isThere = this.#staged.delete(path);
+      if (isThere) this.#isDirty = true;
+      const allowed = isThere ? [] : ["ENTRY_NOT_FOUND"];
+      this.#settle(kind, where, session.rm([path]), allowed);
+    } else if (kind === "commit") {
+      this.#settle(kind, where, session.commit());
+      if (this.#isDirty) this.#trees.push(new Map(this.#staged));
+      this.#isDirty = false;
+    } else if (kind === "mkdir") {
+      const path = `/made-${this.#sources++}`;
+      const command = session.command(["-mkdir", path, "--"]);
+      this.#settle(kind, where, command);
+      this.#isDirty = true;
+    } else if (kind === "rollback") {
+      this.#settle(kind, where, session.rollback());
+      this.#forget();
+    } else if (kind === "revert") {
+      const number = random.below(this.#trees.length) + 1;
+      const tree = this.#trees[number - 1];
+      if (tree === undefined) return;
+      this.#settle(kind, where, session.revert(number));
+      this.#settle("forced commit", where, session.commit({ force: true }));
+      this.#trees.push(tree);
+      this.#forget();
+    } else if (kind === "restore") {
+      const target = `${this.#round.folder}/target-${this.#sources++}`;
+      // It may come too early or too late.
+      const restored = session.restore(path, target);
+      this.#settle(kind, where, restored, ["ENTRY_NOT_FOUND"]);
+    } else if (kind === "room") this.#settle(kind, where, session.room());
+    else if (kind === "medium") this.#settle(kind, where, session.medium());
+    else if (kind === "md5s") this.#settle(kind, where, session.md5s());
+    else if (kind === "find") this.#settle(kind, where, session.find());
+    else if (kind === "sessions") this.#settle(kind, where, session.sessions());
+    else this.#settle(kind, where, session.command(["-print_size"]));
+  }
+
+  #stage(path: string, sum: string): void {
+    this.#staged.set(path, sum);
+    this.#isDirty = true;
+  }
+
+  async #source(length: number) {
+    const { folder, random } = this.#round;
+    const name = `source-${this.#sources++}`;
+    const bytes = random.bytes(length);
+    const path = `${folder}/${name}`;
+    await Deno.writeFile(path, bytes);
+    return { name, path, md5: md5(bytes) };
+  }
+
+  async #maintain({ burner, erasable }: Place): Promise<void> {
+    const { torture, random } = this.#round;
+    if (burner !== undefined && random.oneIn(2)) {
+      torture.count("eject and load calls of a session");
+      await this.#session.eject();
+      await this.#session.load();
+    } else if (erasable) {
+      torture.count("blank calls of a session");
+      const blanked = this.#session.blank({ force: true });
+      await Promise.all([blanked, this.#session.room()]);
+      this.#trees.length = 0;
+    } else return;
+    this.#forget();
+  }
+}
+
+/** Throws any error whose code is not among these. */
+function tolerate(codes: readonly string[]): (error: unknown) => void {
+  return (error) => {
+    if (!codes.includes(codeOf(error))) throw error;
+  };
+}
+
+/** Rounds of which the last two are on a drive. */
+const CYCLE = 8;
+
+/** Calls of all kinds at once on an image or a drive. */
+export const mixed: Topic = {
+  name: "mixed",
+  unit: "rounds",
+  rounds: { full: 400, short: CYCLE },
+  run: async (torture) => {
+    await torture.eachRound(4, async (number, random) => {
+      const folder = `${torture.folder}/${number}`;
+      await Deno.mkdir(folder);
+      const onDrive = number % CYCLE >= CYCLE - 2;
+      if (onDrive && burnerUnavailable() !== undefined) {
+        return torture.count("rounds without a drive");
+      }
+      const type: MediumType = random.pick(["bd-r", "dvd+rw"]);
+      await using burner = onDrive ? await Burner.start(type) : undefined;
+      const place: Place = burner === undefined
+        ? {
+          device: `${folder}/a.iso`,
+          options: { create: true },
+          erasable: true,
+        }
+        : {
+          device: burner.device,
+          options: { xorrisoPath: burner.xorrisoPath },
+          burner,
+          erasable: type === "dvd+rw",
+        };
+      const round = { torture, random, number, place, folder };
+      const waves = onDrive ? 2 : 4;
+      if (number % 2 === 0) await mixBackend(round, waves);
+      else await mixSession(round, waves);
+      await Deno.remove(folder, { recursive: true });
+    });
+  },
+};
+
+async function mixBackend(round: Round, waves: number): Promise<void> {
+  const { torture, number, place: { device, options } } = round;
+  const url = `xorriso://${device}`;
+  const { promised } = await (async () => {
+    await using backend = await XorrisoBackend.open(url, options);
+    const mix = new BackendMix(round, backend);
+    await mix.run(waves);
+    return mix;
+  })();
+  const { create: _, ...reading } = options;
+  await using backend = await XorrisoBackend.open(url, {
+    ...reading,
+    readOnly: true,
+  }).catch((error) => {
+    // An image that nothing was stored in is not there.
+    if (promised.size > 0) throw error;
+    return undefined;
+  });
+  if (backend === undefined) return;
+  const found = await readContents(backend);
+  compare(torture, "opened anew", found, promised, [], number);
+}
+
+async function mixSession(round: Round, waves: number): Promise<void> {
+  const { device, options } = round.place;
+  await using session = await Xorriso.open(device, options);
+  await new SessionMix(round, session).run(waves);
+}
