@@ -103,4 +103,4 @@ export type {
   Progress,
   RecordedSession,
 } from "./src/dialogue/answers.ts";
-export type { Content } from "./src/disk/sources.ts";
+export type { Content } from "./src/disk/temp.ts";

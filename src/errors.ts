@@ -39,6 +39,7 @@ export type XorrisoErrorCode =
   | "SOURCE_CHANGED"
   | "TARGET_EXISTS"
   | "TARGET_UNWRITABLE"
+  | "TOO_MANY_FILES"
   | "CHECKSUM_MISMATCH"
   | "INVALID_COMMAND"
   | "ABORTED"
@@ -64,6 +65,7 @@ export interface XorrisoErrorOptions extends ErrorOptions {
 const RETRYABLE: ReadonlySet<XorrisoErrorCode> = new Set<XorrisoErrorCode>([
   "DRIVE_BUSY",
   "NOT_READY",
+  "TOO_MANY_FILES",
 ]);
 
 /**
@@ -155,4 +157,73 @@ export function isCode(
   code: XorrisoErrorCode,
 ): error is XorrisoError {
   return error instanceof XorrisoError && error.code === code;
+}
+
+/** How a failure of the operating system is told to the caller. */
+export interface SystemFailure {
+  /** What could not be done, and to what: `Cannot read "/a"`. */
+  readonly doing: string;
+  /** The path that it is about. */
+  readonly path?: string;
+  /** The code where `codes` has no other. */
+  readonly code: XorrisoErrorCode;
+  /** Codes of certain failures, by the system's names: `ENOENT`. */
+  readonly codes?: Readonly<Record<string, XorrisoErrorCode>>;
+  /** Words in place of the system's own, by the same names. */
+  readonly reasons?: Readonly<Record<string, string>>;
+  /** What to do. */
+  readonly advice?: string;
+}
+
+/** Words for what has nothing to do with the path that it is told about. */
+const COMMON_REASONS: Readonly<Record<string, string>> = {
+  EMFILE:
+    "this program has too many files open; close some, or raise the limit (ulimit -n)",
+  ENFILE:
+    "too many files are open on this machine; end a program, or try later",
+};
+
+/**
+ * What a failure of the operating system is to the caller.
+ *
+ * @param cause What was caught.
+ * @returns The error with its code; `cause` itself where it is no failure of the system, as are
+ * errors of this module, missing permissions, and bad arguments.
+ */
+export function systemError(cause: unknown, failure: SystemFailure): unknown {
+  const name = systemName(cause);
+  if (name === undefined) return cause;
+  const { doing, path, code, codes = {}, reasons = {} } = failure;
+  const common = COMMON_REASONS[name];
+  const reason = common ?? reasons[name] ?? reasonOf(cause);
+  return new XorrisoError(
+    common !== undefined ? "TOO_MANY_FILES" : codes[name] ?? code,
+    `${doing}: ${reason}` + (failure.advice ? `; ${failure.advice}` : ""),
+    { path, cause },
+  );
+}
+
+/** Names of failures for which Deno 2.9 has only their numbers (Linux). */
+const UNNAMED: Readonly<Record<string, string>> = {
+  23: "ENFILE",
+  122: "EDQUOT",
+};
+
+/**
+ * The system's name of a failure, as in errno(3).
+ *
+ * @returns `E` and the number where Deno knows no name; undefined where it is none of the system's.
+ */
+export function systemName(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error instanceof XorrisoError) return;
+  const named = "code" in error && /^E[A-Z0-9]+$/.exec(String(error.code))?.[0];
+  const number = /\(os error (\d+)\)/.exec(error.message)?.[1];
+  if (named || number === undefined) return named || undefined;
+  return UNNAMED[number] ?? `E${number}`;
+}
+
+/** What the operating system says, without the call and the path that Deno adds. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/ \(os error \d+\).*$/s, "");
 }

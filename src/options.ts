@@ -128,6 +128,11 @@ export interface ReadableOptions {
 export interface RestoreOptions {
   /** Compare with the recorded MD5, where one is recorded. @default {true} */
   readonly verify?: boolean;
+  /**
+   * Have each file on the disk, past the system's memory, before it gets its name: so a file
+   * that is there after a power failure is whole. @default {true}
+   */
+  readonly sync?: boolean;
   /** Takes reports of bytes done. */
   readonly onProgress?: (progress: Progress) => void;
   /** Stops; nothing appears under the target's name. */

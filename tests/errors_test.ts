@@ -1,5 +1,13 @@
-import { assert, assertEquals } from "@std/assert";
-import { advice, XorrisoError, type XorrisoErrorCode } from "../src/errors.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  advice,
+  systemError,
+  type SystemFailure,
+  systemName,
+  XorrisoError,
+  type XorrisoErrorCode,
+} from "../src/errors.ts";
+import { assertCode, runDeno } from "./support/helpers.ts";
 
 Deno.test("XorrisoError is an Error with its own name, code and message", () => {
   const error = new XorrisoError("NO_MEDIUM", "Cannot open the drive");
@@ -67,4 +75,70 @@ Deno.test("advice() ends a message, or adds nothing", () => {
     const [, text = ""] = /^; ([a-z].*[^.])$/.exec(advice(code)) ?? [];
     assert(text.length > 0, code);
   }
+});
+
+Deno.test("systemError() gives a failure of the system its code, words and cause", () => {
+  const cause = new Deno.errors.NotFound(
+    "No such file or directory (os error 2): stat '/a'",
+  );
+  Object.assign(cause, { code: "ENOENT" });
+  const failure: SystemFailure = {
+    doing: 'Cannot read "/a"',
+    path: "/a",
+    code: "READ_ERROR",
+    advice: "look for it",
+  };
+  const error = assertCode(systemError(cause, failure), "READ_ERROR");
+  assertEquals(
+    error.message,
+    'Cannot read "/a": No such file or directory; look for it',
+  );
+  assertEquals(error.path, "/a");
+  assertEquals(error.cause, cause);
+  const other = systemError(cause, {
+    ...failure,
+    codes: { ENOENT: "MEDIUM_CHANGED" },
+    reasons: { ENOENT: "it is gone" },
+  });
+  const { message } = assertCode(other, "MEDIUM_CHANGED");
+  assertEquals(message, 'Cannot read "/a": it is gone; look for it');
+});
+
+Deno.test("systemError() leaves what is no failure of the system", () => {
+  const failure = { doing: "Cannot read it", code: "READ_ERROR" } as const;
+  for (
+    const cause of [
+      new XorrisoError("CLOSED", "It is closed (os error 5)"),
+      new Deno.errors.NotCapable("Requires read access"),
+      new TypeError("A path must be a string"),
+      new DOMException("Stop", "AbortError"),
+      "a reason",
+      undefined,
+    ]
+  ) assertEquals(systemError(cause, failure), cause);
+});
+
+Deno.test("systemError() tells too many open files as such, which may pass", async () => {
+  const { stdout } = await runDeno(
+    `import { systemError } from ${
+      JSON.stringify(new URL("../src/errors.ts", import.meta.url))
+    };
+     const open = [];
+     try {
+       for (;;) open.push(Deno.openSync("/dev/null"));
+     } catch (cause) {
+       const failure = { doing: "Cannot open it", code: "READ_ERROR" };
+       const { code, message, retryable } = systemError(cause, failure);
+       console.log(code, retryable, message);
+     }`,
+    ["sh", "-c", `ulimit -n 64; exec "$@"`, "sh"],
+  );
+  assertMatch(stdout, /^TOO_MANY_FILES true Cannot open it: .*ulimit -n\)\n$/);
+});
+
+Deno.test("systemName() knows names and numbers", () => {
+  const quota = new Error("Disk quota exceeded (os error 122): write");
+  assertEquals(systemName(quota), "EDQUOT");
+  assertEquals(systemName(new Error("Too odd (os error 99)")), "E99");
+  assertEquals(systemName(new Error("no error of the system")), undefined);
 });

@@ -8,15 +8,10 @@ import { checkName, join, relative, show } from "../names.ts";
 import { isGranted } from "../disk/permissions.ts";
 import type { Entry, Medium, RecordedSession } from "../dialogue/answers.ts";
 import { readSettings } from "./settings.ts";
-import {
-  type Content,
-  md5Of,
-  openSource,
-  spool,
-  TempFolder,
-} from "../disk/sources.ts";
+import { md5Of, openSource } from "../disk/sources.ts";
+import { type Content, spool, TempFolder } from "../disk/temp.ts";
 import { TargetFolder } from "../disk/folders.ts";
-import type { CopyJob } from "../disk/targets.ts";
+import type { CopyJob } from "../iso/restore.ts";
 import { Store } from "./store.ts";
 import type { BackendEntry, Tree } from "./tree.ts";
 import type {

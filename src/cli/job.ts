@@ -77,6 +77,7 @@ export const EXIT_CODES: Readonly<Record<XorrisoErrorCode, number>> = {
   SOURCE_CHANGED: EXIT.failure,
   TARGET_EXISTS: EXIT.failure,
   TARGET_UNWRITABLE: EXIT.failure,
+  TOO_MANY_FILES: EXIT.failure,
   CHECKSUM_MISMATCH: EXIT.checksum,
   INVALID_COMMAND: EXIT.failure,
   ABORTED: EXIT.failure,

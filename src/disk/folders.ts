@@ -1,6 +1,6 @@
 /** Folders on disk, as the command line stores and restores them. */
 import { resolve } from "@std/path/posix/resolve";
-import { XorrisoError } from "../errors.ts";
+import { systemError, XorrisoError } from "../errors.ts";
 import { resolveForWrite } from "./permissions.ts";
 
 /** Something below a folder. */
@@ -63,7 +63,7 @@ export class TargetFolder {
     try {
       await Deno.mkdir(root, { recursive: true });
     } catch (cause) {
-      throw unwritable(path, cause);
+      throw unwritableBy(cause, path);
     }
     // Where the folders above could not be looked at, only now their links show.
     return new TargetFolder(await resolveForWrite(root, "the target folder"));
@@ -106,21 +106,16 @@ async function makeFolder(path: string): Promise<void> {
       cause instanceof Deno.errors.AlreadyExists &&
       (await Deno.lstat(path)).isDirectory
     ) return;
-    throw unwritable(path, cause);
+    throw unwritableBy(cause, path);
   }
 }
 
 /** What the operating system has against a folder. */
-function unwritable(path: string, cause: unknown): unknown {
-  if (cause instanceof Deno.errors.NotCapable) return cause;
-  const why = cause instanceof Deno.errors.AlreadyExists
-    ? "there is a file or a link of that name"
-    : cause instanceof Error
-    ? cause.message
-    : String(cause);
-  return new XorrisoError(
-    "TARGET_UNWRITABLE",
-    `Cannot make the folder "${path}": ${why}`,
-    { path, cause },
-  );
+function unwritableBy(cause: unknown, path: string): unknown {
+  return systemError(cause, {
+    doing: `Cannot make the folder "${path}"`,
+    path,
+    code: "TARGET_UNWRITABLE",
+    reasons: { EEXIST: "there is a file or a link of that name" },
+  });
 }

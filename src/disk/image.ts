@@ -1,57 +1,33 @@
-/** An image file as the module itself handles it: lock, head, size, identity. */
+/** An image file as the module itself handles it: opened, locked, recognised, taken back. */
 
 import { delay } from "../async.ts";
-import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
+import { BLOCK } from "../dialogue/answers.ts";
+import { isCode, systemError, systemName, XorrisoError } from "../errors.ts";
+import { type Identity, isSame, readFull, writeAll } from "./files.ts";
+import {
+  HEAD,
+  type ImageState,
+  judgeHead,
+  mirrorOf,
+  readHead,
+} from "./head.ts";
+import { letGo, lock, type LockOptions } from "./lock.ts";
 import {
   requireRead,
   requireWrite,
   resolveForRead,
   resolveForWrite,
 } from "./permissions.ts";
-import { BLOCK } from "../dialogue/answers.ts";
-import { writeAll } from "./write.ts";
-
-/** What the first bytes of an image file tell. */
-export type ImageState =
-  /** Empty: a first session can be written. */
-  | "blank"
-  /** There is a volume descriptor where ISO 9660 wants it. */
-  | "iso"
-  /** A first session that was never finished: nothing in it was promised. */
-  | "interrupted"
-  /** A first session that is complete but for its mirror at the beginning. */
-  | "headless"
-  /** There was an ISO 9660 image, but its descriptor is gone. */
-  | "damaged"
-  /** Something else. */
-  | "foreign";
 
 /** How to open an image file. */
-export interface ImageOptions {
-  /** Whether a session may be written to it. */
+export interface ImageOptions extends LockOptions {
+  /** Whether a session may be written to it; readers take no lock. */
   readonly writable: boolean;
   /** Whether to make the file if it is not there. */
   readonly create: boolean;
+  /** Whether a writer takes the lock. @default {true} */
+  readonly lock?: boolean | undefined;
 }
-
-interface Identity {
-  readonly device: number;
-  readonly inode: number | null;
-  readonly size: number;
-  readonly modified: number | undefined;
-}
-
-/** Bytes before the first session: xorriso mirrors the newest superblock here. */
-const HEAD = 32 * BLOCK;
-
-/** Blocks that sessions in a file are rounded up to. */
-const ALIGNMENT = 32;
-
-/** Bytes before a second head that are still worth a copy in memory. */
-const MAX_OFFSET = 1 << 26;
-
-/** Type 1 and the standard's identifier (ECMA-119, 8.4.1 and 8.4.2). */
-const DESCRIPTOR = "\x01CD001";
 
 /** Milliseconds without a change after which no forsaken writer is at work. */
 const QUIET = 2000;
@@ -60,18 +36,20 @@ const QUIET = 2000;
 const ATTEMPTS = 10;
 
 /**
- * A locked image file.
+ * An open image file, locked by its writer.
  *
  * xorriso does not lock image files: of two processes that append to one, the
- * second overwrites the session of the first. So this handle is kept open with
- * a lock on it, exclusive for writing and shared for reading, that dies with
- * this program.
+ * second overwrites the session of the first. So a writer keeps this handle
+ * open with a lock on it that dies with this program. Readers need none: a
+ * session never moves what older ones wrote.
  */
 export class ImageFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
-  readonly #writable: boolean;
   readonly #created: boolean;
-  #identity: Identity;
+  /** Why it cannot be written, though it was to be. */
+  readonly #refusal: unknown;
+  /** What the file was when it was last remembered. */
+  #known: Deno.FileInfo;
   #before: { readonly head: Uint8Array; readonly size: number } | undefined;
   /** Whether a commit has begun of which nobody knows how it ended. */
   #committing = false;
@@ -80,25 +58,21 @@ export class ImageFile implements AsyncDisposable {
   /** The absolute path, without links. */
   readonly path: string;
 
-  private constructor(
-    path: string,
-    file: Deno.FsFile,
-    options: { writable: boolean; created: boolean; info: Deno.FileInfo },
-  ) {
+  private constructor(path: string, info: Deno.FileInfo, opened: Opened) {
     this.path = path;
-    this.#file = file;
-    this.#writable = options.writable;
-    this.#created = options.created;
-    this.#identity = identityOf(options.info);
-    this.#quiet = options.created;
+    this.#file = opened.file;
+    this.#refusal = opened.refusal;
+    this.#created = opened.created;
+    this.#known = info;
+    this.#quiet = opened.created;
   }
 
   /**
-   * Opens and locks an image file.
+   * Opens an image file, and locks it for a writer.
    *
    * Throws with NO_DRIVE if it is missing or no regular file, DRIVE_BUSY if
    * another program has the lock, PERMISSION_DENIED if the operating system
-   * refuses.
+   * refuses, MEDIUM_NOT_WRITABLE if it cannot be locked or made.
    */
   static async open(path: string, options: ImageOptions): Promise<ImageFile> {
     await requireRead(path, "the image");
@@ -115,45 +89,59 @@ export class ImageFile implements AsyncDisposable {
 
   static async #tryOpen(
     given: string,
-    { writable, create }: ImageOptions,
+    options: ImageOptions,
   ): Promise<ImageFile | undefined> {
-    let path = await resolveExisting(given);
-    const created = path === undefined;
-    let file: Deno.FsFile | undefined;
+    const { writable, create } = options;
+    let path = await findImage(given);
+    let opened: Opened | undefined;
     if (path === undefined) {
       if (!create || !writable) throw missing(given, create);
       const made = await createFile(given);
       if (made === undefined) return undefined;
-      ({ file, path } = made);
+      ({ path, ...opened } = made);
     } else {
-      file = await openFile(path);
+      opened = await openFile(path, writable);
     }
-    if (file === undefined) return undefined;
+    if (opened === undefined) return undefined;
+    const { file, created, refusal } = opened;
     try {
-      const locked = await file.tryLock(writable);
-      if (!locked) throw busy(path);
+      if (writable && refusal === undefined && options.lock !== false) {
+        await lock(file, path, options);
+      }
       const info = await file.stat();
       // Between opening and locking, its maker may have removed it.
       const there = await Deno.stat(path).catch(() => undefined);
-      if (there === undefined || there.ino !== info.ino) {
-        await letGo(file);
-        return undefined;
+      if (there !== undefined && isSame(there, info)) {
+        return new ImageFile(path, info, opened);
       }
-      return new ImageFile(path, file, { writable, created, info });
     } catch (error) {
+      // Whoever has the lock has taken it for its own.
+      if (created && !isCode(error, "DRIVE_BUSY")) await Deno.remove(path);
       await letGo(file);
       throw error;
     }
+    await letGo(file);
+    return undefined;
   }
 
   /** Size in bytes when last remembered. */
   get size(): number {
-    return this.#identity.size;
+    return this.#known.size;
   }
 
-  /** Device and inode, to recognise the file behind the path. */
-  get identity(): { readonly dev: number; readonly ino: number | null } {
-    return { dev: this.#identity.device, ino: this.#identity.inode };
+  /** What tells the file behind the path. */
+  get identity(): Identity {
+    const { dev, ino } = this.#known;
+    return { dev, ino };
+  }
+
+  /**
+   * Makes sure that the operating system lets it be written.
+   *
+   * Throws with PERMISSION_DENIED or MEDIUM_NOT_WRITABLE.
+   */
+  requireWritable(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
   }
 
   /**
@@ -163,45 +151,19 @@ export class ImageFile implements AsyncDisposable {
    * program was killed goes on writing. So only a file at rest is judged so.
    */
   async inspect(signal?: AbortSignal): Promise<ImageState> {
-    const state = await this.#inspect();
+    const state = await judgeHead(this.size, this.#read);
     if (["interrupted", "headless", "damaged"].includes(state)) {
       await this.#waitForQuiet(signal);
       await this.remember();
-      return await this.#inspect();
+      return await judgeHead(this.size, this.#read);
     }
     return state;
   }
 
-  async #inspect(): Promise<ImageState> {
-    if (this.size === 0) return "blank";
-    const head = await this.#read(0, HEAD);
-    if (holds(head, 16 * BLOCK, DESCRIPTOR)) return "iso";
-    const first = await this.#read(48 * BLOCK, BLOCK);
-    if (holds(first, 0, DESCRIPTOR)) {
-      // The header of the first session, at block 32, is written at once, its
-      // mirror at block 0 when the session is complete.
-      if (!isZero(head)) return "damaged";
-      if (first.length < BLOCK) return "interrupted";
-      const end = (32 + volumeBlocks(first)) * BLOCK;
-      if (this.size < end) return "interrupted";
-      // Behind it there would be further sessions, which must not be lost.
-      const next = Math.ceil(end / BLOCK / ALIGNMENT) * ALIGNMENT * BLOCK;
-      return this.size <= next ? "headless" : "damaged";
-    }
-    // What comes first, before the descriptor: the system area, empty.
-    if (this.size === 48 * BLOCK && isZero(await this.#read(0, this.size))) {
-      return "interrupted";
-    }
-    // Any other descriptor of the set tells that there was an image.
-    const others = [16, 17, 18].some((lba) =>
-      holds(head, lba * BLOCK + 1, "CD001")
-    );
-    return others ? "damaged" : "foreign";
-  }
-
   /** Makes the file empty, so that xorriso takes it for a blank medium. */
   async clear(): Promise<void> {
-    await Deno.truncate(this.path, 0);
+    this.requireWritable();
+    await this.#file.truncate(0);
     await this.remember();
   }
 
@@ -211,10 +173,7 @@ export class ImageFile implements AsyncDisposable {
    */
   async complete(): Promise<void> {
     const header = await this.#read(HEAD, HEAD);
-    using file = await Deno.open(this.path, { read: true, write: true });
-    await file.seek(16 * BLOCK, Deno.SeekMode.Start);
-    await writeAll(file, mirrorOf(header));
-    await file.syncData();
+    await this.#write(16 * BLOCK, mirrorOf(header));
     await this.remember();
   }
 
@@ -227,13 +186,14 @@ export class ImageFile implements AsyncDisposable {
    * until it has not changed for two seconds; and it is made warm here, for
    * xorriso takes a moment until it writes its first byte.
    *
-   * Throws with MEDIUM_CHANGED.
+   * Throws with MEDIUM_CHANGED, and as `requireWritable()`.
    */
   async beforeCommit(signal?: AbortSignal): Promise<void> {
+    this.requireWritable();
     if (!this.#quiet) await this.#waitForQuiet(signal);
     await this.#checkUnchanged();
     await this.#warm();
-    const head = await this.#readHead();
+    const head = await readHead(this.size, this.#read);
     this.#before = { head, size: this.size };
     this.#committing = true;
   }
@@ -254,12 +214,12 @@ export class ImageFile implements AsyncDisposable {
     // Linux takes that from the last timer tick, at most 10 ms ago.
     const time = new Date(Date.now() - 20);
     try {
-      await Deno.utime(this.path, time, time);
-      this.#identity = identityOf(await this.#file.stat());
+      await this.#file.utime(time, time);
+      this.#known = await this.#file.stat();
     } catch (error) {
-      // Only the owner of a file may set its time, and on a read-only file
-      // system nobody; whether it can be written at all is told by xorriso.
-      if (error instanceof Deno.errors.NotCapable) throw error;
+      // Only the owner of a file may set its time; whether it can be written
+      // at all is told by xorriso.
+      if (systemName(error) !== "EPERM") throw error;
     }
   }
 
@@ -279,7 +239,7 @@ export class ImageFile implements AsyncDisposable {
 
   /** Takes the present state of the file as the known one. */
   async remember(): Promise<void> {
-    this.#identity = identityOf(await this.#file.stat());
+    this.#known = await this.#file.stat();
     this.#committing = false;
   }
 
@@ -300,7 +260,7 @@ export class ImageFile implements AsyncDisposable {
       now.every((byte, index) => byte === (head[index] ?? 0));
     const grown = (await this.#file.stat()).size > size;
     if (same && grown && await this.#isInPlace()) {
-      await Deno.truncate(this.path, size);
+      await this.#file.truncate(size);
     }
     await this.remember();
   }
@@ -315,10 +275,8 @@ export class ImageFile implements AsyncDisposable {
     if (this.#before === undefined) return;
     const { head, size } = this.#before;
     await this.#checkUnchanged();
-    using file = await Deno.open(this.path, { read: true, write: true });
-    await writeAll(file, head);
-    await file.syncData();
-    await file.truncate(size);
+    await this.#write(0, head);
+    await this.#file.truncate(size);
     await this.remember();
   }
 
@@ -337,9 +295,8 @@ export class ImageFile implements AsyncDisposable {
 
   /** Whether the path still leads to this file. */
   async #isInPlace(): Promise<boolean> {
-    const { device, inode } = this.#identity;
     const there = await Deno.lstat(this.path).catch(() => undefined);
-    return there?.dev === device && there.ino === inode;
+    return there !== undefined && isSame(there, this.#known);
   }
 
   async #checkUnchanged(): Promise<void> {
@@ -352,11 +309,10 @@ export class ImageFile implements AsyncDisposable {
     );
   }
 
-  #isKnown(info: Deno.FileInfo): boolean {
-    const now = identityOf(info);
-    const known = this.#identity;
-    return now.device === known.device && now.inode === known.inode &&
-      now.size === known.size && now.modified === known.modified;
+  #isKnown(now: Deno.FileInfo): boolean {
+    const known = this.#known;
+    return isSame(now, known) && now.size === known.size &&
+      now.mtime?.getTime() === known.mtime?.getTime();
   }
 
   async #stat(): Promise<Deno.FileInfo> {
@@ -371,31 +327,34 @@ export class ImageFile implements AsyncDisposable {
     }
   }
 
-  /** All that a commit changes of what is there already. */
-  async #readHead(): Promise<Uint8Array> {
-    const head = await this.#read(0, Math.min(this.size, HEAD));
-    const offset = partitionOffset(head);
-    if (offset === 0 || offset > MAX_OFFSET) return head;
-    const descriptor = await this.#read(offset + 16 * BLOCK, BLOCK);
-    if (!holds(descriptor, 0, DESCRIPTOR)) return head;
-    return await this.#read(0, offset + HEAD);
-  }
-
-  async #read(offset: number, length: number): Promise<Uint8Array> {
+  readonly #read = async (
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array> => {
     const bytes = new Uint8Array(length);
     await this.#file.seek(offset, Deno.SeekMode.Start);
-    let filled = 0;
-    while (filled < length) {
-      const read = await this.#file.read(bytes.subarray(filled));
-      if (read === null) break;
-      filled += read;
-    }
-    return bytes.slice(0, filled);
+    return bytes.subarray(0, await readFull(this.#file, bytes));
+  };
+
+  async #write(offset: number, bytes: Uint8Array): Promise<void> {
+    this.requireWritable();
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    await writeAll(this.#file, bytes);
+    await this.#file.syncData();
   }
 }
 
-/** The resolved path of what is there; undefined if nothing is. */
-async function resolveExisting(given: string): Promise<string | undefined> {
+/** A file that has been opened. */
+interface Opened {
+  readonly file: Deno.FsFile;
+  /** Whether it was made for this. */
+  readonly created: boolean;
+  /** Why it is open for reading alone, though it was to be written. */
+  readonly refusal?: unknown;
+}
+
+/** The resolved path of an image that is there; undefined if nothing is. */
+async function findImage(given: string): Promise<string | undefined> {
   try {
     const path = await resolveForRead(given, "the image");
     const { isFile, isDirectory } = await Deno.stat(path);
@@ -408,24 +367,33 @@ async function resolveExisting(given: string): Promise<string | undefined> {
     );
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw systemError(error, given);
+    throw openError(error, given);
   }
 }
 
 /** Opens the file; undefined if it has just been removed. */
-async function openFile(path: string): Promise<Deno.FsFile | undefined> {
+async function openFile(
+  path: string,
+  writable: boolean,
+): Promise<Opened | undefined> {
   try {
-    return await Deno.open(path, { read: true });
+    const file = await Deno.open(path, { read: true, write: writable });
+    return { file, created: false };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw systemError(error, path);
+    const name = systemName(error) ?? "";
+    if (name === "ENOENT") return undefined;
+    if (writable && ["EACCES", "EPERM", "EROFS"].includes(name)) {
+      const opened = await openFile(path, false);
+      return opened && { ...opened, refusal: openError(error, path) };
+    }
+    throw openError(error, path);
   }
 }
 
 /** Makes the file; undefined if another program was faster. */
 async function createFile(
   given: string,
-): Promise<{ file: Deno.FsFile; path: string } | undefined> {
+): Promise<Opened & { path: string } | undefined> {
   const target = await resolveForWrite(given, "the image");
   let file: Deno.FsFile;
   try {
@@ -435,17 +403,16 @@ async function createFile(
       createNew: true,
     });
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) {
-      const info = await Deno.lstat(target).catch(() => undefined);
-      if (!info?.isSymlink) return undefined;
-    }
-    throw systemError(error, given);
+    if (systemName(error) !== "EEXIST") throw openError(error, given);
+    const info = await Deno.lstat(target).catch(() => undefined);
+    if (info?.isSymlink) throw danglingLink(given, error);
+    return undefined;
   }
   try {
     // Where the folder could not be looked at, only now its links show.
     const path = await resolveForRead(target, "the image");
     await requireWrite(path, "the image");
-    return { file, path };
+    return { file, created: true, path };
   } catch (error) {
     // While locked, so that no other program has taken it for its own.
     if (await file.tryLock(true)) await Deno.remove(target).catch(() => {});
@@ -465,114 +432,28 @@ function missing(path: string, create: boolean): XorrisoError {
   );
 }
 
-function busy(path: string): XorrisoError {
+function danglingLink(path: string, cause: unknown): XorrisoError {
   return new XorrisoError(
-    "DRIVE_BUSY",
-    `Cannot open "${path}": another program has it open; try again when ` +
-      `that has ended`,
-    { path },
+    "NO_DRIVE",
+    `Cannot make "${path}": it is a link to something that is not there; ` +
+      `remove it, or name the file that it is to lead to`,
+    { path, cause },
   );
 }
 
-/** An error of the operating system about the image, with its code. */
-function systemError(cause: unknown, path: string): unknown {
-  if (!(cause instanceof Error) || cause instanceof XorrisoError) return cause;
-  if (cause instanceof Deno.errors.NotCapable) return cause;
-  const code = systemCode(cause);
-  if (code === undefined) return cause;
-  return new XorrisoError(code, `Cannot open "${path}": ${cause.message}`, {
+/** A failure of the operating system about the image, with its code. */
+function openError(cause: unknown, path: string): unknown {
+  return systemError(cause, {
+    doing: `Cannot open "${path}"`,
     path,
-    cause,
+    code: "NO_DRIVE",
+    codes: {
+      EACCES: "PERMISSION_DENIED",
+      EPERM: "PERMISSION_DENIED",
+      EROFS: "MEDIUM_NOT_WRITABLE",
+      ENOSPC: "MEDIUM_FULL",
+      EDQUOT: "MEDIUM_FULL",
+      EIO: "READ_ERROR",
+    },
   });
-}
-
-function systemCode(error: Error): XorrisoErrorCode | undefined {
-  if (error instanceof Deno.errors.PermissionDenied) return "PERMISSION_DENIED";
-  if (error instanceof Deno.errors.NotFound) return "NO_DRIVE";
-  if (error instanceof Deno.errors.NotADirectory) return "NO_DRIVE";
-  if (error instanceof Deno.errors.FilesystemLoop) return "NO_DRIVE";
-  if (error instanceof Deno.errors.AlreadyExists) return "NO_DRIVE";
-  switch ("code" in error ? error.code : undefined) {
-    case "EROFS":
-      return "MEDIUM_NOT_WRITABLE";
-    case "ENOSPC":
-    case "EDQUOT":
-      return "MEDIUM_FULL";
-    case "ENAMETOOLONG":
-    case "EISDIR":
-      return "NO_DRIVE";
-    case "EIO":
-      return "READ_ERROR";
-    default:
-      return undefined;
-  }
-}
-
-function identityOf(info: Deno.FileInfo): Identity {
-  return {
-    device: info.dev,
-    inode: info.ino,
-    size: info.size,
-    modified: info.mtime?.getTime(),
-  };
-}
-
-/** Blocks of the volume, by its descriptor (ECMA-119, 8.4.12). */
-function volumeBlocks(descriptor: Uint8Array): number {
-  const { buffer, byteOffset } = descriptor;
-  return new DataView(buffer, byteOffset).getUint32(80, true);
-}
-
-/**
- * The set of descriptors of a session at block 32 (ECMA-119, 8), as a volume
- * from block 0 on has it. All other addresses in it count from there anyway.
- */
-function mirrorOf(header: Uint8Array): Uint8Array {
-  let end = 16 * BLOCK;
-  for (; holds(header, end + 1, "CD001"); end += BLOCK) {
-    // Primary and supplementary volumes tell their size in both byte orders.
-    if (header[end] !== 1 && header[end] !== 2) continue;
-    const descriptor = header.subarray(end, end + BLOCK);
-    const blocks = volumeBlocks(descriptor) + 32;
-    const view = new DataView(header.buffer, header.byteOffset + end);
-    view.setUint32(80, blocks, true);
-    view.setUint32(84, blocks, false);
-  }
-  return header.subarray(16 * BLOCK, end);
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
-}
-
-/**
- * Where the first partition begins, in bytes. An image may be mountable from
- * there, too (xorriso(1), -boot_image any partition_offset=): then a commit
- * rewrites its head up to the descriptors there.
- */
-function partitionOffset(head: Uint8Array): number {
-  // The first entry of the partition table has its start in units of 512.
-  if (head.length < HEAD || !holds(head, 510, "\x55\xaa")) return 0;
-  return new DataView(head.buffer).getUint32(446 + 8, true) * 512;
-}
-
-function holds(bytes: Uint8Array, offset: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    if (bytes[offset + i] !== text.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
-/**
- * Unlocks and closes.
- *
- * A process that another thread of this program is forking at this moment has
- * the file open, too, and would keep the lock until it becomes another program.
- */
-async function letGo(file: Deno.FsFile): Promise<void> {
-  try {
-    await file.unlock();
-  } finally {
-    file.close();
-  }
 }

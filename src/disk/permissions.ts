@@ -9,7 +9,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
-import { realPath, stat } from "./look.ts";
+import { realPath, stat } from "./files.ts";
 
 /** Tells whether a path, normalised as text alone, lies below `/dev/`. */
 export function isUnderDev(path: string): boolean {
@@ -91,14 +91,14 @@ export async function resolveForWrite(
 ): Promise<string> {
   await requireRead(path, what);
   await requireWrite(path, what);
-  const real = await resolveExisting(absolute(path));
+  const real = await resolveAbove(absolute(path));
   await requireRead(real, what);
   await requireWrite(real, what);
   return real;
 }
 
-/** Resolves the part of an absolute path that exists and may be looked at. */
-async function resolveExisting(path: string): Promise<string> {
+/** Resolves the links in the part of an absolute path that exists and may be looked at. */
+async function resolveAbove(path: string): Promise<string> {
   let missing = "";
   for (let found: string = path; !isUnderDev(found); found = dirname(found)) {
     if (!await isGranted("read", found)) break;

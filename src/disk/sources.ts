@@ -1,15 +1,9 @@
-/** Files to be stored: what they were, whether they still are, and spooling. */
+/** Files to be stored: what they were when they were looked at, and whether they still are. */
 
-import { XorrisoError } from "../errors.ts";
-import { lstat, stat } from "./look.ts";
+import { systemError, XorrisoError } from "../errors.ts";
+import { lstat, readFull, stat } from "./files.ts";
 import { loadMd5 } from "./md5.ts";
-import {
-  isDrivePath,
-  requireRead,
-  requireWrite,
-  resolveForRead,
-} from "./permissions.ts";
-import { writeAll } from "./write.ts";
+import { isDrivePath, resolveForRead } from "./permissions.ts";
 
 /** A file to be stored, as it was when it was looked at. */
 export interface Source {
@@ -22,9 +16,6 @@ export interface Source {
   /** What must stay as it is until the commit has ended. */
   readonly state: string;
 }
-
-/** Where content comes from that is in no file yet. */
-export type Content = Uint8Array | ReadableStream<Uint8Array>;
 
 /**
  * Milliseconds in which two changes may get the same time stamp.
@@ -63,7 +54,7 @@ export async function openSource(file: string | URL): Promise<Source> {
     }
     return { name, path, size: info.size, state: stateOf(info) };
   } catch (error) {
-    throw sourceError(error, name);
+    throw unreadableBy(error, name);
   }
 }
 
@@ -79,7 +70,7 @@ export async function checkSource(
   try {
     if (stateOf(await lstat(path)) === state) return undefined;
   } catch (error) {
-    const problem = sourceError(error, name);
+    const problem = unreadableBy(error, name);
     if (problem instanceof XorrisoError) return problem;
     throw problem;
   }
@@ -89,96 +80,6 @@ export async function checkSource(
       `it as it is until put() has resolved`,
     { path: name },
   );
-}
-
-/** A private folder for temporary files; it goes with all that is in it. */
-export class TempFolder implements AsyncDisposable {
-  #files = 0;
-
-  private constructor(readonly path: string) {}
-
-  /**
-   * Makes one, readable by this user alone.
-   *
-   * @param parent Where; by default what TMPDIR says, if it may be read, or
-   * `/tmp`.
-   */
-  static async make(parent: string = defaultFolder()): Promise<TempFolder> {
-    await requireRead(parent, "the folder for temporary files");
-    await requireWrite(parent, "the folder for temporary files");
-    const dir = await spoolFile(() => Deno.realPath(parent));
-    await requireRead(dir, "the folder for temporary files");
-    await requireWrite(dir, "the folder for temporary files");
-    return new TempFolder(
-      await spoolFile(() => Deno.makeTempDir({ dir, prefix: "xorriso-" })),
-    );
-  }
-
-  /** A path in it that was not given out before. */
-  next(): string {
-    return `${this.path}/${++this.#files}`;
-  }
-
-  /** Removes it. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await Deno.remove(this.path, { recursive: true });
-    } catch (error) {
-      // Others clean up folders for temporary files, too.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-}
-
-/**
- * Writes content to a temporary file, from which xorriso can take it: it
- * stores a FIFO as a FIFO, whatever would come out of it.
- *
- * @returns The file as a source, and the MD5 of what was written.
- */
-export async function spool(
-  content: Content,
-  path: string,
-  signal?: AbortSignal,
-): Promise<Source & { readonly md5: string }> {
-  const hash = (await loadMd5())();
-  const stream: ReadableStream<Uint8Array> = content instanceof Uint8Array
-    ? ReadableStream.from([content])
-    : content;
-  using file = await spoolFile(() =>
-    Deno.open(path, { write: true, createNew: true })
-  );
-  try {
-    const sink = new WritableStream<Uint8Array>({
-      async write(chunk) {
-        hash.update(chunk);
-        await spoolFile(() => writeAll(file, chunk));
-      },
-    });
-    await stream.pipeTo(sink, signal ? { signal } : {});
-  } catch (error) {
-    await Deno.remove(path).catch(() => {});
-    throw error;
-  }
-  const info = await Deno.stat(path);
-  const md5 = hash.digest("hex");
-  return { name: path, path, size: info.size, state: stateOf(info), md5 };
-}
-
-/** Does something with temporary files; its errors are not the stream's. */
-async function spoolFile<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new XorrisoError(
-      "TARGET_UNWRITABLE",
-      `Cannot keep the content until it is stored: ${why}; choose another ` +
-        `folder by tempDir`,
-      { cause },
-    );
-  }
 }
 
 /**
@@ -199,26 +100,25 @@ export async function md5Of({ name, path }: Source): Promise<string> {
       if (!info.isFile()) {
         throw unreadable(name, "it is no regular file any more");
       }
+      const reader = {
+        async read(buffer: Uint8Array): Promise<number | null> {
+          const { length } = buffer;
+          const { bytesRead } = await file.read(buffer, 0, length, null);
+          return bytesRead === 0 ? null : bytesRead;
+        },
+      };
       const buffer = new Uint8Array(1 << 20);
       for (;;) {
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
-        if (bytesRead === 0) return hash.digest("hex");
-        hash.update(buffer.subarray(0, bytesRead));
+        const count = await readFull(reader, buffer);
+        hash.update(buffer.subarray(0, count));
+        if (count < buffer.length) return hash.digest("hex");
       }
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw sourceError(error, name);
+    throw unreadableBy(error, name);
   }
-}
-
-function defaultFolder(): string {
-  const { state } = Deno.permissions.querySync({
-    name: "env",
-    variable: "TMPDIR",
-  });
-  return state === "granted" && Deno.env.get("TMPDIR") || "/tmp";
 }
 
 function isYoung({ mtime, ctime }: Deno.FileInfo): boolean {
@@ -234,27 +134,21 @@ function isYoung({ mtime, ctime }: Deno.FileInfo): boolean {
  * Deno 2.9 tells ctime in whole seconds: who changes a file twice within one
  * and sets mtime back each time goes unnoticed.
  */
-function stateOf(info: Deno.FileInfo): string {
+export function stateOf(info: Deno.FileInfo): string {
   const { dev, ino, size, mtime, ctime, isFile } = info;
   return [dev, ino, size, mtime?.getTime(), ctime?.getTime(), isFile].join();
 }
 
-function unreadable(
-  name: string,
-  problem: string,
-  cause?: unknown,
-): XorrisoError {
+function unreadable(name: string, problem: string): XorrisoError {
   return new XorrisoError(
     "SOURCE_UNREADABLE",
     `Cannot store "${name}": ${problem}`,
-    { path: name, cause },
+    { path: name },
   );
 }
 
-/** An error of the operating system as one about the source. */
-function sourceError(error: unknown, name: string): unknown {
-  if (!(error instanceof Error) || error instanceof XorrisoError) return error;
-  if (error instanceof TypeError) return error;
-  if (error instanceof Deno.errors.NotCapable) return error;
-  return unreadable(name, error.message, error);
+/** A failure of the operating system as one about the source. */
+function unreadableBy(cause: unknown, name: string): unknown {
+  const doing = `Cannot store "${name}"`;
+  return systemError(cause, { doing, path: name, code: "SOURCE_UNREADABLE" });
 }

@@ -1,198 +1,25 @@
 /**
- * Restoring files: content out of an image or a stream, into targets on disk.
+ * Files that are made or replaced on disk.
  *
  * A target appears under its name when it is complete and right: it is written beside it first, as a
  * part file, and then renamed. Whatever fails before leaves the target as it was, and no part file.
  */
-import { basename } from "@std/path/posix/basename";
+
 import { dirname } from "@std/path/posix/dirname";
+import type { Progress } from "../dialogue/answers.ts";
 import { notify } from "../dialogue/dialogue.ts";
-import { XorrisoError } from "../errors.ts";
-import {
-  byteRanges,
-  CHUNK,
-  ImageReader,
-  type Inode,
-  type Range,
-  reasonOf,
-  requireMd5,
-  takeRange,
-} from "../iso/extents.ts";
-import { loadMd5, type NewMd5 } from "./md5.ts";
+import { systemError, XorrisoError } from "../errors.ts";
+import { type Identity, isSame, stat, writeAll } from "./files.ts";
 import { resolveForWrite } from "./permissions.ts";
-import { BLOCK, type Entry, type Progress } from "../dialogue/answers.ts";
-import { writeAll } from "./write.ts";
 
-/** How to copy out of an image. */
-export interface CopyOptions {
-  /** What the image must be, so that another file in its place is noticed. */
-  readonly inode?: Inode;
+/** How to write a target. */
+export interface WriteOptions {
+  /** Whether its bytes are on the disk before it has its name. @default {true} */
+  readonly sync?: boolean | undefined;
+  /** Bytes that are to come, for the progress. */
+  readonly total?: number;
   /** Takes the bytes done. */
-  readonly onProgress?: (progress: Progress) => void;
-  /** Stops with its reason, between two chunks. */
-  readonly signal?: AbortSignal;
-}
-
-/** A file in an image that is to be read and checked. */
-export interface CheckJob {
-  /** The file in the image. */
-  readonly entry: Entry;
-  /** The MD5 that the content must have, in hexadecimal digits. */
-  readonly md5?: string | undefined;
-}
-
-/** A file in an image that is to be restored. */
-export interface CopyJob extends CheckJob {
-  /** Path on disk, in a folder that exists. */
-  readonly target: string;
-}
-
-/**
- * Bytes up to which a file is written by synchronous calls: through the thread pool the calls take
- * longer than their work (10,000 files of 4 KiB: 0.8 s instead of 0.2 s).
- */
-const SMALL = 256 << 10;
-
-/** Bytes between two small files that are rather read than skipped. */
-const GAP = 64 << 10;
-
-/** Milliseconds of synchronous work after which the event loop runs. */
-const SLICE = 20;
-
-/**
- * Copies a file of an image to a target on disk.
- *
- * @param image Path of the image.
- * @param entry The file in it.
- * @param target Path on disk, in a folder that exists.
- * @throws {XorrisoError} TARGET_UNWRITABLE, CHECKSUM_MISMATCH, IMAGE_DAMAGED, READ_ERROR,
- * PERMISSION_DENIED, or MEDIUM_CHANGED.
- */
-export async function copyExtents(
-  image: string,
-  entry: Entry,
-  target: string,
-  options: CopyOptions & Pick<CopyJob, "md5"> = {},
-): Promise<void> {
-  const { md5, inode, signal } = options;
-  signal?.throwIfAborted();
-  const path = await resolveTarget(target, inode);
-  using source = await ImageReader.open(image, inode);
-  const report = meter(entry.size, options.onProgress);
-  await copyFile(source, { entry, target: path, md5 }, report, signal);
-}
-
-/**
- * Copies many files of an image to targets on disk, as fast as they can be created.
- *
- * They are read in the order of their extents, and small files that lie close together at once.
- *
- * @param image Path of the image.
- * @returns The jobs that failed, each with its error: the codes of {@linkcode copyExtents}, or
- * `Deno.errors.NotCapable`.
- * @throws {XorrisoError} When the image cannot be opened: MEDIUM_CHANGED, PERMISSION_DENIED, or
- * READ_ERROR.
- */
-export async function copyMany(
-  image: string,
-  jobs: readonly CopyJob[],
-  options: CopyOptions = {},
-): Promise<Map<CopyJob, unknown>> {
-  const { inode, signal } = options;
-  const imageName = `/${basename(image)}`;
-  const newMd5 = await loadMd5();
-  return await doMany(
-    ...[image, jobs, options, "restoring"] as const,
-    async (job, { source, content, report }) => {
-      if (job.target.endsWith(imageName)) {
-        await requireReplaceable(job.target, inode);
-      }
-      if (content === undefined) {
-        await copyFile(source, job, report, signal);
-      } else {
-        placeSync(job, content, newMd5);
-        report(content.length);
-      }
-    },
-  );
-}
-
-/**
- * Reads many files of an image and compares each with its MD5, in the order and the pieces of
- * {@linkcode copyMany}.
- *
- * @param image Path of the image.
- * @returns The jobs that failed, each with its error: CHECKSUM_MISMATCH, IMAGE_DAMAGED or READ_ERROR.
- * @throws {XorrisoError} When the image cannot be opened: MEDIUM_CHANGED, PERMISSION_DENIED, or
- * READ_ERROR.
- */
-export async function checkMany<Job extends CheckJob>(
-  image: string,
-  jobs: readonly Job[],
-  options: CopyOptions = {},
-): Promise<Map<Job, unknown>> {
-  const newMd5 = await loadMd5();
-  return await doMany(
-    ...[image, jobs, options, "checking"] as const,
-    async ({ entry, md5 }, { source, content, report }) => {
-      const hash = newMd5();
-      if (content === undefined) {
-        await transfer(source, entry, (chunk) => {
-          hash.update(chunk);
-          report(chunk.length);
-          return Promise.resolve();
-        }, options.signal);
-      } else {
-        hash.update(content);
-        report(content.length);
-      }
-      if (md5 !== undefined) requireMd5(hash.digest("hex"), md5, entry.path);
-    },
-  );
-}
-
-/** What there is to do one job with. */
-interface Means {
-  /** The image, for a large file. */
-  readonly source: ImageReader;
-  /** The content of a small file. */
-  readonly content: Uint8Array | undefined;
-  /** Takes the bytes done. */
-  readonly report: (bytes: number) => void;
-}
-
-/** Does something to many files in the order of their extents; returns what failed. */
-async function doMany<Job extends CheckJob>(
-  image: string,
-  jobs: readonly Job[],
-  { inode, onProgress, signal }: CopyOptions,
-  phase: Progress["phase"],
-  work: (job: Job, means: Means) => Promise<void>,
-): Promise<Map<Job, unknown>> {
-  signal?.throwIfAborted();
-  using source = await ImageReader.open(image, inode);
-  const failures = new Map<Job, unknown>();
-  const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
-  const report = meter(total, onProgress, phase);
-  const buffer = new Uint8Array(CHUNK);
-  for (const batch of batchesOf(jobs)) {
-    const content = await readBatch(source, batch, buffer);
-    let begun = performance.now();
-    for (const job of batch.jobs) {
-      if (performance.now() - begun > SLICE) {
-        await turn();
-        begun = performance.now();
-      }
-      signal?.throwIfAborted();
-      try {
-        await work(job, { source, content: content?.(job.entry), report });
-      } catch (error) {
-        signal?.throwIfAborted();
-        failures.set(job, error);
-      }
-    }
-  }
-  return failures;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /**
@@ -205,146 +32,22 @@ async function doMany<Job extends CheckJob>(
 export async function writeTarget(
   target: string,
   open: () => ReadableStream<Uint8Array>,
-  { total, onProgress }: {
-    readonly total?: number;
-    readonly onProgress?: CopyOptions["onProgress"];
-  } = {},
+  { sync = true, total, onProgress }: WriteOptions = {},
 ): Promise<void> {
-  await using part = await PartFile.create(await resolveTarget(target));
+  using part = await PartFile.create(await resolveTarget(target));
   const report = meter(total, onProgress);
   for await (const chunk of open()) {
     await part.write(chunk);
     report(chunk.length);
   }
-  await part.complete();
-}
-
-/** Copies one file. */
-async function copyFile(
-  source: ImageReader,
-  { entry, target, md5 }: CopyJob,
-  report: (bytes: number) => void,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await using part = await PartFile.create(target);
-  const hash = md5 === undefined ? undefined : (await loadMd5())();
-  await transfer(source, entry, async (chunk) => {
-    const writing = part.write(chunk);
-    hash?.update(chunk); // on this thread, while the others read and write
-    await writing;
-    report(chunk.length);
-  }, signal);
-  if (md5 !== undefined && hash) {
-    requireMd5(hash.digest("hex"), md5, entry.path);
-  }
-  await part.complete();
-}
-
-/** Reads a file by two buffers: the next chunk is read while the last is dealt with. */
-async function transfer(
-  source: ImageReader,
-  entry: Entry,
-  sink: (chunk: Uint8Array) => Promise<void>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const ranges = byteRanges(entry);
-  const read = async (buffer: Uint8Array): Promise<Uint8Array | undefined> => {
-    const range = takeRange(ranges, CHUNK);
-    if (range === undefined) return undefined;
-    const chunk = buffer.subarray(0, range.length);
-    await source.fill(chunk, range.position);
-    return chunk;
-  };
-  let back = new Uint8Array(Math.min(CHUNK, entry.size));
-  let front = new Uint8Array(back.length);
-  for (let chunk = await read(front); chunk !== undefined;) {
-    signal?.throwIfAborted();
-    const reading = read(back);
-    chunk = await firstOfBoth(reading, sink(chunk));
-    [front, back] = [back, front];
-  }
-}
-
-/** Waits until both have ended, so that no handle is closed under the other when one fails. */
-async function firstOfBoth<T>(
-  first: Promise<T>,
-  second: Promise<void>,
-): Promise<T> {
-  await Promise.allSettled([first, second]);
-  await second;
-  return await first;
-}
-
-/** Jobs to be done from one reading of the image. */
-interface Batch<Job> {
-  readonly jobs: readonly Job[];
-  /** Where all their content is; undefined for one large file. */
-  readonly range?: Range;
-}
-
-/** Orders jobs as their content lies in the image, and puts close small files together. */
-function* batchesOf<Job extends CheckJob>(
-  jobs: readonly Job[],
-): Generator<Batch<Job>> {
-  let batch: Job[] = [];
-  let start = 0;
-  let end = -Infinity;
-  const flush = function* (): Generator<Batch<Job>> {
-    const range = { position: start, length: end - start };
-    if (batch.length > 0) yield { jobs: batch, range };
-    batch = [];
-  };
-  for (const job of jobs.toSorted((a, b) => place(a.entry) - place(b.entry))) {
-    const at = place(job.entry);
-    const stop = at + job.entry.size;
-    const small = isSmall(job.entry);
-    if (!small || at > end + GAP || stop > start + CHUNK) {
-      yield* flush();
-      start = end = at;
-    }
-    if (small) batch.push(job);
-    else yield { jobs: [job] };
-    end = Math.max(end, stop);
-  }
-  yield* flush();
-}
-
-/** Where the content of a file begins in the image; the address of an empty file means nothing. */
-function place({ size, extents }: Entry): number {
-  return size === 0 ? 0 : (extents[0]?.lba ?? 0) * BLOCK;
-}
-
-function isSmall({ size, extents }: Entry): boolean {
-  return size <= Math.min(SMALL, (extents[0]?.blocks ?? 0) * BLOCK);
-}
-
-/** Reads what a batch needs; undefined where its files are to be read one by one. */
-async function readBatch(
-  source: ImageReader,
-  { range }: Batch<unknown>,
-  buffer: Uint8Array,
-): Promise<((entry: Entry) => Uint8Array) | undefined> {
-  if (range === undefined) return undefined;
-  try {
-    await source.fill(buffer.subarray(0, range.length), range.position);
-  } catch {
-    return undefined; // so that only the files that cannot be read fail
-  }
-  return (entry) => {
-    const at = entry.size === 0 ? 0 : place(entry) - range.position;
-    return buffer.subarray(at, at + entry.size);
-  };
-}
-
-/** Lets everything else that is ready run. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
+  if (sync) await part.sync();
+  await part.place();
 }
 
 /** Counts bytes and reports how many are done. */
-function meter(
+export function meter(
   total: number | undefined,
-  onProgress: CopyOptions["onProgress"],
+  onProgress: ((progress: Progress) => void) | undefined,
   phase: Progress["phase"] = "restoring",
 ): (bytes: number) => void {
   let done = 0;
@@ -354,40 +57,12 @@ function meter(
   };
 }
 
-/** Checks and writes a small file, like {@linkcode PartFile} in synchronous calls. */
-function placeSync(
-  { entry, target, md5 }: CopyJob,
-  content: Uint8Array,
-  newMd5: NewMd5,
-): void {
-  if (md5 !== undefined) {
-    const found = newMd5().update(content).digest("hex");
-    requireMd5(found, md5, entry.path);
-  }
-  const part = partPath(target);
-  try {
-    Deno.writeFileSync(part, content, { createNew: true });
-    Deno.renameSync(part, target);
-  } catch (cause) {
-    removeSync(part);
-    throw writeError(target, cause);
-  }
-}
-
-function removeSync(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // It was never made, or its folder is gone: the error that led here tells more.
-  }
-}
-
-/** The file beside a target that takes its name when it is complete. */
-class PartFile implements AsyncDisposable {
+/** The file beside a target that takes its name when it is complete; else it goes. */
+export class PartFile implements Disposable {
   readonly #target: string;
   readonly #path: string;
   readonly #file: Deno.FsFile;
-  #state: "open" | "closed" | "renamed" = "open";
+  #state: "open" | "closed" | "placed" = "open";
 
   private constructor(target: string, path: string, file: Deno.FsFile) {
     this.#target = target;
@@ -395,39 +70,90 @@ class PartFile implements AsyncDisposable {
     this.#file = file;
   }
 
+  /**
+   * Makes an empty one.
+   *
+   * @param target What {@linkcode resolveTarget} gave.
+   */
   static async create(target: string): Promise<PartFile> {
     const path = partPath(target);
     try {
       const file = await Deno.open(path, { write: true, createNew: true });
       return new PartFile(target, path, file);
     } catch (cause) {
-      throw writeError(target, cause);
+      throw unwritableBy(cause, target);
     }
   }
 
+  /** Makes one with all its content, by synchronous calls. */
+  static createSync(target: string, content: Uint8Array): PartFile {
+    const path = partPath(target);
+    try {
+      const file = Deno.openSync(path, { write: true, createNew: true });
+      const part = new PartFile(target, path, file);
+      try {
+        for (let done = 0; done < content.length;) {
+          done += file.writeSync(content.subarray(done));
+        }
+        return part;
+      } catch (cause) {
+        part[Symbol.dispose]();
+        throw cause;
+      }
+    } catch (cause) {
+      throw unwritableBy(cause, target);
+    }
+  }
+
+  /** Appends bytes. */
   async write(chunk: Uint8Array): Promise<void> {
     try {
       await writeAll(this.#file, chunk);
     } catch (cause) {
-      throw writeError(this.#target, cause);
+      throw unwritableBy(cause, this.#target);
     }
   }
 
-  async complete(): Promise<void> {
+  /** Has the bytes on the disk: that it is full may be told by nothing before. */
+  async sync(): Promise<void> {
+    try {
+      await this.#file.syncData();
+    } catch (cause) {
+      throw unwritableBy(cause, this.#target);
+    }
+  }
+
+  /** Gives the file the target's name. */
+  async place(): Promise<void> {
     this.#close();
     try {
       await Deno.rename(this.#path, this.#target);
+      this.#state = "placed";
     } catch (cause) {
-      throw writeError(this.#target, cause);
+      throw unwritableBy(cause, this.#target);
     }
-    this.#state = "renamed";
   }
 
-  /** Removes the part file unless it has become the target. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** The same by a synchronous call. */
+  placeSync(): void {
     this.#close();
-    if (this.#state === "renamed") return;
-    await Deno.remove(this.#path).catch(() => {});
+    try {
+      Deno.renameSync(this.#path, this.#target);
+      this.#state = "placed";
+    } catch (cause) {
+      throw unwritableBy(cause, this.#target);
+    }
+  }
+
+  /** Removes the file, unless it has become the target. */
+  [Symbol.dispose](): void {
+    this.#close();
+    if (this.#state === "placed") return;
+    try {
+      Deno.removeSync(this.#path);
+    } catch {
+      // Its folder is gone, too: what led here tells more.
+    }
   }
 
   #close(): void {
@@ -448,7 +174,10 @@ function partPath(target: string): string {
  *
  * A link in its place is replaced, not followed.
  */
-async function resolveTarget(target: string, image?: Inode): Promise<string> {
+export async function resolveTarget(
+  target: string,
+  image?: Identity,
+): Promise<string> {
   const name = target.slice(target.lastIndexOf("/") + 1);
   if (["", ".", ".."].includes(name)) {
     throw unwritable(target, "it is a folder");
@@ -460,47 +189,41 @@ async function resolveTarget(target: string, image?: Inode): Promise<string> {
 }
 
 /**
- * Makes sure that a target may be replaced: a rename would put a file in the place of a device, and of
- * the image that it comes from.
+ * Makes sure that a target may be replaced: a rename would put a file in the place of a FIFO, a
+ * device, and of the image that it comes from.
  */
-async function requireReplaceable(
+export async function requireReplaceable(
   target: string,
-  image?: Inode,
+  image?: Identity,
 ): Promise<void> {
   let info: Deno.FileInfo;
   try {
-    info = await Deno.stat(target);
+    info = await stat(target);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return;
-    throw writeError(target, cause);
+    throw unwritableBy(cause, target);
   }
   if (info.isDirectory) throw unwritable(target, "it is a folder");
   if (!info.isFile) throw unwritable(target, "it is no regular file");
-  if (image && info.dev === image.dev && info.ino === image.ino) {
+  if (image && isSame(info, image)) {
     throw unwritable(target, "it is the image itself");
   }
 }
 
 /** What a failure to write a target is to the caller. */
-function writeError(target: string, cause: unknown): unknown {
-  if (cause instanceof Deno.errors.NotCapable) return cause;
-  if (cause instanceof Deno.errors.NotFound) {
-    return unwritable(target, "its folder does not exist", cause);
-  }
-  if (cause instanceof Deno.errors.IsADirectory) {
-    return unwritable(target, "it is a folder", cause);
-  }
-  return unwritable(target, reasonOf(cause), cause);
+function unwritableBy(cause: unknown, target: string): unknown {
+  return systemError(cause, {
+    doing: `Cannot write "${target}"`,
+    path: target,
+    code: "TARGET_UNWRITABLE",
+    reasons: { ENOENT: "its folder does not exist", EISDIR: "it is a folder" },
+  });
 }
 
-function unwritable(
-  path: string,
-  reason: string,
-  cause?: unknown,
-): XorrisoError {
+function unwritable(path: string, reason: string): XorrisoError {
   return new XorrisoError(
     "TARGET_UNWRITABLE",
     `Cannot write "${path}": ${reason}`,
-    { path, ...(cause !== undefined && { cause }) },
+    { path },
   );
 }

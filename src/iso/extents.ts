@@ -4,17 +4,10 @@
  * This needs no xorriso, so it also works while a session is being written: a commit to an image
  * appends and leaves old extents where they are.
  */
-import { XorrisoError } from "../errors.ts";
+import { type Identity, isSame, readFull } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
+import { systemError, XorrisoError } from "../errors.ts";
 import { BLOCK, type Entry } from "../dialogue/answers.ts";
-
-/** What tells one file on disk from all others, as `Deno.stat()` has it. */
-export interface Inode {
-  /** The device that holds the file. */
-  readonly dev: number;
-  /** The number of the file on it. */
-  readonly ino: number | null;
-}
 
 /** Which bytes of a file to read, and how. */
 export interface ReadOptions {
@@ -23,7 +16,7 @@ export interface ReadOptions {
   /** Number of bytes to read, cut off at the end. @default {the rest} */
   readonly length?: number;
   /** What the image must be, so that another file in its place is noticed. */
-  readonly inode?: Inode;
+  readonly inode?: Identity;
   /** Errors the stream with its reason. */
   readonly signal?: AbortSignal;
 }
@@ -113,7 +106,7 @@ export class ImageReader implements Disposable {
    * @throws {XorrisoError} MEDIUM_CHANGED when it is gone or not the file that `inode` tells,
    * PERMISSION_DENIED, or READ_ERROR.
    */
-  static async open(path: string, inode?: Inode): Promise<ImageReader> {
+  static async open(path: string, inode?: Identity): Promise<ImageReader> {
     let file: Deno.FsFile | undefined;
     try {
       file = await Deno.open(path, { read: true });
@@ -137,10 +130,9 @@ export class ImageReader implements Disposable {
       if (position !== known) {
         await this.#file.seek(position, Deno.SeekMode.Start);
       }
-      for (let filled = 0; filled < buffer.length;) {
-        const count = await this.#file.read(buffer.subarray(filled));
-        if (count === null) throw tooShort(this.#path, position + filled);
-        filled += count;
+      const filled = await readFull(this.#file, buffer);
+      if (filled < buffer.length) {
+        throw tooShort(this.#path, position + filled);
       }
     } catch (error) {
       throw readError(this.#path, error);
@@ -154,8 +146,12 @@ export class ImageReader implements Disposable {
   }
 }
 
-function requireSame(path: string, expected: Inode, found: Inode): void {
-  if (expected.dev === found.dev && expected.ino === found.ino) return;
+function requireSame(
+  path: string,
+  expected: Identity,
+  found: Identity,
+): void {
+  if (isSame(expected, found)) return;
   throw new XorrisoError(
     "MEDIUM_CHANGED",
     `Cannot read "${path}": another file has taken the place of the image; open it anew`,
@@ -173,32 +169,17 @@ function tooShort(path: string, end: number): XorrisoError {
 
 /** What a failure to open or read an image is to the caller. */
 function readError(path: string, cause: unknown): unknown {
-  if (
-    cause instanceof XorrisoError || cause instanceof Deno.errors.NotCapable
-  ) {
-    return cause;
-  }
-  if (cause instanceof Deno.errors.NotFound) {
-    return new XorrisoError(
-      "MEDIUM_CHANGED",
-      `Cannot read "${path}": the image is not there any more`,
-      { path, cause },
-    );
-  }
-  const code = cause instanceof Deno.errors.PermissionDenied
-    ? "PERMISSION_DENIED"
-    : "READ_ERROR";
-  return new XorrisoError(
-    code,
-    `Cannot read "${path}": ${reasonOf(cause)}`,
-    { path, cause },
-  );
-}
-
-/** What the operating system says, without the call and the path that Deno adds. */
-export function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/ \(os error \d+\).*$/s, "");
+  return systemError(cause, {
+    doing: `Cannot read "${path}"`,
+    path,
+    code: "READ_ERROR",
+    codes: {
+      EACCES: "PERMISSION_DENIED",
+      EPERM: "PERMISSION_DENIED",
+      ENOENT: "MEDIUM_CHANGED",
+    },
+    reasons: { ENOENT: "the image is not there any more" },
+  });
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { resolveRange } from "../iso/extents.ts";
 import { BLOCK, type Entry } from "../dialogue/answers.ts";
-import { TempFolder } from "../disk/sources.ts";
+import { TempFolder } from "../disk/temp.ts";
 
 /** How to read from a drive. */
 export interface CutOptions {

@@ -45,8 +45,8 @@ import {
   copyExtents,
   type CopyJob,
   copyMany,
-  writeTarget,
-} from "../disk/targets.ts";
+} from "../iso/restore.ts";
+import { writeTarget } from "../disk/targets.ts";
 import { openSource } from "../disk/sources.ts";
 import type { Node, NodeType } from "../backend/tree.ts";
 
@@ -407,13 +407,14 @@ export class Xorriso implements AsyncDisposable {
     options: RestoreOptions = {},
   ): Promise<void> {
     const entry = await this.#entryOf(file);
-    const { verify = true, signal, onProgress } = options;
+    const { verify = true, sync, signal, onProgress } = options;
     const reading = signal ? { signal } : {};
     const md5 = verify ? await this.md5(entry.path) : undefined;
     const { image } = this.#recorder;
     if (image !== undefined) {
       await copyExtents(image.path, entry, target, {
         inode: image.identity,
+        sync,
         ...(md5 !== undefined && { md5 }),
         ...(signal && { signal }),
         ...(onProgress && { onProgress }),
@@ -422,6 +423,7 @@ export class Xorriso implements AsyncDisposable {
     }
     await writeTarget(target, () => this.#content(entry, { md5, ...reading }), {
       total: entry.size,
+      sync,
       ...(onProgress && { onProgress }),
     });
   }
@@ -773,10 +775,11 @@ export class Xorriso implements AsyncDisposable {
 
   async #restoreAll(
     jobs: readonly CopyJob[],
-    { signal, onProgress }: RestoreOptions,
+    { signal, sync, onProgress }: RestoreOptions,
   ): Promise<Map<CopyJob, unknown>> {
     const { image } = this.#recorder;
     const options = {
+      sync,
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
     };
@@ -791,6 +794,7 @@ export class Xorriso implements AsyncDisposable {
         await writeTarget(
           target,
           () => this.#content(entry, { md5, ...(signal && { signal }) }),
+          { sync },
         );
       } catch (error) {
         signal?.throwIfAborted();

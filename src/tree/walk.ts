@@ -1,7 +1,7 @@
 /** Looking through a folder on disk: what is in it, with the attributes that a medium keeps. */
 
 import { breathe } from "../async.ts";
-import { lstat, readDir, readLink, stat } from "../disk/look.ts";
+import { lstat, readDir, readLink, stat } from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Filter } from "./filter.ts";

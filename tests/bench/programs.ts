@@ -1,6 +1,6 @@
 /** The other sides: xorriso by hand, and other programs. */
 
-import { writeAll } from "../../src/disk/write.ts";
+import { writeAll } from "../../src/disk/files.ts";
 import { noise } from "../support/helpers.ts";
 
 /** Command line of xorriso with the settings of the module. */

@@ -15,6 +15,7 @@ const OF_THE_MODULE = [
   "PROTOCOL",
   "CLOSED",
   "TARGET_EXISTS",
+  "TOO_MANY_FILES",
 ];
 
 /** Codes that xorriso can cause; a record, so that none can be left out. */
@@ -22,7 +23,12 @@ const OF_XORRISO: Readonly<
   Record<
     Exclude<
       XorrisoErrorCode,
-      "SESSION_LOST" | "TIMEOUT" | "PROTOCOL" | "CLOSED" | "TARGET_EXISTS"
+      | "SESSION_LOST"
+      | "TIMEOUT"
+      | "PROTOCOL"
+      | "CLOSED"
+      | "TARGET_EXISTS"
+      | "TOO_MANY_FILES"
     >,
     true
   >

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { lstat, realPath, stat } from "../../src/disk/look.ts";
+import { lstat, realPath, stat } from "../../src/disk/files.ts";
 import { makeFolder } from "../support/helpers.ts";
 
 Deno.test("stat(), lstat() and realPath() tell what Deno tells", async () => {

@@ -1,12 +1,25 @@
 /**
- * Looking at files on disk, many of them at once.
+ * Files on disk: looking at them, reading and writing their bytes, telling one from another.
  *
- * A synchronous call takes a few microseconds where the system knows the file
+ * A synchronous look takes a few microseconds where the system knows the file
  * already; through the thread pool it takes ten times as long (Deno 2.9, 100
  * files: 1.3 ms instead of 14 ms), and three looks at each file belong to a
  * `put`. What is slow, as a cold disk or a network is, must not stop everything
  * else, though: after one slow look the thread pool is used for a while.
  */
+
+/** What tells one file on disk from all others, as `Deno.stat()` has it. */
+export interface Identity {
+  /** The device that holds the file. */
+  readonly dev: number;
+  /** The number of the file on it. */
+  readonly ino: number | null;
+}
+
+/** Whether two are one file. */
+export function isSame(one: Identity, other: Identity): boolean {
+  return one.dev === other.dev && one.ino === other.ino;
+}
 
 /** Milliseconds that a look may take at most to count as quick. */
 const QUICK = 2;
@@ -53,4 +66,39 @@ export function readDir(path: string): Promise<Deno.DirEntry[]> {
 /** `Deno.readLink()`. */
 export function readLink(path: string): Promise<string> {
   return look(() => Deno.readLinkSync(path), () => Deno.readLink(path));
+}
+
+/**
+ * Fills a buffer with the bytes from the file's place on.
+ *
+ * @returns How many there were: fewer than the buffer takes at the end of the file.
+ */
+export async function readFull(
+  file: Pick<Deno.FsFile, "read">,
+  buffer: Uint8Array,
+): Promise<number> {
+  let filled = 0;
+  while (filled < buffer.length) {
+    const count = await file.read(buffer.subarray(filled));
+    if (count === null) break;
+    filled += count;
+  }
+  return filled;
+}
+
+/**
+ * Bytes written at once. Of more the kernel makes one larger piece of its
+ * cache; getting those took a virtual machine up to ten times as long as all
+ * else (ext4, Linux 6.18: 1 GiB in 0.3 s or 0.9 to 2.9).
+ */
+const PIECE = 512 << 10;
+
+/** Writes all bytes at the file's place. */
+export async function writeAll(
+  file: Deno.FsFile,
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(bytes.subarray(done, done + PIECE));
+  }
 }

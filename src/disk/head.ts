@@ -1,0 +1,123 @@
+/** The first blocks of an image file, judged before anything is loaded from it. */
+
+import { BLOCK } from "../dialogue/answers.ts";
+
+/** What the first bytes of an image file tell. */
+export type ImageState =
+  /** Empty: a first session can be written. */
+  | "blank"
+  /** There is a volume descriptor where ISO 9660 wants it. */
+  | "iso"
+  /** A first session that was never finished: nothing in it was promised. */
+  | "interrupted"
+  /** A first session that is complete but for its mirror at the beginning. */
+  | "headless"
+  /** There was an ISO 9660 image, but its descriptor is gone. */
+  | "damaged"
+  /** Something else. */
+  | "foreign";
+
+/** Bytes before the first session: xorriso mirrors the newest superblock here. */
+export const HEAD = 32 * BLOCK;
+
+/** Blocks that sessions in a file are rounded up to. */
+const ALIGNMENT = 32;
+
+/** Bytes before a second head that are still worth a copy in memory. */
+const MAX_OFFSET = 1 << 26;
+
+/** Type 1 and the standard's identifier (ECMA-119, 8.4.1 and 8.4.2). */
+const DESCRIPTOR = "\x01CD001";
+
+/** Reads bytes of a file: fewer at its end. */
+export type ReadBytes = (offset: number, length: number) => Promise<Uint8Array>;
+
+/** Tells what a file of some size is by its volume descriptor (ECMA-119, 6.2.1: block 16). */
+export async function judgeHead(
+  size: number,
+  read: ReadBytes,
+): Promise<ImageState> {
+  if (size === 0) return "blank";
+  const head = await read(0, HEAD);
+  if (holds(head, 16 * BLOCK, DESCRIPTOR)) return "iso";
+  const first = await read(48 * BLOCK, BLOCK);
+  if (holds(first, 0, DESCRIPTOR)) {
+    // The header of the first session, at block 32, is written at once, its
+    // mirror at block 0 when the session is complete.
+    if (!isZero(head)) return "damaged";
+    if (first.length < BLOCK) return "interrupted";
+    const end = (32 + volumeBlocks(first)) * BLOCK;
+    if (size < end) return "interrupted";
+    // Behind it there would be further sessions, which must not be lost.
+    const next = Math.ceil(end / BLOCK / ALIGNMENT) * ALIGNMENT * BLOCK;
+    return size <= next ? "headless" : "damaged";
+  }
+  // What comes first, before the descriptor: the system area, empty.
+  if (size === 48 * BLOCK && isZero(await read(0, size))) {
+    return "interrupted";
+  }
+  // Any other descriptor of the set tells that there was an image.
+  const others = [16, 17, 18].some((lba) =>
+    holds(head, lba * BLOCK + 1, "CD001")
+  );
+  return others ? "damaged" : "foreign";
+}
+
+/**
+ * All that a commit changes of what is there already. An image may be mountable from its first
+ * partition, too (xorriso(1), -boot_image any partition_offset=): then a commit rewrites its head up
+ * to the descriptors there.
+ */
+export async function readHead(
+  size: number,
+  read: ReadBytes,
+): Promise<Uint8Array> {
+  const head = await read(0, Math.min(size, HEAD));
+  const offset = partitionOffset(head);
+  if (offset === 0 || offset > MAX_OFFSET) return head;
+  const descriptor = await read(offset + 16 * BLOCK, BLOCK);
+  if (!holds(descriptor, 0, DESCRIPTOR)) return head;
+  return await read(0, offset + HEAD);
+}
+
+/** Blocks of the volume, by its descriptor (ECMA-119, 8.4.12). */
+function volumeBlocks(descriptor: Uint8Array): number {
+  const { buffer, byteOffset } = descriptor;
+  return new DataView(buffer, byteOffset).getUint32(80, true);
+}
+
+/**
+ * The set of descriptors of a session at block 32 (ECMA-119, 8), as a volume
+ * from block 0 on has it. All other addresses in it count from there anyway.
+ */
+export function mirrorOf(header: Uint8Array): Uint8Array {
+  let end = 16 * BLOCK;
+  for (; holds(header, end + 1, "CD001"); end += BLOCK) {
+    // Primary and supplementary volumes tell their size in both byte orders.
+    if (header[end] !== 1 && header[end] !== 2) continue;
+    const descriptor = header.subarray(end, end + BLOCK);
+    const blocks = volumeBlocks(descriptor) + 32;
+    const view = new DataView(header.buffer, header.byteOffset + end);
+    view.setUint32(80, blocks, true);
+    view.setUint32(84, blocks, false);
+  }
+  return header.subarray(16 * BLOCK, end);
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+/** Where the first partition begins, in bytes. */
+function partitionOffset(head: Uint8Array): number {
+  // The first entry of the partition table has its start in units of 512.
+  if (head.length < HEAD || !holds(head, 510, "\x55\xaa")) return 0;
+  return new DataView(head.buffer).getUint32(446 + 8, true) * 512;
+}
+
+function holds(bytes: Uint8Array, offset: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[offset + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}

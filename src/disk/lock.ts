@@ -1,0 +1,111 @@
+/** Locks on image files, by which only one program writes to an image at a time. */
+
+import { abortable } from "../async.ts";
+import { systemError, XorrisoError } from "../errors.ts";
+
+/** How to wait for a lock. */
+export interface LockOptions {
+  /** Milliseconds to wait for another program. @default {0} */
+  readonly lockTimeout?: number | undefined;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Milliseconds between two tries where nothing tells that the lock is free. */
+const INTERVAL = 1000;
+
+/**
+ * Takes the exclusive lock of a file. It is flock(2): it goes when the handle is closed, however that
+ * comes to pass.
+ *
+ * @param file Open for writing: NFS gives no exclusive lock without.
+ * @throws {XorrisoError} DRIVE_BUSY when another program keeps it; MEDIUM_NOT_WRITABLE when the file
+ * system has no locks.
+ */
+export async function lock(
+  file: Deno.FsFile,
+  path: string,
+  options: LockOptions = {},
+): Promise<void> {
+  try {
+    if (await file.tryLock(true) || await waitForLock(file, path, options)) {
+      return;
+    }
+  } catch (cause) {
+    throw systemError(cause, {
+      doing: `Cannot lock "${path}"`,
+      path,
+      code: "MEDIUM_NOT_WRITABLE",
+      advice: "if no other program writes to it, open it with lock: false",
+    });
+  }
+  throw new XorrisoError(
+    "DRIVE_BUSY",
+    `Cannot open "${path}": another program has it open for writing; try ` +
+      `again when that has ended, or wait for it by lockTimeout`,
+    { path },
+  );
+}
+
+/**
+ * Tries again whenever a handle that could write to the file has been closed, which the system tells
+ * at once, and each second, since a network file system tells nothing of other machines. A blocking
+ * flock() would stop for no signal, and keep the program running.
+ */
+async function waitForLock(
+  file: Deno.FsFile,
+  path: string,
+  { lockTimeout = 0, signal }: LockOptions,
+): Promise<boolean> {
+  const end = performance.now() + lockTimeout;
+  using watcher = watch(path);
+  for (let left = lockTimeout; left > 0; left = end - performance.now()) {
+    await pause(Math.min(left, INTERVAL), watcher.next(), signal);
+    if (await file.tryLock(true)) return true;
+  }
+  return false;
+}
+
+/** Waits for a time, for something to happen, or for a signal. */
+async function pause(
+  milliseconds: number,
+  event: Promise<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  try {
+    await abortable(Promise.race([promise, event]), signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Tells what happens to a file; nothing where the system has no more watches to give. */
+function watch(path: string): Disposable & { next(): Promise<unknown> } {
+  try {
+    const watcher = Deno.watchFs(path);
+    const events = watcher[Symbol.asyncIterator]();
+    let event: Promise<unknown> | undefined;
+    return {
+      next: () => event ??= events.next().finally(() => event = undefined),
+      [Symbol.dispose]: () => watcher.close(),
+    };
+  } catch {
+    return { next: () => new Promise(() => {}), [Symbol.dispose]() {} };
+  }
+}
+
+/**
+ * Unlocks and closes.
+ *
+ * A process that another thread of this program is forking at this moment has
+ * the file open, too, and would keep the lock until it becomes another program.
+ */
+export async function letGo(file: Deno.FsFile): Promise<void> {
+  try {
+    await file.unlock();
+  } finally {
+    file.close();
+  }
+}

@@ -1,0 +1,543 @@
+import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { XorrisoError } from "../../src/errors.ts";
+import { CHUNK } from "../../src/iso/extents.ts";
+import {
+  BLOCK,
+  type Entry,
+  type Progress,
+} from "../../src/dialogue/answers.ts";
+import {
+  checkMany,
+  copyExtents,
+  type CopyJob,
+  copyMany,
+} from "../../src/iso/restore.ts";
+import {
+  assertCode,
+  assertRejectsCode,
+  type Folder,
+  makeFifo,
+  makeFolder,
+  noise,
+  rejection,
+} from "../support/helpers.ts";
+
+const md5Of = (content: Uint8Array): string =>
+  createHash("md5").update(content).digest("hex");
+
+/** An image in a folder with files of these sizes one after another, and a folder for targets. */
+interface Images extends AsyncDisposable {
+  readonly folder: Folder;
+  readonly image: string;
+  readonly target: string;
+  readonly entries: readonly Entry[];
+  job(number: number): CopyJob;
+  jobs(): CopyJob[];
+  content(entry: Entry): Uint8Array;
+}
+
+async function makeImages(...sizes: readonly number[]): Promise<Images> {
+  const folder = await makeFolder();
+  const entries: Entry[] = [];
+  let lba = 3;
+  for (const [number, size] of sizes.entries()) {
+    const blocks = Math.ceil(size / BLOCK);
+    const path = `/${number}`;
+    entries.push({ path, size, extents: [{ lba, blocks }] });
+    lba += blocks;
+  }
+  const bytes = noise(lba * BLOCK);
+  const image = await folder.file("x.iso", bytes);
+  const target = `${folder.path}/restored`;
+  await Deno.mkdir(target);
+  const content = ({ size, extents }: Entry) => {
+    const at = (extents[0]?.lba ?? 0) * BLOCK;
+    return bytes.subarray(at, at + size);
+  };
+  const job = (number: number): CopyJob => {
+    const entry = entries[number] ?? { path: "/", size: 0, extents: [] };
+    const md5 = md5Of(content(entry));
+    return { entry, target: target + entry.path, md5 };
+  };
+  return {
+    folder,
+    image,
+    target,
+    entries,
+    content,
+    job,
+    jobs: () => entries.map((_, number) => job(number)),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+async function assertContent(path: string, wanted: Uint8Array): Promise<void> {
+  assert(Buffer.from(await Deno.readFile(path)).equals(wanted), path);
+}
+
+/** All names in a folder. */
+async function names(folder: string): Promise<string[]> {
+  const found = await Array.fromAsync(Deno.readDir(folder));
+  return found.map(({ name }) => name).sort();
+}
+
+const LARGE = 2.5 * CHUNK + 1;
+
+Deno.test("copyExtents() restores files of any size", async () => {
+  const sizes = [0, 1, BLOCK, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, LARGE];
+  await using at = await makeImages(...sizes);
+  for (const entry of at.entries) {
+    const target = at.target + entry.path;
+    const md5 = md5Of(at.content(entry));
+    await copyExtents(at.image, entry, target, { md5 });
+    await assertContent(target, at.content(entry));
+    await copyExtents(at.image, entry, target);
+    await assertContent(target, at.content(entry));
+  }
+  assertEquals((await names(at.target)).length, sizes.length);
+});
+
+Deno.test("copyExtents() restores a file in several extents", async () => {
+  await using at = await makeImages(3 * BLOCK, 2 * BLOCK, CHUNK, 100);
+  const parts = [2, 0, 1, 3].map((number) => at.job(number).entry);
+  const entry = {
+    path: "/all",
+    size: 5 * BLOCK + CHUNK + 100,
+    extents: parts.flatMap(({ extents }) => extents),
+  };
+  const content = Buffer.concat(parts.map((part) => at.content(part)));
+  await copyExtents(at.image, entry, `${at.target}/all`, {
+    md5: md5Of(content),
+  });
+  await assertContent(`${at.target}/all`, content);
+});
+
+Deno.test("copyExtents() tells the bytes done", async () => {
+  await using at = await makeImages(LARGE);
+  const { entry } = at.job(0);
+  const reports: Progress[] = [];
+  await copyExtents(at.image, entry, `${at.target}/x`, {
+    onProgress: (progress) => reports.push(progress),
+  });
+  const always = { phase: "restoring", total: LARGE, rate: undefined } as const;
+  assertEquals(reports, [
+    { ...always, done: CHUNK },
+    { ...always, done: 2 * CHUNK },
+    { ...always, done: LARGE },
+  ]);
+});
+
+Deno.test("copyExtents() takes a target with the longest name there is", async () => {
+  await using at = await makeImages(10);
+  const name = "x".repeat(255);
+  await copyExtents(
+    at.image,
+    at.job(0).entry,
+    `${at.target}/${name}`,
+  );
+  assertEquals(await names(at.target), [name]);
+});
+
+Deno.test("copyExtents() replaces a file, and a link instead of following it", async () => {
+  await using at = await makeImages(10);
+  const { entry } = at.job(0);
+  const kept = await at.folder.file("kept", "kept");
+  await at.folder.file("restored/file", "a longer old content");
+  await Deno.symlink(kept, `${at.target}/link`);
+  await Deno.symlink(`${at.target}/nowhere`, `${at.target}/dangling`);
+  for (const name of ["file", "link", "dangling"]) {
+    await copyExtents(at.image, entry, `${at.target}/${name}`);
+    await assertContent(`${at.target}/${name}`, at.content(entry));
+    assert((await Deno.lstat(`${at.target}/${name}`)).isFile);
+  }
+  assertEquals(await Deno.readTextFile(kept), "kept");
+  assertEquals(await names(at.target), ["dangling", "file", "link"]);
+});
+
+Deno.test("copyExtents() takes a relative target", async () => {
+  await using at = await makeImages(10);
+  const { entry } = at.job(0);
+  const up = "../".repeat(Deno.cwd().split("/").length - 1);
+  await copyExtents(at.image, entry, `${up}${at.target.slice(1)}/x`);
+  await assertContent(`${at.target}/x`, at.content(entry));
+});
+
+Deno.test("copyExtents() leaves the target as it was when it fails", async (t) => {
+  await using at = await makeImages(LARGE);
+  const { entry } = at.job(0);
+  const target = await at.folder.file("restored/x", "old");
+  const check = async () => {
+    assertEquals(await names(at.target), ["x"]);
+    assertEquals(await Deno.readTextFile(target), "old");
+  };
+  const inode = await Deno.stat(at.image);
+  await t.step("CHECKSUM_MISMATCH", async () => {
+    const error = await assertRejectsCode(
+      copyExtents(at.image, entry, target, { md5: md5Of(noise(1)) }),
+      "CHECKSUM_MISMATCH",
+    );
+    assertEquals(error.path, "/0");
+    await check();
+  });
+  await t.step("IMAGE_DAMAGED", async () => {
+    const damaged = { ...entry, extents: [{ lba: 4, blocks: 9999 }] };
+    await assertRejectsCode(
+      copyExtents(at.image, damaged, target),
+      "IMAGE_DAMAGED",
+    );
+    await check();
+  });
+  await t.step("MEDIUM_CHANGED", async () => {
+    await assertRejectsCode(
+      copyExtents(at.image, entry, target, { inode: { ...inode, ino: 1 } }),
+      "MEDIUM_CHANGED",
+    );
+    await check();
+  });
+  await t.step("READ_ERROR", async () => {
+    await assertRejectsCode(
+      copyExtents(at.folder.path, entry, target),
+      "READ_ERROR",
+    );
+    await check();
+  });
+  await t.step("aborted before", async () => {
+    const signal = AbortSignal.abort("enough");
+    assertEquals(
+      await rejection(copyExtents(at.image, entry, target, { signal })),
+      "enough",
+    );
+    await check();
+  });
+  await t.step("aborted in the middle", async () => {
+    const controller = new AbortController();
+    const copying = copyExtents(at.image, entry, target, {
+      signal: controller.signal,
+      onProgress: () => controller.abort("enough"),
+    });
+    assertEquals(await rejection(copying), "enough");
+    await check();
+  });
+});
+
+Deno.test("copyExtents() rejects with TARGET_UNWRITABLE what it cannot replace", async (t) => {
+  await using at = await makeImages(10);
+  const { entry } = at.job(0);
+  const inode = await Deno.stat(at.image);
+  const folder = `${at.target}/folder`;
+  await Deno.mkdir(folder);
+  await Deno.symlink(folder, `${at.target}/link`);
+  await Deno.symlink(at.image, `${at.target}/image`);
+  await makeFifo(`${at.target}/fifo`);
+  const before = await names(at.target);
+  const refused: readonly (readonly [string, string])[] = [
+    [folder, "it is a folder"],
+    [`${folder}/`, "it is a folder"],
+    [`${at.target}/link`, "it is a folder"],
+    [`${at.target}/fifo`, "it is no regular file"],
+    [`${at.target}/none/x`, "its folder does not exist"],
+    [`${at.image}/x`, ": Not a directory"],
+    [at.image, "it is the image itself"],
+    [`${at.target}/image`, "it is the image itself"],
+    [`${at.target}/${"x".repeat(256)}`, ": File name too long"],
+  ];
+  for (const [target, reason] of refused) {
+    await t.step(reason, async () => {
+      const error = await assertRejectsCode(
+        copyExtents(at.image, entry, target, { inode }),
+        "TARGET_UNWRITABLE",
+      );
+      assert(error.message.endsWith(reason), error.message);
+      assert(error.path?.startsWith(at.folder.path));
+      assertEquals(await names(at.target), before);
+      assertEquals(await names(folder), []);
+    });
+  }
+});
+
+Deno.test("copyExtents() and copyMany() leave nothing when the disk takes no more", async () => {
+  await using at = await makeImages(LARGE, 200_000, 10);
+  const script = `
+    import { copyExtents, copyMany } from ${
+    JSON.stringify(new URL("../../src/iso/restore.ts", import.meta.url))
+  };
+    const { image, target, entries } = ${JSON.stringify(at)};
+    const [large] = entries;
+    const copying = copyExtents(image, large, target + "/large");
+    await copying.catch(({ code, path }) => console.log(code, path));
+    const jobs = entries.map((entry) => ({ entry, target: target + entry.path }));
+    const failures = await copyMany(image, jobs);
+    for (const { code, path } of failures.values()) console.log(code, path);
+  `;
+  const { stdout, stderr } = await new Deno.Command("sh", {
+    args: [
+      "-c",
+      // A full disk for everyone: no file may grow beyond 50 KiB, and the signal that tells is ignored.
+      `trap "" XFSZ; ulimit -f 100; exec "$@"`,
+      "sh",
+      Deno.execPath(),
+      ...["run", "-q", "-A", "--no-check", "--no-code-cache", "--config"],
+      new URL("../../deno.json", import.meta.url).pathname,
+      await at.folder.file("script.ts", script),
+    ],
+  }).output();
+  assertEquals(
+    new TextDecoder().decode(stdout),
+    ["large", "0", "1"].map((name) =>
+      `TARGET_UNWRITABLE ${at.target}/${name}\n`
+    ).join(""),
+    new TextDecoder().decode(stderr),
+  );
+  assertEquals(await names(at.target), ["2"]);
+});
+
+Deno.test({
+  name:
+    "copyExtents() and copyMany() reject with NotCapable without permission",
+  permissions: { read: true },
+  async fn() {
+    const image = new URL(import.meta.url).pathname;
+    const entry = { path: "/x", size: 10, extents: [{ lba: 0, blocks: 1 }] };
+    const job = { entry, target: "/nowhere/x" };
+    const { NotCapable } = Deno.errors;
+    assert(
+      await rejection(copyExtents(image, entry, job.target)) instanceof
+        NotCapable,
+    );
+    assert((await copyMany(image, [job])).get(job) instanceof NotCapable);
+  },
+});
+
+Deno.test("copyMany() restores files of all sizes and in any order", async () => {
+  const sizes = Array.from(
+    { length: 400 },
+    (_, i) => [0, 1, BLOCK, 5000, 70_000, 256 << 10, 300_000][i % 7] ?? 0,
+  );
+  await using at = await makeImages(...sizes, LARGE, 3);
+  const jobs = at.jobs();
+  const order = noise(jobs.length, 5);
+  jobs.sort((a, b) =>
+    (order[Number(a.entry.path.slice(1))] ?? 0) -
+    (order[Number(b.entry.path.slice(1))] ?? 0)
+  );
+  jobs.push({ ...at.job(3), target: `${at.target}/linked` });
+  const reports: Progress[] = [];
+  const failures = await copyMany(at.image, jobs, {
+    onProgress: (progress) => reports.push(progress),
+  });
+  assertEquals(failures, new Map());
+  for (const { entry, target } of jobs) {
+    await assertContent(target, at.content(entry));
+  }
+  assertEquals((await names(at.target)).length, jobs.length);
+  const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
+  assertEquals(reports.at(-1), {
+    phase: "restoring",
+    done: total,
+    total,
+    rate: undefined,
+  });
+});
+
+Deno.test("copyMany() reads the image from its front to its back", async () => {
+  await using at = await makeImages(9000, CHUNK, 5, 0, LARGE, 100, 800_000, 7);
+  const { prototype } = Deno.FsFile;
+  const { seek, read } = prototype;
+  const places: number[] = [];
+  let place = 0;
+  prototype.seek = async function (offset, whence) {
+    return place = await seek.call(this, offset, whence);
+  };
+  prototype.read = async function (buffer) {
+    places.push(place);
+    const count = await read.call(this, buffer);
+    place += count ?? 0;
+    return count;
+  };
+  try {
+    const jobs = at.jobs().reverse();
+    assertEquals(await copyMany(at.image, jobs), new Map());
+  } finally {
+    Object.assign(prototype, { seek, read });
+  }
+  assertEquals(places, places.toSorted((a, b) => a - b));
+});
+
+Deno.test("copyMany() reads close small files at once, and skips what is far between", async () => {
+  const gap = 200_000;
+  await using at = await makeImages(...Array<number>(300).fill(1000), gap, 7);
+  const { prototype } = Deno.FsFile;
+  const { read } = prototype;
+  const reads: number[] = [];
+  prototype.read = function (buffer) {
+    reads.push(buffer.length);
+    return read.call(this, buffer);
+  };
+  try {
+    const jobs = at.jobs().filter(({ entry }) => entry.size !== gap);
+    assertEquals(await copyMany(at.image, jobs), new Map());
+  } finally {
+    Object.assign(prototype, { read });
+  }
+  assertEquals(reads, [299 * BLOCK + 1000, 7]);
+});
+
+Deno.test("copyMany() lets only those files fail that have a problem", async () => {
+  await using at = await makeImages(100, 200, 300, LARGE, 400, LARGE, 500, 600);
+  const large = at.job(3);
+  const last = at.job(7);
+  const extents = [{ lba: 9999, blocks: 1 }];
+  const changed = { ...at.job(1), md5: md5Of(noise(9)) };
+  const inFolder = { ...at.job(2), target: `${at.target}/taken` };
+  const damaged = { ...large, entry: { ...large.entry, size: 9e9 } };
+  const homeless = { ...at.job(4), target: `${at.target}/none/4` };
+  const other = { ...at.job(5), md5: md5Of(noise(8)) };
+  const onImage = { ...at.job(6), target: at.image };
+  const beyond = { ...last, entry: { ...last.entry, extents } };
+  await Deno.mkdir(`${at.target}/taken`);
+  const wanted = new Map(
+    [
+      [changed, "CHECKSUM_MISMATCH"],
+      [inFolder, "TARGET_UNWRITABLE"],
+      [damaged, "IMAGE_DAMAGED"],
+      [homeless, "TARGET_UNWRITABLE"],
+      [other, "CHECKSUM_MISMATCH"],
+      [onImage, "TARGET_UNWRITABLE"],
+      [beyond, "IMAGE_DAMAGED"],
+    ] as const,
+  );
+  const before = md5Of(await Deno.readFile(at.image));
+  const failures = await copyMany(at.image, [...wanted.keys(), at.job(0)], {
+    inode: await Deno.stat(at.image),
+  });
+  for (const [job, code] of wanted) assertCode(failures.get(job), code);
+  assertEquals(failures.size, wanted.size);
+  assertEquals(await names(at.target), ["0", "taken"]);
+  assertEquals(md5Of(await Deno.readFile(at.image)), before);
+});
+
+Deno.test("copyMany() rescues the files of an image that ends too early", async () => {
+  await using at = await makeImages(100, 200, 300);
+  const jobs = at.jobs();
+  const last = at.job(2).entry;
+  await Deno.truncate(at.image, (last.extents[0]?.lba ?? 0) * BLOCK + 299);
+  const failures = await copyMany(at.image, jobs);
+  assertEquals([...failures.keys()].map(({ entry }) => entry), [last]);
+  assertEquals(await names(at.target), ["0", "1"]);
+});
+
+Deno.test("copyMany() replaces existing files", async () => {
+  await using at = await makeImages(100, LARGE);
+  for (const name of ["0", "1"]) {
+    await at.folder.file(`restored/${name}`, "old");
+  }
+  const jobs = at.jobs();
+  assertEquals(await copyMany(at.image, jobs), new Map());
+  for (const { entry, target } of jobs) {
+    await assertContent(target, at.content(entry));
+  }
+  assertEquals(await names(at.target), ["0", "1"]);
+});
+
+Deno.test("copyMany() lets the event loop run, and stops when the signal says so", async () => {
+  await using at = await makeImages(...Array<number>(200).fill(0));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const { now } = performance;
+  let clock = 0;
+  performance.now = () => { // each file seems to take a millisecond
+    // Not before it copies: opening the image may take a while.
+    if (clock === 10) setTimeout(() => controller.abort("enough"));
+    return clock++;
+  };
+  try {
+    const jobs = at.jobs();
+    const copying = copyMany(at.image, jobs, { signal, sync: false });
+    assertEquals(await rejection(copying), "enough");
+  } finally {
+    performance.now = now;
+  }
+  const { length } = await names(at.target);
+  assert(length > 0 && length < 100, `${length} files`);
+});
+
+Deno.test("copyMany() rejects when the image cannot be opened", async () => {
+  await using at = await makeImages(100);
+  const jobs = [at.job(0)];
+  await assertRejectsCode(copyMany(`${at.image}.gone`, jobs), "MEDIUM_CHANGED");
+  await assertRejectsCode(
+    copyMany(at.image, jobs, { inode: { dev: 0, ino: 0 } }),
+    "MEDIUM_CHANGED",
+  );
+  assertEquals(await names(at.target), []);
+});
+
+Deno.test("checkMany() finds what differs from its checksum, and what cannot be read", async () => {
+  const sizes = [0, 1, 5000, 3 * CHUNK + 7, 100, CHUNK];
+  await using at = await makeImages(...sizes);
+  const jobs = at.jobs();
+  const progress: Progress[] = [];
+  const onProgress = (each: Progress) => progress.push(each);
+  assertEquals(await checkMany(at.image, jobs, { onProgress }), new Map());
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const { phase, done } = progress.at(-1) ?? {};
+  assertEquals({ phase, done }, { phase: "checking", done: total });
+
+  // One byte of a small file, one of a large one, and the end is missing.
+  using file = await Deno.open(at.image, { write: true });
+  for (const number of [2, 3]) {
+    const { entry } = at.job(number);
+    const [byte = 0] = at.content(entry);
+    await file.seek((entry.extents[0]?.lba ?? 0) * BLOCK, Deno.SeekMode.Start);
+    await file.write(Uint8Array.of(byte ^ 1));
+  }
+  await file.truncate((at.entries[5]?.extents[0]?.lba ?? 0) * BLOCK + 100);
+  const failures = await checkMany(at.image, jobs);
+  assertEquals(
+    Array.from(failures, ([{ entry }, error]) => [
+      entry.path,
+      error instanceof XorrisoError ? error.code : error,
+    ]),
+    [
+      ["/2", "CHECKSUM_MISMATCH"],
+      ["/3", "CHECKSUM_MISMATCH"],
+      ["/5", "IMAGE_DAMAGED"],
+    ],
+  );
+});
+
+Deno.test("checkMany() stops when the signal says so", async () => {
+  await using at = await makeImages(4 * CHUNK);
+  const controller = new AbortController();
+  const checking = checkMany(at.image, at.jobs(), {
+    signal: controller.signal,
+    onProgress: () => controller.abort("enough"),
+  });
+  assertEquals(await rejection(checking), "enough");
+});
+
+Deno.test("copyExtents() goes on when the listener of its progress throws", async () => {
+  await using at = await makeImages(LARGE);
+  const { entry, target, md5 } = at.job(0);
+  const bug = new Error("A bug in the listener");
+  const reported: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    reported.push(event.error);
+  };
+  addEventListener("error", onError);
+  try {
+    await copyExtents(at.image, entry, target, {
+      ...(md5 !== undefined && { md5 }),
+      onProgress: () => {
+        throw bug;
+      },
+    });
+  } finally {
+    removeEventListener("error", onError);
+  }
+  assertEquals(reported, [bug, bug, bug]);
+  await assertContent(target, at.content(entry));
+});
