@@ -1,0 +1,374 @@
+/** Where blocks are read from: an image file, or bytes in memory; a drive has a file of its own. */
+
+import { abortable } from "@std/async/abortable";
+import { XorrisoError } from "../errors.ts";
+
+/** How to read blocks. */
+export interface BlocksReadOptions {
+  /** Gives up, with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes behind these that will be asked for next: a drive fetches them along. @default {0} */
+  readonly ahead?: number;
+}
+
+/**
+ * The bytes of a medium, in blocks of 2048.
+ *
+ * @example The type and the standard's name in an image's first descriptor
+ * ```ts
+ * import { memoryBlocks } from "@xorriso/backend/iso";
+ *
+ * await using blocks = memoryBlocks(new Uint8Array(40 * 2048));
+ * const descriptor = new Uint8Array(2048);
+ * await blocks.read(descriptor, 16 * 2048);
+ * console.log(descriptor.subarray(0, 6));
+ * ```
+ */
+export interface Blocks extends AsyncDisposable {
+  /** What messages call it. */
+  readonly name: string;
+  /** Number of bytes that there are to read. */
+  readonly byteLength: number;
+  /** When they were last changed, in milliseconds since 1970, as the last reading found it. */
+  readonly modified?: number | undefined;
+  /**
+   * Fills a buffer with the bytes from a position on.
+   *
+   * @param buffer Takes the bytes.
+   * @param position The first byte; a multiple of 2048 is fastest on a drive.
+   * @param options How to read.
+   * @throws {XorrisoError} IMAGE_DAMAGED when there are not so many bytes, READ_ERROR,
+   * MEDIUM_CHANGED, or as the kind of medium tells.
+   */
+  read(
+    buffer: Uint8Array,
+    position: number,
+    options?: BlocksReadOptions,
+  ): Promise<void>;
+}
+
+/** What tells one file on disk from all others, as `Deno.stat()` has it. */
+export interface FileIdentity {
+  /** The device that holds the file. */
+  readonly dev: number;
+  /** The number of the file on it. */
+  readonly ino: number | null;
+}
+
+/**
+ * The blocks of bytes in memory.
+ *
+ * @param bytes All bytes of an image.
+ * @param name What messages call it.
+ * @returns Their blocks.
+ *
+ * @example An image that was downloaded
+ * ```ts ignore
+ * const blocks = memoryBlocks(await (await fetch(url)).bytes(), url);
+ * ```
+ */
+export function memoryBlocks(
+  bytes: Uint8Array,
+  name = "the image in memory",
+): Blocks {
+  return {
+    name,
+    byteLength: bytes.length,
+    read(buffer, position, { signal } = {}) {
+      if (signal?.aborted) return Promise.reject(signal.reason);
+      if (position + buffer.length > bytes.length) {
+        return Promise.reject(tooShort(name, bytes.length));
+      }
+      buffer.set(bytes.subarray(position, position + buffer.length));
+      return Promise.resolve();
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** Handles that are kept open when nobody reads. */
+const IDLE = 2;
+
+/**
+ * The blocks of an image file.
+ *
+ * It is read without a lock, beside any writer: nothing that a whole session has written is ever
+ * moved. Each reading makes sure that the path still leads to the same file.
+ *
+ * @example Read an image beside its writer
+ * ```ts
+ * import { fileBlocks } from "@xorriso/backend/iso";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeFile(path, new Uint8Array(2048));
+ * {
+ *   await using blocks = await fileBlocks(path);
+ *   await blocks.read(new Uint8Array(2048), 0);
+ * }
+ * await Deno.remove(path);
+ * ```
+ */
+export class FileBlocks implements Blocks {
+  /** The path of the file. */
+  readonly name: string;
+  /** What tells the file from all others. */
+  readonly identity: FileIdentity;
+  readonly #idle: Handle[] = [];
+  #info: Deno.FileInfo;
+  #closed = false;
+
+  private constructor(path: string, info: Deno.FileInfo, handle: Handle) {
+    this.name = path;
+    this.identity = { dev: info.dev, ino: info.ino };
+    this.#info = info;
+    this.#idle.push(handle);
+  }
+
+  /**
+   * Opens the file; as {@linkcode fileBlocks}.
+   *
+   * @param path Path of the image.
+   * @param identity What the file must be.
+   * @returns Its blocks.
+   */
+  static async open(
+    path: string,
+    identity?: FileIdentity,
+  ): Promise<FileBlocks> {
+    await requireRegular(path);
+    const handle = await Handle.open(path);
+    try {
+      const info = await handle.file.stat();
+      if (identity !== undefined) requireSame(path, identity, info);
+      return new FileBlocks(path, info, handle);
+    } catch (error) {
+      handle.close();
+      throw fileError(path, error);
+    }
+  }
+
+  /** Bytes of the file when it was last looked at. */
+  get byteLength(): number {
+    return this.#info.size;
+  }
+
+  /** When the file had been changed when it was last looked at, in milliseconds since 1970. */
+  get modified(): number | undefined {
+    return this.#info.mtime?.getTime();
+  }
+
+  /**
+   * Looks at the file.
+   *
+   * @returns What `Deno.stat()` says of it.
+   * @throws {XorrisoError} MEDIUM_CHANGED when it is gone or another is in its place.
+   */
+  async stat(): Promise<Deno.FileInfo> {
+    try {
+      const info = await Deno.stat(this.name);
+      requireSame(this.name, this.identity, info);
+      return this.#info = info;
+    } catch (error) {
+      throw fileError(this.name, error);
+    }
+  }
+
+  /**
+   * Fills a buffer with the bytes from a position on.
+   *
+   * @param buffer Takes the bytes.
+   * @param position The first byte.
+   * @param options How to read.
+   * @throws {XorrisoError} MEDIUM_CHANGED when the file is gone, another is in its place, or it is
+   * shorter than it was; IMAGE_DAMAGED when it never had so many bytes; READ_ERROR;
+   * PERMISSION_DENIED.
+   */
+  async read(
+    buffer: Uint8Array,
+    position: number,
+    { signal }: BlocksReadOptions = {},
+  ): Promise<void> {
+    signal?.throwIfAborted();
+    // A file system that has stopped to answer is left to itself.
+    const reading = this.#read(buffer, position);
+    await (signal === undefined ? reading : abortable(reading, signal));
+  }
+
+  async #read(buffer: Uint8Array, position: number): Promise<void> {
+    const handle = this.#idle.pop() ?? await this.#another();
+    try {
+      const known = this.byteLength;
+      const filled = await handle.fill(buffer, position);
+      await this.stat();
+      if (filled < buffer.length) throw this.#ended(known, position + filled);
+    } catch (error) {
+      throw fileError(this.name, error);
+    } finally {
+      if (this.#closed || this.#idle.length >= IDLE) handle.close();
+      else this.#idle.push(handle);
+    }
+  }
+
+  #ended(known: number, end: number): XorrisoError {
+    return end < known
+      ? changed(this.name, "it has become shorter")
+      : tooShort(this.name, end);
+  }
+
+  async #another(): Promise<Handle> {
+    const handle = await Handle.open(this.name);
+    try {
+      requireSame(this.name, this.identity, await handle.file.stat());
+      return handle;
+    } catch (error) {
+      handle.close();
+      throw error;
+    }
+  }
+
+  /** Closes the file; readings that are under way end first. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    for (const handle of this.#idle.splice(0)) handle.close();
+    return Promise.resolve();
+  }
+}
+
+/**
+ * Opens the blocks of an image file.
+ *
+ * @param path Path of the image, a regular file.
+ * @param identity What the file must be, so that another in its place is noticed.
+ * @returns Its blocks; they keep it open until they are disposed of.
+ * @throws {XorrisoError} NO_DRIVE when there is no such file, MEDIUM_CHANGED when it is not the one
+ * that `identity` tells, PERMISSION_DENIED, or READ_ERROR.
+ * @throws {Deno.errors.NotCapable} Without `--allow-read` for it.
+ *
+ * @example How large it is
+ * ```ts ignore
+ * await using blocks = await fileBlocks("/backups/photos.iso");
+ * console.log(blocks.byteLength);
+ * ```
+ */
+export async function fileBlocks(
+  path: string,
+  identity?: FileIdentity,
+): Promise<FileBlocks> {
+  try {
+    return await FileBlocks.open(path, identity);
+  } catch (error) {
+    const { cause } = error instanceof XorrisoError ? error : {};
+    if (identity === undefined && cause instanceof Deno.errors.NotFound) {
+      throw new XorrisoError(
+        "NO_DRIVE",
+        `Cannot open "${path}": it does not exist; check its address`,
+        { path, cause },
+      );
+    }
+    throw error;
+  }
+}
+
+/** An open file and where it stands: Deno has no reading at a position. */
+class Handle {
+  readonly file: Deno.FsFile;
+  #position = 0;
+
+  private constructor(file: Deno.FsFile) {
+    this.file = file;
+  }
+
+  static async open(path: string): Promise<Handle> {
+    try {
+      return new Handle(await Deno.open(path, { read: true }));
+    } catch (error) {
+      throw fileError(path, error);
+    }
+  }
+
+  /** Fills a buffer as far as there are bytes; returns their number. */
+  async fill(buffer: Uint8Array, position: number): Promise<number> {
+    const known = this.#position;
+    this.#position = NaN;
+    if (position !== known) {
+      await this.file.seek(position, Deno.SeekMode.Start);
+    }
+    let filled = 0;
+    while (filled < buffer.length) {
+      const count = await this.file.read(buffer.subarray(filled));
+      if (count === null) break;
+      filled += count;
+    }
+    this.#position = position + filled;
+    return filled;
+  }
+
+  close(): void {
+    this.file.close();
+  }
+}
+
+/** Makes sure that a path leads to a regular file: to open a FIFO would wait for its writer. */
+async function requireRegular(path: string): Promise<void> {
+  const info = await Deno.stat(path).catch((error) => {
+    throw fileError(path, error);
+  });
+  if (info.isFile) return;
+  throw new XorrisoError(
+    "NO_DRIVE",
+    `Cannot open "${path}": it is no regular file, as an image is`,
+    { path },
+  );
+}
+
+function requireSame(
+  path: string,
+  expected: FileIdentity,
+  found: FileIdentity,
+): void {
+  if (expected.dev === found.dev && expected.ino === found.ino) return;
+  throw changed(path, "another file has taken its place");
+}
+
+/** MEDIUM_CHANGED for an image that is not any more what was opened. */
+export function changed(
+  name: string,
+  why: string,
+  cause?: unknown,
+): XorrisoError {
+  return new XorrisoError(
+    "MEDIUM_CHANGED",
+    `Cannot read "${name}": ${why}; open it again`,
+    { path: name, ...(cause !== undefined && { cause }) },
+  );
+}
+
+function tooShort(name: string, end: number): XorrisoError {
+  return new XorrisoError(
+    "IMAGE_DAMAGED",
+    `Cannot read "${name}": it ends at byte ${end}, in the middle of what should be there`,
+    { path: name },
+  );
+}
+
+/** What a failure to open or read an image file is to the caller. */
+function fileError(path: string, cause: unknown): unknown {
+  if (
+    cause instanceof XorrisoError || cause instanceof Deno.errors.NotCapable
+  ) {
+    return cause;
+  }
+  if (cause instanceof Deno.errors.NotFound) {
+    return changed(path, "it is not there any more", cause);
+  }
+  const code = cause instanceof Deno.errors.PermissionDenied
+    ? "PERMISSION_DENIED"
+    : "READ_ERROR";
+  // Without the call and the path that Deno adds.
+  const reason = String(cause instanceof Error ? cause.message : cause)
+    .replace(/ \(os error \d+\).*$/s, "");
+  return new XorrisoError(code, `Cannot read "${path}": ${reason}`, {
+    path,
+    cause,
+  });
+}

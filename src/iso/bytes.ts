@@ -1,0 +1,89 @@
+/** Numbers, texts and dates as ISO 9660 keeps them (ECMA-119, 7 and 8.4.26.1). */
+
+/** Bytes of a block: all addresses on a medium count in these. */
+export const BLOCK = 2048;
+
+/** Number of blocks that hold so many bytes. */
+export function blocksOf(bytes: number): number {
+  return Math.ceil(bytes / BLOCK);
+}
+
+/** A 16-bit number, little end first. */
+export function u16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8;
+}
+
+/** A 32-bit number, little end first: what "both-byte orders" begins with (ECMA-119, 7.3.3). */
+export function u32(bytes: Uint8Array, at: number): number {
+  return (u16(bytes, at) | u16(bytes, at + 2) << 16) >>> 0;
+}
+
+/** A number of any length, big end first. */
+export function bigEndian(bytes: Uint8Array): number {
+  let value = 0;
+  for (const byte of bytes) value = value * 256 + byte;
+  return value;
+}
+
+/** Whether an ASCII text stands there. */
+export function holds(bytes: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[at + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** Whether all bytes are zero. */
+export function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+/**
+ * A date of 7 bytes (ECMA-119, 9.1.5): years since 1900 to seconds, then the offset from GMT in
+ * quarters of an hour.
+ *
+ * @returns Milliseconds since 1970; NaN where it is not set.
+ */
+export function shortDate(bytes: Uint8Array, at: number): number {
+  const month = bytes[at + 1] ?? 0;
+  if (month === 0) return NaN;
+  const local = Date.UTC(
+    1900 + (bytes[at] ?? 0),
+    month - 1,
+    ...[bytes[at + 2], bytes[at + 3], bytes[at + 4], bytes[at + 5]] as number[],
+  );
+  return local - quarters(bytes, at + 6);
+}
+
+/**
+ * A date of 17 bytes (ECMA-119, 8.4.26.1): 16 digits from the year to hundredths of a second, then
+ * the offset from GMT.
+ *
+ * @returns Milliseconds since 1970; NaN where it is not set.
+ */
+export function longDate(bytes: Uint8Array, at: number): number {
+  const digits = latin1(bytes.subarray(at, at + 16));
+  if (!/^\d{16}$/.test(digits) || /^0+$/.test(digits)) return NaN;
+  const part = (from: number, to: number) => Number(digits.slice(from, to));
+  // Date.UTC takes the years up to 99 as those of the 20th century.
+  const local = new Date(0);
+  local.setUTCFullYear(part(0, 4), part(4, 6) - 1, part(6, 8));
+  local.setUTCHours(part(8, 10), part(10, 12), part(12, 14), part(14, 16) * 10);
+  return local.getTime() - quarters(bytes, at + 16);
+}
+
+/** The offset from GMT there, in milliseconds: quarters of an hour from -48 to 52. */
+function quarters(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 24 >> 24) * 900_000;
+}
+
+/** A date, if a number of milliseconds stands for one. */
+export function dateOf(milliseconds: number): Date | undefined {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+/** Bytes as a text with one character, U+0000 to U+00FF, for each. */
+export function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}

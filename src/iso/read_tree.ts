@@ -1,0 +1,501 @@
+/** Reading the tree of a session from its directories (ECMA-119, 6.8 and 9.1). */
+
+import { decodeName, encodeName, parents, show } from "../names.ts";
+import type { Blocks } from "./blocks.ts";
+import { BLOCK, blocksOf, shortDate } from "./bytes.ts";
+import {
+  Entry,
+  type EntryFields,
+  type EntryType,
+  type Section,
+} from "./entry.ts";
+import { type Continuation, RockRidge } from "./rock_ridge.ts";
+import { Runs } from "./runs.ts";
+import type { Session } from "./sessions.ts";
+import { Tree, type TreeProblem } from "./tree.ts";
+import {
+  damaged,
+  type Naming,
+  type Region,
+  regionAt,
+  regionProblem,
+} from "./volume.ts";
+
+/** How to read a tree. */
+export interface ReadTreeOptions {
+  /** Gives up. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Paths that are wanted: directories that are neither above nor below one of them are not
+   * read. @default {all}
+   */
+  readonly paths?: Iterable<string>;
+  /** Names that a tree may have; more are IMAGE_DAMAGED. @default {5_000_000} */
+  readonly maxEntries?: number;
+}
+
+/** More names take more memory than a program has by default (4 GiB). */
+const MAX_ENTRIES = 5_000_000;
+
+/** Bytes that a path may have: what Linux and xorriso take. */
+const MAX_PATH = 4095;
+
+/** Problems that are kept; the others are counted. */
+const MAX_PROBLEMS = 1000;
+
+/** Bytes of a directory that are taken at once. */
+const PORTION = 1 << 20;
+
+/** Flags of a directory record (ECMA-119, 9.1.6). */
+const DIRECTORY = 2;
+const ASSOCIATED = 4;
+const GOES_ON = 0x80;
+
+/** Types of files in the upper bits of a mode (RRIP 1.12, 4.1.1). */
+const TYPES: Readonly<Record<number, EntryType>> = {
+  0o01: "fifo",
+  0o02: "character",
+  0o06: "block",
+  0o12: "link",
+  0o14: "socket",
+};
+
+/**
+ * Reads the tree of a session.
+ *
+ * @param blocks Where it is.
+ * @param session The session.
+ * @param options Which part of it, and how.
+ * @returns The tree.
+ * @throws {XorrisoError} IMAGE_DAMAGED when its directories cannot be right, or as `blocks` tells.
+ *
+ * @example The newest tree of an image
+ * ```ts ignore
+ * await using blocks = await fileBlocks("/backups/photos.iso");
+ * const tree = await readTree(blocks, (await readImage(blocks)).newest);
+ * console.log(tree.size);
+ * ```
+ */
+export async function readTree(
+  blocks: Blocks,
+  session: Session,
+  options: ReadTreeOptions = {},
+): Promise<Tree> {
+  return await new TreeReader(blocks, session, options).read();
+}
+
+/**
+ * Reads the tree of a session that differs from a known one by what is at some paths: only the
+ * directories above them are read, the rest is taken over.
+ *
+ * @param known The whole tree of an older session of the same medium.
+ * @param blocks Where both are.
+ * @param session The newer session.
+ * @param changed The paths where something may have changed.
+ * @param options How to read.
+ * @returns The new tree.
+ * @throws {XorrisoError} As {@linkcode readTree}.
+ *
+ * @example After one file was stored
+ * ```ts ignore
+ * tree = await rereadTree(tree, blocks, newest, ["/photos/new.jpg"]);
+ * ```
+ */
+export async function rereadTree(
+  known: Tree,
+  blocks: Blocks,
+  session: Session,
+  changed: Iterable<string>,
+  options: Omit<ReadTreeOptions, "paths"> = {},
+): Promise<Tree> {
+  const all = { ...options, paths: changed };
+  return await new TreeReader(blocks, session, all, known).read();
+}
+
+/** A directory that is still to be read. */
+interface Pending {
+  readonly path: string;
+  /** Bytes of the path. */
+  readonly bytes: number;
+  readonly region: Region;
+  readonly children: Map<string, Entry>;
+  /** Whether all below it is wanted. */
+  readonly whole: boolean;
+}
+
+/** Where a directory record is (ECMA-119, 9.1). */
+interface DirectoryRecord {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly length: number;
+  readonly nameLength: number;
+  readonly flags: number;
+  /** The block that it is in. */
+  readonly lba: number;
+}
+
+const utf16 = new TextDecoder("utf-16be", { ignoreBOM: true });
+
+class TreeReader {
+  readonly #blocks: Blocks;
+  readonly #session: Session;
+  readonly #known: Tree | undefined;
+  readonly #maxEntries: number;
+  readonly #runs: Runs;
+  readonly #rockRidge = new RockRidge();
+  readonly #entered = new Set<number>();
+  readonly #problems: TreeProblem[] = [];
+  /** Paths that are wanted with all below them; undefined where everything is. */
+  readonly #wanted: ReadonlySet<string> | undefined;
+  /** Directories above them. */
+  readonly #above = new Set<string>();
+  #problemCount = 0;
+  #naming: Naming = "plain";
+  /** Bytes that come first in each system use field but the first (SUSP 1.12, 5.3). */
+  #skip = 0;
+  #entries = 0;
+  #taken = 0;
+  /** Sections of a file whose last record is still to come. */
+  #sections: Section[] = [];
+  #next: Pending[] = [];
+
+  constructor(
+    blocks: Blocks,
+    session: Session,
+    { signal, paths, maxEntries = MAX_ENTRIES }: ReadTreeOptions,
+    known?: Tree,
+  ) {
+    this.#blocks = blocks;
+    this.#session = session;
+    this.#known = known;
+    this.#maxEntries = maxEntries;
+    this.#runs = new Runs(blocks, signal);
+    this.#wanted = paths && new Set(paths);
+    for (const path of this.#wanted ?? []) {
+      for (const parent of parents(path)) this.#above.add(parent);
+    }
+  }
+
+  async read(): Promise<Tree> {
+    const { root, checksums } = await this.#readRoot();
+    while (this.#next.length > 0) {
+      // In the order in which they lie on the medium.
+      const level = this.#next.sort((a, b) => a.region.lba - b.region.lba);
+      this.#next = [];
+      for (const directory of level) await this.#readDirectory(directory);
+    }
+    return new Tree({
+      root,
+      checksums,
+      session: this.#session,
+      naming: this.#naming,
+      problems: this.#problems,
+      problemCount: this.#problemCount,
+    });
+  }
+
+  /** Reads what the root says of itself, and chooses the names by that. */
+  async #readRoot(): Promise<Pick<Tree, "root" | "checksums">> {
+    const { root: plain, joliet, enhanced } = this.#session.volume;
+    const bytes = await this.#runs.get(plain.lba * BLOCK, BLOCK);
+    const self = this.#recordAt(bytes, 0, plain.lba);
+    if (self === undefined) {
+      throw damaged(this.#blocks, plain.lba, "the root directory is not there");
+    }
+    for (;;) {
+      const missing = this.#take(self);
+      if (missing === undefined) break;
+      await this.#fetch(missing);
+    }
+    const { isUsed, mode, skip, checksums } = this.#rockRidge;
+    let region = plain;
+    if (isUsed && mode !== undefined) {
+      this.#naming = "rock ridge";
+      this.#skip = skip;
+    } else if (joliet !== undefined) {
+      this.#naming = "joliet";
+      region = joliet;
+    } else if (enhanced !== undefined) {
+      this.#naming = "enhanced";
+      region = enhanced;
+    }
+    const children = new Map<string, Entry>();
+    const root = new Entry({
+      ...this.#fieldsOf(self, { type: "directory", path: "/" }),
+      sections: [region],
+      children,
+    });
+    const whole = this.#wanted?.has("/") ?? true;
+    this.#next.push({ path: "/", bytes: 0, region, children, whole });
+    return { root, checksums };
+  }
+
+  async #readDirectory(directory: Pending): Promise<void> {
+    const { lba } = directory.region;
+    const size = directory.region.size || await this.#sizeOf(lba);
+    const problem = regionProblem({ lba, size }, this.#blocks);
+    if (problem !== undefined) {
+      throw damaged(this.#blocks, lba, `the directory there ${problem}`);
+    }
+    if (this.#entered.has(lba)) {
+      throw damaged(this.#blocks, lba, "the directory there is in two places");
+    }
+    this.#entered.add(lba);
+    this.#count(size, lba);
+    const end = (lba + blocksOf(size)) * BLOCK;
+    for (let position = lba * BLOCK; position < end; position += PORTION) {
+      const length = Math.min(PORTION, end - position);
+      const bytes = await this.#runs.get(position, length);
+      for (let at = 0; at < length;) {
+        const missing = this.#takeRecords(
+          ...[directory, bytes, at, position / BLOCK] as const,
+        );
+        if (missing === undefined) break;
+        await this.#fetch(missing.area);
+        at = missing.at;
+      }
+    }
+    this.#sections = [];
+  }
+
+  /** Bytes of a relocated directory, by its record of itself. */
+  async #sizeOf(lba: number): Promise<number> {
+    if (regionProblem({ lba, size: BLOCK }, this.#blocks)) return BLOCK;
+    return regionAt(await this.#runs.get(lba * BLOCK, BLOCK), 0).size || BLOCK;
+  }
+
+  /** More bytes in directories than the medium has overlap, so that they could be endless. */
+  #count(bytes: number, lba: number): void {
+    this.#taken += bytes;
+    if (this.#taken <= 2 * this.#blocks.byteLength) return;
+    const why = "its directories hold more than the medium";
+    throw damaged(this.#blocks, lba, why);
+  }
+
+  /** Reads a continuation area, so that it is there when its record is taken again. */
+  async #fetch({ lba, offset, length }: Continuation): Promise<void> {
+    await this.#runs.get(lba * BLOCK + offset, length);
+  }
+
+  /**
+   * Takes the records of a part of a directory.
+   *
+   * @returns Where to go on when an area has been fetched; undefined when all are taken.
+   */
+  #takeRecords(
+    directory: Pending,
+    bytes: Uint8Array,
+    start: number,
+    lba: number,
+  ): { readonly at: number; readonly area: Continuation } | undefined {
+    for (let at = start; at < bytes.length;) {
+      const record = this.#recordAt(bytes, at, lba + Math.floor(at / BLOCK));
+      if (record === undefined) {
+        at += BLOCK - at % BLOCK;
+        continue;
+      }
+      if (!isSelfOrParent(record)) {
+        const area = this.#take(record);
+        if (area !== undefined) return { at, area };
+        this.#add(directory, record);
+      }
+      at += record.length;
+    }
+    return undefined;
+  }
+
+  /** The record there; undefined if there are no more in its block, beyond whose end none goes. */
+  #recordAt(
+    bytes: Uint8Array,
+    at: number,
+    lba: number,
+  ): DirectoryRecord | undefined {
+    const length = bytes[at] ?? 0;
+    if (length === 0) return undefined;
+    const nameLength = bytes[at + 32] ?? 0;
+    if (33 + nameLength <= length && at % BLOCK + length <= BLOCK) {
+      const flags = bytes[at + 25] ?? 0;
+      return { bytes, at, length, nameLength, flags, lba };
+    }
+    const why = `there can be no directory record as at byte ${at % BLOCK}`;
+    throw damaged(this.#blocks, lba, why);
+  }
+
+  /** Takes the system use field of a record; returns an area of it that has not been read. */
+  #take(record: DirectoryRecord): Continuation | undefined {
+    const { bytes, at, length, nameLength, lba } = record;
+    // It begins at an even place (ECMA-119, 9.1.12).
+    const start = 33 + nameLength + (nameLength + 1) % 2 + this.#skip;
+    this.#rockRidge.clear();
+    return this.#rockRidge.take(bytes, at + start, at + length, (area) => {
+      const position = area.lba * BLOCK + area.offset;
+      if (position + area.length > this.#blocks.byteLength) {
+        const why = `a record goes on at block ${area.lba}, beyond the end`;
+        throw damaged(this.#blocks, lba, why);
+      }
+      this.#count(area.length, area.lba);
+      return this.#runs.peek(position, area.length);
+    });
+  }
+
+  /** Adds what a record says to its directory. */
+  #add(directory: Pending, record: DirectoryRecord): void {
+    const { isRelocated, child } = this.#rockRidge;
+    if (isRelocated || (record.flags & ASSOCIATED) !== 0) return;
+    // A large file has a record for each of its sections; all but the last say that it goes on.
+    this.#sections.push(regionAt(record.bytes, record.at));
+    if ((record.flags & GOES_ON) !== 0) return;
+    const sections = this.#sections;
+    this.#sections = [];
+    const name = this.#nameOf(record);
+    const bytes = directory.bytes + 1 + encodedLength(name);
+    const type = typeOf(record, this.#rockRidge);
+    const problem = this.#problemOf(name, bytes, type, directory);
+    if (problem !== undefined || type === undefined) {
+      return this.#leaveOut(directory, record, problem ?? "");
+    }
+    if (++this.#entries > this.#maxEntries) {
+      const why = `there are more than ${this.#maxEntries} names`;
+      throw damaged(this.#blocks, record.lba, why);
+    }
+    const path = directory.path === "/"
+      ? `/${name}`
+      : `${directory.path}/${name}`;
+    const fields = this.#fieldsOf(record, { type, path, sections });
+    if (type !== "directory") {
+      directory.children.set(name, new Entry(fields));
+      return;
+    }
+    const [region = { lba: 0, size: 0 }] = child === undefined
+      ? sections
+      : [{ lba: child, size: 0 }];
+    const children = this.#childrenOf({
+      path,
+      bytes,
+      region,
+      children: new Map(),
+      whole: directory.whole,
+    });
+    const entry = new Entry({ ...fields, sections: [region], children });
+    directory.children.set(name, entry);
+  }
+
+  /** What is in a directory: to be read, known already, or not wanted. */
+  #childrenOf(directory: Pending): Entry["children"] {
+    const { path, region, children } = directory;
+    const wanted = directory.whole || this.#wanted?.has(path) === true;
+    if (!wanted && !this.#above.has(path)) {
+      const known = this.#known?.get(path);
+      if (this.#known === undefined) return undefined;
+      // Of the same size: who says that nothing changed there is most likely right.
+      if (known?.children && known.sections[0]?.size === region.size) {
+        return known.children;
+      }
+    }
+    const isNew = this.#known !== undefined && !this.#above.has(path);
+    this.#next.push({ ...directory, whole: wanted || isNew });
+    return children;
+  }
+
+  #leaveOut(
+    directory: Pending,
+    { lba }: DirectoryRecord,
+    reason: string,
+  ): void {
+    this.#problemCount++;
+    if (this.#problems.length >= MAX_PROBLEMS) return;
+    this.#problems.push({ path: directory.path, lba, reason });
+  }
+
+  /** Why there can be no such name in a directory. */
+  #problemOf(
+    name: string,
+    bytes: number,
+    type: EntryType | undefined,
+    { children }: Pending,
+  ): string | undefined {
+    if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) {
+      return `${show(name)} cannot be a name`;
+    }
+    if (bytes > MAX_PATH) return `its path has more than ${MAX_PATH} bytes`;
+    if (children.has(name)) return `${show(name)} is there twice`;
+    if (type === undefined) {
+      return `${show(name)} is a directory without a place`;
+    }
+    return undefined;
+  }
+
+  #nameOf({ bytes, at, nameLength }: DirectoryRecord): string {
+    const { name, isDots } = this.#rockRidge;
+    const plain = bytes.subarray(at + 33, at + 33 + nameLength);
+    switch (this.#naming) {
+      case "rock ridge":
+        if (isDots) return "..";
+        return name === undefined
+          ? plainName(decodeName(plain))
+          : decodeName(name);
+      case "joliet":
+        return utf16.decode(plain).replace(/;\d+$/, "");
+      default:
+        return plainName(decodeName(plain));
+    }
+  }
+
+  #fieldsOf(
+    { bytes, at }: DirectoryRecord,
+    known: Pick<EntryFields, "type" | "path"> & {
+      readonly sections?: readonly Section[];
+    },
+  ): EntryFields {
+    const { type, path, sections = [] } = known;
+    const all = this.#rockRidge;
+    const uses = this.#naming === "rock ridge";
+    const stored = sections.reduce((sum, { size }) => sum + size, 0);
+    const isFile = type === "file";
+    const time = Number.isNaN(all.mtime)
+      ? shortDate(bytes, at + 18)
+      : all.mtime;
+    return {
+      path,
+      type,
+      size: !isFile ? 0 : all.compression ? all.inflated : stored,
+      mode: (uses ? all.mode ?? 0 : type === "directory" ? 0o555 : 0o444) &
+        0o7777,
+      time: Number.isNaN(time) ? 0 : time,
+      uid: all.uid,
+      gid: all.gid,
+      links: all.links,
+      inode: all.inode,
+      sections: isFile ? sections.filter(({ size }) => size > 0) : [],
+      target: all.target && decodeName(Uint8Array.from(all.target)),
+      device: all.device,
+      compression: isFile ? all.compression : undefined,
+      checksumIndex: all.checksumIndex,
+      children: undefined,
+    };
+  }
+}
+
+/** Whether a record is the first or second of a directory, for itself and for the one above. */
+function isSelfOrParent({ bytes, at, nameLength }: DirectoryRecord): boolean {
+  return nameLength === 1 && (bytes[at + 33] ?? 0) <= 1;
+}
+
+/** What a record stands for; undefined if it says that it is a directory and has none. */
+function typeOf(
+  { flags }: DirectoryRecord,
+  { mode, child }: RockRidge,
+): EntryType | undefined {
+  if ((flags & DIRECTORY) !== 0 || child !== undefined) return "directory";
+  const type = (mode ?? 0) >>> 12;
+  return type === 0o04 ? undefined : TYPES[type] ?? "file";
+}
+
+/** A name of ISO 9660 without its version number and an empty extension (ECMA-119, 7.5.1). */
+function plainName(name: string): string {
+  return name.replace(/;\d+$/, "").replace(/\.$/, "");
+}
+
+function encodedLength(name: string): number {
+  return encodeName(name).length;
+}

@@ -1,0 +1,216 @@
+/** The volume descriptors: what an image or a session says of itself (ECMA-119, 8). */
+
+import { XorrisoError } from "../errors.ts";
+import { decodeName } from "../names.ts";
+import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import {
+  BLOCK,
+  blocksOf,
+  dateOf,
+  holds,
+  latin1,
+  longDate,
+  u16,
+  u32,
+} from "./bytes.ts";
+
+/** A run of bytes that begins with a block. */
+export interface Region {
+  /** The first block. */
+  readonly lba: number;
+  /** Number of bytes. */
+  readonly size: number;
+}
+
+/** How the names of a tree are written. */
+export type Naming = "rock ridge" | "joliet" | "enhanced" | "plain";
+
+/** What the volume descriptors of an image or of one session say. */
+export interface Volume {
+  /** The block that it begins with; its first descriptor is 16 blocks behind. */
+  readonly lba: number;
+  /** Blocks, by its own account. */
+  readonly size: number;
+  /** Name of the volume, without the blanks at its end. */
+  readonly volumeId: string;
+  /** Name of the system that the first blocks are for. */
+  readonly systemId: string;
+  /** Name of the set that the volume belongs to. */
+  readonly volumeSetId: string;
+  /** Who published it. */
+  readonly publisherId: string;
+  /** Who prepared it. */
+  readonly preparerId: string;
+  /** The program that made it. */
+  readonly applicationId: string;
+  /** When it was made: the time of its session. */
+  readonly created: Date | undefined;
+  /** When it was last changed. */
+  readonly modified: Date | undefined;
+  /** The root directory, with plain names and perhaps Rock Ridge. */
+  readonly root: Region;
+  /** The root of the tree with Joliet names, if there is one. */
+  readonly joliet: Region | undefined;
+  /** The root of the tree with long names of ISO 9660:1999, if there is one. */
+  readonly enhanced: Region | undefined;
+  /** The descriptors as they are, block by block, their terminator included. */
+  readonly descriptors: Uint8Array;
+}
+
+/** Blocks before the descriptors (ECMA-119, 6.2.1). */
+const SYSTEM_AREA = 16;
+
+/** Descriptors that are looked at; images have up to five. */
+const MAX_DESCRIPTORS = 32;
+
+/** Types of descriptors (ECMA-119, 8.1.1). */
+const PRIMARY = 1;
+const SUPPLEMENTARY = 2;
+const TERMINATOR = 255;
+
+/**
+ * Reads the volume descriptors of an image, or of one session in it.
+ *
+ * @param blocks Where to read.
+ * @param lba The block that the image or session begins with.
+ * @param options How to read.
+ * @returns What they say.
+ * @throws {XorrisoError} NOT_ISO when there are none, IMAGE_DAMAGED when they cannot be right, or as
+ * `blocks` tells.
+ *
+ * @example The name of a volume
+ * ```ts ignore
+ * await using blocks = await fileBlocks("/backups/photos.iso");
+ * console.log((await readVolume(blocks)).volumeId);
+ * ```
+ */
+export async function readVolume(
+  blocks: Blocks,
+  lba = 0,
+  options: BlocksReadOptions = {},
+): Promise<Volume> {
+  const first = lba + SYSTEM_AREA;
+  const count = Math.min(MAX_DESCRIPTORS, blocksIn(blocks) - first);
+  const bytes = new Uint8Array(Math.max(count, 0) * BLOCK);
+  await blocks.read(bytes, first * BLOCK, options);
+  const volume = parseVolume(bytes, lba, blocks);
+  if (volume !== undefined) return volume;
+  throw new XorrisoError(
+    "NOT_ISO",
+    `Cannot read "${blocks.name}": block ${first} holds no ISO 9660 descriptor`,
+    { path: blocks.name },
+  );
+}
+
+/** Number of whole blocks that can be read. */
+export function blocksIn({ byteLength }: Pick<Blocks, "byteLength">): number {
+  return Math.floor(byteLength / BLOCK);
+}
+
+/**
+ * What descriptors say.
+ *
+ * @param bytes The blocks from the first descriptor on.
+ * @param lba The block that the session begins with.
+ * @param blocks What there is, so that nothing beyond is believed.
+ * @returns Undefined where the first one is none of a volume.
+ * @throws {XorrisoError} IMAGE_DAMAGED when they cannot be right.
+ */
+export function parseVolume(
+  bytes: Uint8Array,
+  lba: number,
+  blocks: Pick<Blocks, "name" | "byteLength">,
+): Volume | undefined {
+  const length = descriptorBytes(bytes);
+  const descriptors = bytes.subarray(0, length);
+  const all = [];
+  for (let at = 0; at < length; at += BLOCK) {
+    all.push(descriptors.subarray(at, at + BLOCK));
+  }
+  const primary = all.find(([type]) => type === PRIMARY);
+  if (primary === undefined) return undefined;
+  const at = lba + SYSTEM_AREA + all.indexOf(primary);
+  const blockSize = u16(primary, 128);
+  if (blockSize !== BLOCK) {
+    throw damaged(blocks, at, `its blocks have ${blockSize} bytes, not 2048`);
+  }
+  const others = all.filter(([type]) => type === SUPPLEMENTARY);
+  const root = regionAt(primary, 156);
+  const problem = regionProblem(root, blocks);
+  if (problem !== undefined) {
+    throw damaged(blocks, at, `its root directory ${problem}`);
+  }
+  const usable = (descriptor: Uint8Array | undefined) => {
+    const region = descriptor && regionAt(descriptor, 156);
+    if (region === undefined) return undefined;
+    return regionProblem(region, blocks) === undefined ? region : undefined;
+  };
+  return {
+    lba,
+    size: u32(primary, 80),
+    volumeId: textAt(primary, 40, 32),
+    systemId: textAt(primary, 8, 32),
+    volumeSetId: textAt(primary, 190, 128),
+    publisherId: textAt(primary, 318, 128),
+    preparerId: textAt(primary, 446, 128),
+    applicationId: textAt(primary, 574, 128),
+    created: dateOf(longDate(primary, 813)),
+    modified: dateOf(longDate(primary, 830)),
+    root,
+    // The escape sequences of UCS-2, level 1 to 3 (Joliet specification).
+    joliet: usable(
+      others.find((each) => /^%\/[@CE]/.test(latin1(each.subarray(88, 91)))),
+    ),
+    // Version 2 is an "enhanced" descriptor (ISO 9660:1999, 8.5.3).
+    enhanced: usable(others.find((each) => each[6] === 2)),
+    descriptors,
+  };
+}
+
+/** Bytes of the descriptors from there on, the terminator included. */
+function descriptorBytes(bytes: Uint8Array): number {
+  let at = 0;
+  while (at + BLOCK <= bytes.length && holds(bytes, at + 1, "CD001")) {
+    at += BLOCK;
+    if (bytes[at - BLOCK] === TERMINATOR) break;
+  }
+  return at;
+}
+
+/** Where the directory of a record is (ECMA-119, 9.1.3 and 9.1.4). */
+export function regionAt(bytes: Uint8Array, at: number): Region {
+  return { lba: u32(bytes, at + 2), size: u32(bytes, at + 10) };
+}
+
+/** Why there can be no such region; undefined if there is one. */
+export function regionProblem(
+  { lba, size }: Region,
+  { byteLength }: Pick<Blocks, "byteLength">,
+): string | undefined {
+  if (size === 0) return "is empty";
+  const end = lba + blocksOf(size);
+  const last = blocksOf(byteLength);
+  return end <= last
+    ? undefined
+    : `reaches to block ${end}, beyond the last, ${last}`;
+}
+
+/** A text that is filled up with blanks, or by some programs with NUL. */
+function textAt(bytes: Uint8Array, at: number, length: number): string {
+  let end = at + length;
+  while (end > at && (bytes[end - 1] === 0x20 || bytes[end - 1] === 0)) end--;
+  return decodeName(bytes.slice(at, end));
+}
+
+/** IMAGE_DAMAGED, with the block that tells it. */
+export function damaged(
+  { name }: Pick<Blocks, "name">,
+  lba: number,
+  why: string,
+): XorrisoError {
+  return new XorrisoError(
+    "IMAGE_DAMAGED",
+    `Cannot read "${name}": the volume is damaged at block ${lba}: ${why}`,
+    { path: name },
+  );
+}

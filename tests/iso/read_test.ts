@@ -1,0 +1,93 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  fileBlocks,
+  memoryBlocks,
+  readImage,
+  readTree,
+  rereadTree,
+  type Tree,
+} from "../../src/iso/mod.ts";
+import { makeFolder, runXorriso } from "../support/helpers.ts";
+
+Deno.test("readTree() gives what xorriso stored, in each session", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "hello");
+  const time = new Date("2031-05-06T07:08:09Z");
+  await Deno.utime(source, time, time);
+  await Deno.chmod(source, 0o640);
+  const image = `${folder.path}/test.iso`;
+  for (const name of ["/a", "/d/e/b", "/é\\x"]) {
+    await runXorriso([
+      ["-dev", `stdio:${image}`],
+      ["-map", source, name],
+      ["-lns", "../x/./y", `${name}.link`],
+      ["-commit"],
+    ]);
+  }
+  await using blocks = await fileBlocks(image);
+  const { sessions, newest, head } = await readImage(blocks);
+  assertEquals(head, "sound");
+  assertEquals(sessions.map(({ number }) => number), [1, 2, 3]);
+  assertEquals(newest, sessions[2]);
+  const paths = await Promise.all(sessions.map(async (session) => {
+    const tree = await readTree(blocks, session);
+    assertEquals(tree.problems, []);
+    return Array.from(tree.walk(), ({ path }) => path);
+  }));
+  const first = ["/a", "/a.link"];
+  const second = [...first, "/d", "/d/e", "/d/e/b", "/d/e/b.link"];
+  assertEquals(paths, [first, second, [...second, "/é\\x", "/é\\x.link"]]);
+  const tree = await readTree(blocks, newest);
+  const file = tree.get("/d/e/b");
+  assertEquals(file?.type, "file");
+  assertEquals(file?.size, 5);
+  assertEquals(file?.mode, 0o640);
+  assertEquals(file?.mtime, time);
+  assertEquals(tree.get("/d/e/b.link")?.target, "../x/./y");
+  assertEquals(tree.get("/d/e/b/c"), undefined);
+  const again = await readTree(
+    memoryBlocks(await Deno.readFile(image)),
+    newest,
+  );
+  assertEquals([...again.walk()], [...tree.walk()]);
+});
+
+Deno.test("rereadTree() reads the directories above what has changed alone", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "hello");
+  const image = `${folder.path}/test.iso`;
+  const names = Array.from(
+    { length: 20 },
+    (_, i) => `/d${i % 4}/e${i % 2}/f${i}`,
+  );
+  await runXorriso([
+    ["-dev", `stdio:${image}`],
+    ...names.map((name) => ["-map", source, name]),
+    ["-commit"],
+  ]);
+  const before = await Deno.readFile(image);
+  const old = memoryBlocks(before);
+  const known = await readTree(old, (await readImage(old)).newest);
+  await runXorriso([
+    ["-dev", `stdio:${image}`],
+    ["-map", source, "/d1/e1/new"],
+    ["-map", source, "/fresh/e/new"],
+    ["-rm", "/d2/e0/f2", "--"],
+    ["-commit"],
+  ]);
+  const blocks = memoryBlocks(await Deno.readFile(image));
+  const { newest } = await readImage(blocks);
+  const tree = await rereadTree(known, blocks, newest, [
+    "/d1/e1/new",
+    "/fresh/e/new",
+    "/d2/e0/f2",
+  ]);
+  const whole = await readTree(blocks, newest);
+  const told = (tree: Tree) =>
+    Array.from(tree.walk(), ({ path, type, size, mtime, mode, extents }) => {
+      return { path, type, size, mtime, mode, extents };
+    });
+  assertEquals(told(tree), told(whole));
+  assert(tree.get("/d3/e1/f3") === known.get("/d3/e1/f3"));
+  assert(tree.get("/d1/e1/f1") !== known.get("/d1/e1/f1"));
+});
