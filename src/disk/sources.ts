@@ -87,7 +87,9 @@ export async function checkSource(
  *
  * @throws {XorrisoError} SOURCE_UNREADABLE if it cannot be read (any more).
  */
-export async function md5Of({ name, path }: Source): Promise<string> {
+export async function md5Of(
+  { name, path }: Pick<Source, "name" | "path">,
+): Promise<string> {
   const hash = (await loadMd5())();
   const { constants, promises } = await import("node:fs");
   try {

@@ -541,3 +541,33 @@ Deno.test("copyExtents() goes on when the listener of its progress throws", asyn
   assertEquals(reported, [bug, bug, bug]);
   await assertContent(target, at.content(entry));
 });
+
+Deno.test("copyMany() gives files their attributes before their names", async () => {
+  await using at = await makeImages(10, LARGE);
+  const mtime = new Date(-86_400_000);
+  const jobs = at.jobs().map((job) => {
+    return { ...job, attributes: { mode: 0o640, mtime } };
+  });
+  assertEquals(await copyMany(at.image, jobs), new Map());
+  for (const { target } of jobs) {
+    const info = await Deno.lstat(target);
+    assertEquals([(info.mode ?? 0) & 0o7777, info.mtime], [0o640, mtime]);
+  }
+});
+
+Deno.test("copyMany() keeps what is there where it must not be replaced", async () => {
+  await using at = await makeImages(10, LARGE, 20);
+  const jobs = at.jobs().map((job) => ({ ...job, replace: false }));
+  const [small, large, free] = jobs;
+  for (const job of [small, large]) {
+    await Deno.writeTextFile(job?.target ?? "", "mine");
+  }
+  const failures = await copyMany(at.image, jobs);
+  for (const job of [small, large]) {
+    assertCode(job && failures.get(job), "TARGET_EXISTS");
+    assertEquals(await Deno.readTextFile(job?.target ?? ""), "mine");
+  }
+  assertEquals(failures.size, 2);
+  assertEquals((await Deno.lstat(free?.target ?? "")).size, 20);
+  assertEquals((await names(at.target)).length, 3);
+});
