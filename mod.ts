@@ -90,17 +90,17 @@ export type {
   RestoreOptions,
   XorrisoOptions,
 } from "./src/options.ts";
+export type { Progress } from "./src/dialogue/progress.ts";
 export { devices } from "./src/session/devices.ts";
 export type { Device, DevicesOptions } from "./src/session/devices.ts";
 export type { BlankMode, FormatMode } from "./src/session/drive.ts";
-export type { Answer } from "./src/dialogue/dialogue.ts";
+export type { Answer } from "./src/dialogue/exchange.ts";
 export type { BackendEntry, Node, NodeType } from "./src/backend/tree.ts";
 export type {
   Entry,
   Extent,
   Medium,
   MediumStatus,
-  Progress,
   RecordedSession,
 } from "./src/dialogue/answers.ts";
 export type { Content } from "./src/disk/temp.ts";

@@ -1,4 +1,6 @@
-/** Waiting: for a time, for what can be given up, for one's turn. */
+/** Waiting, so far as @std/async has no words for it: for one's turn, and while this program runs. */
+
+import { delay } from "@std/async/delay";
 
 /** The longest time that a timer can be set to; a longer one would not wait. */
 export const LONGEST = 2 ** 31 - 1;
@@ -39,42 +41,21 @@ export async function eachOf<T>(
   }));
 }
 
+/** Milliseconds of which a stop of the program takes no more. */
+const STEP = 1000;
+
 /**
- * Resolves after a time.
+ * Resolves when this program has run for a time. While it is stopped, by Ctrl-Z or with its
+ * container, hardly any passes: what it waits for may go on meanwhile, or stand still as well.
  *
+ * @param milliseconds At least so long.
  * @param signal Rejects with its reason.
  */
-export function delay(
+export async function running(
   milliseconds: number,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<void> {
-  signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => {
-    clearTimeout(timer);
-    reject(signal?.reason);
-  };
-  const timer = setTimeout(() => {
-    signal?.removeEventListener("abort", onAbort);
-    resolve();
-  }, milliseconds);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return promise;
-}
-
-/** Waits for something, but no longer than until the signal is given. */
-export async function abortable<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  if (signal === undefined) return await promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
+  for (let left = milliseconds; left > 0; left -= STEP) {
+    await delay(Math.min(left, STEP), { signal });
   }
 }

@@ -1,7 +1,7 @@
 /** The options of the calls of a session. */
 
 import type { BlankMode, FormatMode } from "./session/drive.ts";
-import type { Progress } from "./dialogue/answers.ts";
+import type { Progress } from "./dialogue/progress.ts";
 
 /** How to open a session. */
 export interface XorrisoOptions {

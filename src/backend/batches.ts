@@ -1,6 +1,7 @@
 /** Group commit: changes that come close together share a session. */
 
-import { abortable, breathe, eachOf, LONGEST } from "../async.ts";
+import { abortable } from "@std/async/abortable";
+import { breathe, eachOf, LONGEST } from "../async.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import { join, show } from "../names.ts";
@@ -105,7 +106,7 @@ export class Batches {
     let change: Change;
     try {
       prepared = await this.#prepare(request);
-      await abortable(turn.come, signal);
+      await (signal ? abortable(turn.come, signal) : turn.come);
       change = await this.#arrive(() => this.#accept(request, prepared));
     } catch (error) {
       await dispose(prepared);
@@ -224,7 +225,7 @@ export class Batches {
     const size = prepared?.source.size ?? 0;
     let tree: Tree;
     do {
-      await abortable(this.idle(), signal);
+      await (signal ? abortable(this.idle(), signal) : this.idle());
       await this.#store.rest(signal);
       tree = await this.#store.tree();
       if (this.#free === undefined || size > this.#free) {

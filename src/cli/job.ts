@@ -1,12 +1,12 @@
 /** One run of the program: what it was asked, how it opens the medium, prints and fails. */
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { BackendOptions, XorrisoBackend } from "../backend/backend.ts";
-import { abortable } from "../async.ts";
+import { abortable } from "@std/async/abortable";
 import type { Device } from "../session/devices.ts";
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { parseLocation } from "../backend/url.ts";
 import { encodeName } from "../names.ts";
-import type { Progress } from "../dialogue/answers.ts";
+import type { Progress } from "../dialogue/progress.ts";
 import {
   parseWriteSpeed,
   readSettings,

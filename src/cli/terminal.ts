@@ -3,7 +3,7 @@
  *
  * All of it is pure but {@linkcode ProgressLine}, which writes to the screen that it is given.
  */
-import type { Progress } from "../dialogue/answers.ts";
+import type { Progress } from "../dialogue/progress.ts";
 
 /** Where messages and progress go: standard error, or its stand-in in a test. */
 export interface Screen {

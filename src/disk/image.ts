@@ -1,6 +1,6 @@
 /** An image file as the module itself handles it: opened, locked, recognised, taken back. */
 
-import { delay } from "../async.ts";
+import { delay } from "@std/async/delay";
 import { BLOCK } from "../dialogue/answers.ts";
 import { isCode, systemError, systemName, XorrisoError } from "../errors.ts";
 import { type Identity, isSame, readFull, writeAll } from "./files.ts";
@@ -232,7 +232,7 @@ export class ImageFile implements AsyncDisposable {
       // A time in the future tells nothing but whether it stays as it is.
       if (age >= QUIET || modified === watched) break;
       if (age < 0) watched = modified;
-      await delay(age < 0 ? QUIET : QUIET - age, signal);
+      await delay(age < 0 ? QUIET : QUIET - age, { ...(signal && { signal }) });
     }
     this.#quiet = true;
   }

@@ -1,6 +1,6 @@
 /** Locks on image files, by which only one program writes to an image at a time. */
 
-import { abortable } from "../async.ts";
+import { abortable } from "@std/async/abortable";
 import { systemError, XorrisoError } from "../errors.ts";
 
 /** How to wait for a lock. */
@@ -75,7 +75,8 @@ async function pause(
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, milliseconds);
   try {
-    await abortable(Promise.race([promise, event]), signal);
+    const any = Promise.race([promise, event]);
+    await (signal ? abortable(any, signal) : any);
   } finally {
     clearTimeout(timer);
   }

@@ -235,7 +235,6 @@ export class Loader {
       ...{ doing, path: device, tolerant: true },
       ...(signal && { signal }),
     });
-    await this.deck.hear();
     this.#foreign = undefined;
     if (problem !== undefined && this.#isAcceptable(problem, messages)) {
       this.#foreign = problem;

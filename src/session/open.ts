@@ -49,9 +49,17 @@ export async function acquire(
   return { device, address: `stdio:${image.path}`, image, writable };
 }
 
-/** Lets go of an image file when no process uses it any more. */
-export async function release(image: ImageFile | undefined): Promise<void> {
-  await image?.restore();
+/**
+ * Lets go of an image file.
+ *
+ * @param gone Whether no process uses it any more.
+ */
+export async function release(
+  image: ImageFile | undefined,
+  gone: boolean,
+): Promise<void> {
+  // What has been left to itself may still write.
+  if (gone) await image?.restore();
   await image?.[Symbol.asyncDispose]();
 }
 

@@ -1,7 +1,7 @@
 /** The lower half of a session: what is written to the medium. */
 
-import { abortable } from "../async.ts";
-import type { Answer, ExchangeOptions } from "../dialogue/dialogue.ts";
+import { abortable } from "@std/async/abortable";
+import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
 import type { Deck } from "./deck.ts";
 import {
   type BlankMode,
@@ -134,7 +134,7 @@ export class Recorder {
     const { promise: done, resolve } = Promise.withResolvers<void>();
     this.#last = before.then(() => done);
     try {
-      await abortable(before, signal);
+      await (signal ? abortable(before, signal) : before);
       return await work();
     } finally {
       resolve();

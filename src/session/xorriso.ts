@@ -2,7 +2,8 @@
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { readCuts } from "./cuts.ts";
-import { type Answer, notify } from "../dialogue/dialogue.ts";
+import { notify } from "../dialogue/dialogue.ts";
+import type { Answer } from "../dialogue/exchange.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { checkMd5, readExtents } from "../iso/extents.ts";
 import {

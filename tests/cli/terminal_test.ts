@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Progress } from "../../src/dialogue/answers.ts";
+import type { Progress } from "../../src/dialogue/progress.ts";
 import {
   escapeName,
   escapeText,

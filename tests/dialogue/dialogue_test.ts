@@ -4,16 +4,12 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { delay } from "../../src/async.ts";
-import {
-  type Answer,
-  Dialogue,
-  type DialogueOptions,
-  type ExchangeOptions,
-} from "../../src/dialogue/dialogue.ts";
+import { delay } from "@std/async/delay";
+import { Dialogue, type DialogueOptions } from "../../src/dialogue/dialogue.ts";
+import type { Answer, ExchangeOptions } from "../../src/dialogue/exchange.ts";
 import { XorrisoError } from "../../src/errors.ts";
 import { commandLine } from "../../src/dialogue/protocol.ts";
-import type { Progress } from "../../src/dialogue/answers.ts";
+import type { Progress } from "../../src/dialogue/progress.ts";
 import {
   assertCode,
   assertRejectsCode,
@@ -69,11 +65,12 @@ function makeFake(folder: Folder, cases: string): Promise<string> {
   return makeScript(
     folder,
     "fake-xorriso",
-    `printf 'banner of the library\\n\\n' >&2
+    `printf 'banner of the library\\n\\nREADY\\n' >&2
      printf 'I:1: pid %s\\nM:0: 0\\nM:0: READY\\n' $$
+     mark() { set -- $1; echo "$2" >&2; echo "M:0: $2"; }
      while IFS= read -r line; do
        case $line in
-       '-mark '*) printf 'M:0: %s\\n' "\${line#-mark }" ;;
+       '-mark '*) mark "$line" ;;
        -rollback_end) exit 0 ;;
        '-print '*) printf 'R:1: %s\\n' "\${line#-print }" ;;
        ${cases}
@@ -153,11 +150,11 @@ Deno.test("Dialogue.exchange() writes pipelined lines ahead, within a bound", as
        while IFS= read -r line; do
          case $line in
          -last*) break ;;
-         -mark*) marks="$marks \${line#-mark }" ;;
+         -mark*) marks="$marks|$line" ;;
          *) count=$((count + 1)) ;;
          esac
        done
-       for mark in $marks; do printf 'M:0: %s\\n' $mark; done
+       IFS='|'; for each in $marks; do unset IFS; mark "$each"; done; unset IFS
        printf 'R:1: %s\\n' $count ;;`,
   );
   const lines = ["-count", ...Array(50).fill("-x"), "-last"];
@@ -168,10 +165,10 @@ Deno.test("Dialogue.exchange() writes pipelined lines ahead, within a bound", as
 });
 
 /** Tells whether another line is there before the answer to this one. */
-const PEEK = `-peek) IFS= read -r mark
+const PEEK = `-peek) IFS= read -r own
   if timeout 0.2 sh -c 'IFS= read -r line'; then echo 'R:1: more'
   else echo 'R:1: alone'; fi
-  printf 'M:0: %s\\n' "\${mark#-mark }" ;;`;
+  mark "$own" ;;`;
 
 Deno.test("Dialogue.exchange() writes nothing ahead that depends on answers", async () => {
   for (const [first, second] of [[true, false], [false, true]] as const) {
@@ -313,8 +310,7 @@ Deno.test("Dialogue gives progress to both listeners, and only there", async () 
 
 Deno.test("Dialogue.exchange() drops a queued line when it is aborted", async () => {
   await using session = await startFake(
-    `-slow) IFS= read -r mark; sleep 0.1
-       printf 'M:0: %s\\n' "\${mark#-mark }" ;;
+    `-slow) IFS= read -r own; sleep 0.1; mark "$own" ;;
      -never) exit 1 ;;`,
   );
   const controller = new AbortController();
@@ -709,7 +705,7 @@ Deno.test("Dialogue.end() ends a program that does not want to", async () => {
   const program = await makeScript(
     folder,
     "program",
-    `trap '' TERM; printf 'I:1: pid %s\\nM:0: READY\\n' $$
+    `trap '' TERM; echo READY >&2; printf 'I:1: pid %s\\nM:0: READY\\n' $$
      while :; do sleep 0.01; done`,
   );
   const { dialogue, pid } = await start(program, { grace: 30 });

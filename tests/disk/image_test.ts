@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { delay } from "../../src/async.ts";
+import { delay } from "@std/async/delay";
 import type { ImageState } from "../../src/disk/head.ts";
 import { ImageFile } from "../../src/disk/image.ts";
 import { Clock } from "../support/clock.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { delay } from "../../src/async.ts";
+import { delay } from "@std/async/delay";
 import { checkSource, md5Of, openSource } from "../../src/disk/sources.ts";
 import {
   assertCode,

@@ -3,11 +3,8 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { XorrisoError } from "../../src/errors.ts";
 import { CHUNK } from "../../src/iso/extents.ts";
-import {
-  BLOCK,
-  type Entry,
-  type Progress,
-} from "../../src/dialogue/answers.ts";
+import { BLOCK, type Entry } from "../../src/dialogue/answers.ts";
+import type { Progress } from "../../src/dialogue/progress.ts";
 import {
   checkMany,
   copyExtents,

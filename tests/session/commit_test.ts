@@ -4,7 +4,7 @@ import {
   assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
-import { delay } from "../../src/async.ts";
+import { delay } from "@std/async/delay";
 import type { XorrisoOptions } from "../../src/options.ts";
 import { XorrisoBackend } from "../../src/backend/backend.ts";
 import { driver, Xorriso } from "../../src/session/xorriso.ts";

@@ -399,11 +399,11 @@ Deno.test("Xorriso.open() wants a xorriso that it knows", async () => {
     makeScript(
       folder,
       "old-xorriso",
-      `printf 'M:0: READY\\n'
+      `echo READY >&2; echo 'M:0: READY'
        while IFS= read -r line; do
          case $line in
          -version) echo '${version}' ;;
-         '-mark '*) printf 'M:0: %s\\n' "\${line#-mark }" ;;
+         '-mark '*) set -- $line; echo "$2" >&2; echo "M:0: $2" ;;
          -rollback_end) exit ;;
          esac
        done`,
