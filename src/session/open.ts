@@ -130,7 +130,7 @@ export function stateError(state: string, device: string): XorrisoError {
 }
 
 /** The oldest version whose behaviour this module is built on. */
-const OLDEST = [1, 5, 4];
+const OLDEST = [1, 5, 2];
 
 /** The version of xorriso, if it is one that can be driven. */
 export function checkVersion(results: readonly string[]): string {
