@@ -303,9 +303,8 @@ export class XorrisoBackend implements AsyncDisposable {
     const jobs = new Map<string, CopyJob>();
     for (const [name, entry] of entries) {
       try {
-        const below = name.startsWith(prefix)
-          ? name.slice(prefix.length)
-          : name;
+        if (!name.startsWith(prefix)) throw notBelow(name, base);
+        const below = name.slice(prefix.length);
         jobs.set(name, { entry, target: await target.prepare(below) });
       } catch (error) {
         errors.set(name, error);
@@ -825,6 +824,12 @@ async function findDevice(device: string): Promise<string> {
     if (found !== undefined) return candidate;
   }
   return last;
+}
+
+function notBelow(name: string, base: string): TypeError {
+  return new TypeError(
+    `Cannot restore ${show(name)}: it is not below ${show(base)}, the base`,
+  );
 }
 
 function withoutChecksum(path: string): XorrisoError {

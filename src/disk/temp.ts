@@ -9,12 +9,6 @@ import { type Source, stateOf } from "./sources.ts";
 /** Where content comes from that is in no file yet. */
 export type Content = Uint8Array | ReadableStream<Uint8Array> | Blob;
 
-/** Whether something is content, and no path. */
-export function isContent(value: unknown): value is Content {
-  return value instanceof Uint8Array || value instanceof ReadableStream ||
-    value instanceof Blob;
-}
-
 /** A private folder for temporary files; it goes with all that is in it. */
 export class TempFolder implements AsyncDisposable {
   #files = 0;
@@ -59,8 +53,8 @@ export class TempFolder implements AsyncDisposable {
  * stores a FIFO as a FIFO, whatever would come out of it.
  *
  * @returns The file as a source, and the MD5 of what was written.
- * @throws {TypeError} When a stream is locked, has been read to its end before, or gives something
- * else than bytes.
+ * @throws {TypeError} When it is no content, or a stream that is locked, has been read to its end
+ * before, or gives something else than bytes.
  */
 export async function spool(
   content: Content,
@@ -77,8 +71,8 @@ export async function spool(
       async write(chunk) {
         if (!(chunk instanceof Uint8Array)) {
           throw new TypeError(
-            `Cannot store the stream: it gives a ${kindOf(chunk)}, only ` +
-              `Uint8Array chunks are bytes to store`,
+            `Cannot store the stream: a chunk of it is of the kind ` +
+              `${kindOf(chunk)}, only a Uint8Array can be stored`,
           );
         }
         hash.update(chunk);
@@ -116,6 +110,12 @@ function openContent(
   }
   if (content instanceof Uint8Array) {
     return { stream: ReadableStream.from([content]), wasRead: false };
+  }
+  if (!(content instanceof ReadableStream)) {
+    throw new TypeError(
+      `Cannot store a value of the kind ${kindOf(content)}: give a path, a ` +
+        `URL, a Uint8Array, a Blob, or a stream of bytes`,
+    );
   }
   if (content.locked) {
     throw new TypeError(

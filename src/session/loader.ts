@@ -334,6 +334,7 @@ export class Loader {
       );
     }
     if (image !== undefined) await requireWrite(image.path, "the image");
+    image?.requireWritable();
     if (writable) return;
     throw new XorrisoError(
       "MEDIUM_NOT_WRITABLE",

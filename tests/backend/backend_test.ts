@@ -806,18 +806,25 @@ Deno.test("XorrisoBackend.getList() restores many files below a folder", async (
   assertEquals(await backend.getList([], out), []);
 });
 
-Deno.test("XorrisoBackend.getList() leaves out the base of names", async () => {
+Deno.test("XorrisoBackend.getList() leaves out the base of names, and refuses others", async () => {
   await using folder = await makeFolder();
   await using backend = await openImage(folder);
-  await store(backend, { "a/b/c": "c", "a/b/d/e": "e", "a/bc": "bc" });
+  await store(backend, { "a/b/c": "c", "a/b/d/e": "e", "a/bc": "bc", c: "x" });
   const out = `${folder.path}/out`;
-  const results = await backend.getList(["a/b/c", "a/b/d/e", "a/bc"], out, {
-    base: "a/b",
-  });
-  assertEquals(results.map(({ error }) => error), Array(3).fill(undefined));
-  assertEquals(await namesIn(out), ["a", "c", "d"]);
+  const results = await backend.getList(
+    ["a/b/c", "a/b/d/e", "a/bc", "c"],
+    out,
+    {
+      base: "a/b",
+    },
+  );
+  assertEquals(
+    results.map(({ error }) => error instanceof TypeError),
+    [false, false, true, true],
+  );
+  assertEquals(await namesIn(out), ["c", "d"]);
+  assertEquals(await Deno.readTextFile(`${out}/c`), "c");
   assertEquals(await Deno.readTextFile(`${out}/d/e`), "e");
-  assertEquals(await Deno.readTextFile(`${out}/a/bc`), "bc");
 });
 
 Deno.test("XorrisoBackend.getList() never leaves its folder", async () => {

@@ -395,3 +395,24 @@ Deno.test("requireArgs() takes no permission with exceptions for a full one", as
     );
   }
 });
+
+Deno.test("requireArgs() passes with the flags that the README tells", async () => {
+  const check = 'p.requireArgs(["-map", "/etc/hostname", "/x"])';
+  // Deno denies to write what may be run: write permission is never whole then.
+  const flags = ["--allow-run=xorriso", "--allow-read", "--allow-write"];
+  assertEquals(
+    await runWith(
+      flags,
+      `Deno.permissions.query({ name: "write" }).then(({ partial }) => partial)`,
+    ),
+    "true",
+  );
+  assertEquals(await runWith(flags, check), "granted");
+  const refused = "run again with --allow-write, and no --deny-write";
+  for (const denied of ["/etc", "/usr/bin/env", "/etc/missing/x"]) {
+    assertStringIncludes(
+      await runWith([...flags, `--deny-write=${denied}`], check),
+      refused,
+    );
+  }
+});

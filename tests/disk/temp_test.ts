@@ -77,6 +77,8 @@ Deno.test("spool() keeps bytes and streams, and knows their MD5", async () => {
     bytes,
     ReadableStream.from([bytes.subarray(0, 1), bytes.subarray(1)]),
     new Blob([bytes as BlobPart]).stream(),
+    new Blob([bytes as BlobPart]),
+    new File([bytes as BlobPart], "name"),
   ];
   for (const [i, content] of contents.entries()) {
     const path = `${folder.path}/${i}`;
@@ -148,4 +150,58 @@ Deno.test("spool() tells of a full disk, and leaves nothing there", async () => 
   );
   assertMatch(stdout, /^TARGET_UNWRITABLE: .*File too large.*tempDir\n$/);
   assertEquals(await exists(path), false);
+});
+
+Deno.test("spool() takes bytes alone, and leaves nothing of a stream that gives else", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/spool`;
+  const bytes = new Uint8Array(3);
+  for (
+    const [chunk, kind] of [
+      [new DataView(bytes.buffer), "DataView"],
+      [new Uint16Array(1), "Uint16Array"],
+      [bytes.buffer, "ArrayBuffer"],
+      ["text", "String"],
+      [undefined, "Undefined"],
+    ] as const
+  ) {
+    const stream = ReadableStream.from([bytes, chunk, bytes]);
+    const outcome = rejection(spool(stream as ReadableStream, path));
+    assertStringIncludes(`${await outcome}`, `TypeError: Cannot store`);
+    assertStringIncludes(`${await outcome}`, kind);
+    assertEquals(await exists(path), false);
+  }
+  for (const content of [bytes.buffer, 5, null, { stream: "x" }]) {
+    // What a caller without types may give.
+    const given = content as unknown as Uint8Array;
+    await assertRejects(() => spool(given, path), TypeError, "give a path");
+  }
+});
+
+Deno.test("spool() takes a stream that is empty, not one that has been used up or is locked", async () => {
+  await using folder = await makeFolder();
+  const empties = [
+    new ReadableStream({ start: (controller) => controller.close() }),
+    ReadableStream.from<Uint8Array>([]),
+    new Blob([]).stream(),
+  ];
+  for (const [i, stream] of empties.entries()) {
+    assertEquals((await spool(stream, `${folder.path}/${i}`)).size, 0);
+  }
+  const path = `${folder.path}/spool`;
+  const used = ReadableStream.from([new Uint8Array(9)]);
+  for await (const _ of used);
+  await assertRejects(() => spool(used, path), TypeError, "read to its end");
+  const locked = ReadableStream.from([new Uint8Array(9)]);
+  const reader = locked.getReader();
+  await assertRejects(() => spool(locked, path), TypeError, "locked");
+  assertEquals(await exists(path), false);
+  // Who has read only the beginning stores the rest.
+  await reader.read();
+  reader.releaseLock();
+  const part = ReadableStream.from([new Uint8Array(1), new Uint8Array(2)]);
+  const first = part.getReader();
+  await first.read();
+  first.releaseLock();
+  assertEquals((await spool(part, path)).size, 2);
 });
