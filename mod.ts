@@ -86,11 +86,11 @@ export type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
+  Progress,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
 } from "./src/options.ts";
-export type { Progress } from "./src/dialogue/progress.ts";
 export { devices } from "./src/session/devices.ts";
 export type { Device, DevicesOptions } from "./src/session/devices.ts";
 export type { BlankMode, FormatMode } from "./src/session/drive.ts";

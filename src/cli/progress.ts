@@ -1,5 +1,5 @@
 /** The line that shows how far a command has come, drawn again and again on a terminal. */
-import type { Progress } from "../dialogue/progress.ts";
+import type { Progress } from "../options.ts";
 import { formatBytes, formatDuration } from "./terminal.ts";
 
 /** Where messages and progress go: standard error, or its stand-in in a test. */

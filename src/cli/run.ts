@@ -7,7 +7,7 @@ import {
   splitArgs,
 } from "../backend/settings.ts";
 import { parseLocation } from "../backend/url.ts";
-import type { Progress } from "../dialogue/progress.ts";
+import type { Progress } from "../options.ts";
 import { encodeName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Device } from "../session/devices.ts";

@@ -1,9 +1,10 @@
 /** The exchange of lines with one xorriso process: first come, first served, each line with a mark. */
 
 import { XorrisoError } from "../errors.ts";
+import type { Progress } from "../options.ts";
 import { type Answer, Exchange, type ExchangeOptions } from "./exchange.ts";
 import { Child, type ChildStatus } from "./process.ts";
-import { parseProgress, type Progress } from "./progress.ts";
+import { parseProgress } from "./progress.ts";
 import { isNoise, parsePacket, wordsLine } from "./protocol.ts";
 import { Silence } from "./silence.ts";
 

@@ -2,7 +2,7 @@
 
 import { advice, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { findProblem, parseShortage, type Problem } from "./messages.ts";
-import type { Progress } from "./progress.ts";
+import type { Progress } from "../options.ts";
 import { withoutEchoes, withWholeLines } from "./repeated.ts";
 
 /** What xorriso answered in one exchange. */

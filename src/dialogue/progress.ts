@@ -1,45 +1,7 @@
 /** How far xorriso is: its progress reports as values. */
 
+import type { Progress } from "../options.ts";
 import { BLOCK, parseSize } from "./answers.ts";
-
-/**
- * How far xorriso is with what it does.
- *
- * @example Percent, if the end is known
- * ```ts
- * import type { Progress } from "@xorriso/backend";
- *
- * const progress: Progress = {
- *   phase: "writing",
- *   done: 1048576,
- *   total: 4194304,
- *   rate: 8991250,
- * };
- * if (progress.total) console.log(100 * progress.done / progress.total); // 25
- * ```
- */
-export interface Progress {
-  /** What it does. */
-  readonly phase:
-    | "reading"
-    | "staging"
-    | "writing"
-    | "closing"
-    | "restoring"
-    | "checking"
-    | "waiting"
-    | "blanking"
-    | "formatting";
-  /** Bytes done; 0 in a phase that counts none. */
-  readonly done: number;
-  /**
-   * Bytes to do in all, undefined if unknown. While writing it is derived from
-   * a rounded percentage.
-   */
-  readonly total: number | undefined;
-  /** Bytes per second at present, undefined if unknown. */
-  readonly rate: number | undefined;
-}
 
 /** Reads a progress line; undefined if it is none. */
 export function parseProgress(line: string): Progress | undefined {

@@ -6,7 +6,7 @@
  */
 
 import { dirname } from "@std/path/posix/dirname";
-import type { Progress } from "../dialogue/progress.ts";
+import type { Progress } from "../options.ts";
 import { notify } from "../dialogue/dialogue.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
 import { type DiskAttributes, setAttributesSync } from "./attributes.ts";

@@ -1,7 +1,7 @@
 /** Files of an image copied to targets on disk, or read and compared with their checksums. */
 
 import type { Entry } from "../dialogue/answers.ts";
-import type { Progress } from "../dialogue/progress.ts";
+import type { Progress } from "../options.ts";
 import { BLOCK } from "../dialogue/answers.ts";
 import type { Identity } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";

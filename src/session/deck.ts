@@ -8,7 +8,7 @@ import { isCode, XorrisoError } from "../errors.ts";
 import { acquire, release, type Target } from "./open.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { commandLine } from "../dialogue/protocol.ts";
-import type { Progress } from "../dialogue/progress.ts";
+import type { Progress } from "../options.ts";
 
 const TIMEOUT = 600_000;
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { formatProgress, ProgressLine } from "../../src/cli/progress.ts";
-import type { Progress } from "../../src/dialogue/progress.ts";
+import type { Progress } from "../../src/options.ts";
 
 Deno.test("formatProgress() shows bytes, rate and time left as far as they are known", () => {
   const MiB = 1024 ** 2;

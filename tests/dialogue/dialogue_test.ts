@@ -9,7 +9,7 @@ import { Dialogue, type DialogueOptions } from "../../src/dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../../src/dialogue/exchange.ts";
 import { XorrisoError } from "../../src/errors.ts";
 import { commandLine } from "../../src/dialogue/protocol.ts";
-import type { Progress } from "../../src/dialogue/progress.ts";
+import type { Progress } from "../../src/options.ts";
 import {
   assertCode,
   assertRejectsCode,

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { XorrisoError } from "../../src/errors.ts";
 import { CHUNK } from "../../src/iso/extents.ts";
 import { BLOCK, type Entry } from "../../src/dialogue/answers.ts";
-import type { Progress } from "../../src/dialogue/progress.ts";
+import type { Progress } from "../../src/options.ts";
 import {
   checkMany,
   copyExtents,
