@@ -105,6 +105,16 @@ export interface XorrisoOptions {
    */
   readonly readyTimeout?: number;
   /**
+   * Milliseconds to wait for another program that has an image open for writing; then DRIVE_BUSY.
+   * @default {0}
+   */
+  readonly lockTimeout?: number;
+  /**
+   * Lock an image that is opened for writing. Without, nothing keeps two programs from overwriting
+   * each other's sessions: for file systems that have no locks. @default {true}
+   */
+  readonly lock?: boolean;
+  /**
    * Takes progress reports, about two a second while xorriso works.
    *
    * What a listener throws is an uncaught error, as with those of an

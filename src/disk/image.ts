@@ -1,9 +1,16 @@
 /** An image file as the module itself handles it: opened, locked, recognised, taken back. */
 
 import { delay } from "@std/async/delay";
+import { dirname } from "@std/path/posix/dirname";
 import { BLOCK } from "../dialogue/answers.ts";
 import { isCode, systemError, systemName, XorrisoError } from "../errors.ts";
-import { type Identity, isSame, readFull, writeAll } from "./files.ts";
+import {
+  type Identity,
+  isSame,
+  readFull,
+  syncFolder,
+  writeAll,
+} from "./files.ts";
 import {
   HEAD,
   type ImageState,
@@ -164,6 +171,7 @@ export class ImageFile implements AsyncDisposable {
   async clear(): Promise<void> {
     this.requireWritable();
     await this.#file.truncate(0);
+    await this.#sync();
     await this.remember();
   }
 
@@ -237,6 +245,46 @@ export class ImageFile implements AsyncDisposable {
     this.#quiet = true;
   }
 
+  /**
+   * Makes sure that a commit has gone into this file, and that its bytes are on
+   * the disk; then takes its state as the known one.
+   *
+   * xorriso opens the path by itself, and somebody may have put another file
+   * there; and of its own fsync it takes ENOSPC for success.
+   *
+   * Throws with MEDIUM_CHANGED, MEDIUM_FULL or WRITE_ERROR.
+   *
+   * @param written Whether anything was to be written.
+   */
+  async afterCommit(written: boolean): Promise<void> {
+    const isElsewhere = written && this.#isKnown(await this.#file.stat());
+    if (isElsewhere || !await this.#isInPlace()) {
+      throw new XorrisoError(
+        "MEDIUM_CHANGED",
+        `Cannot commit to "${this.path}": another file was in its place ` +
+          `while it was written; nothing has been stored in the image`,
+        { path: this.path },
+      );
+    }
+    await this.#sync();
+    await this.remember();
+  }
+
+  /** Has the bytes of the file on the disk, and the name of one that was made. */
+  async #sync(): Promise<void> {
+    try {
+      await this.#file.syncData();
+      if (this.#created) await syncFolder(dirname(this.path));
+    } catch (cause) {
+      throw systemError(cause, {
+        doing: `Cannot have "${this.path}" on the disk`,
+        path: this.path,
+        code: "WRITE_ERROR",
+        codes: { ENOSPC: "MEDIUM_FULL", EDQUOT: "MEDIUM_FULL" },
+      });
+    }
+  }
+
   /** Takes the present state of the file as the known one. */
   async remember(): Promise<void> {
     this.#known = await this.#file.stat();
@@ -275,8 +323,8 @@ export class ImageFile implements AsyncDisposable {
     if (this.#before === undefined) return;
     const { head, size } = this.#before;
     await this.#checkUnchanged();
-    await this.#write(0, head);
     await this.#file.truncate(size);
+    await this.#write(0, head);
     await this.remember();
   }
 
@@ -340,7 +388,7 @@ export class ImageFile implements AsyncDisposable {
     this.requireWritable();
     await this.#file.seek(offset, Deno.SeekMode.Start);
     await writeAll(this.#file, bytes);
-    await this.#file.syncData();
+    await this.#sync();
   }
 }
 

@@ -45,7 +45,9 @@ export async function acquire(
     return { device, address: path, image: undefined, writable: wanted };
   }
   const writable = wanted && (create || await isGranted("write", path));
-  const image = await ImageFile.open(device, { writable, create });
+  const { lock, lockTimeout, signal } = options;
+  const locking = { lock, lockTimeout, signal };
+  const image = await ImageFile.open(device, { writable, create, ...locking });
   return { device, address: `stdio:${image.path}`, image, writable };
 }
 
@@ -70,7 +72,7 @@ export function checkOptions(options: XorrisoOptions): void {
   if (assertVolumeId !== undefined) checkVolumeId(assertVolumeId);
   if (session !== undefined) checkSession(session);
   if (writeSpeed !== undefined) parseWriteSpeed(writeSpeed);
-  for (const name of ["timeout", "readyTimeout"] as const) {
+  for (const name of ["timeout", "readyTimeout", "lockTimeout"] as const) {
     const value = options[name];
     if (value === undefined || value >= 0) continue;
     throw new RangeError(`Cannot use the ${name} ${value}: it must be >= 0`);

@@ -275,8 +275,8 @@ export class Recorder {
         doing,
         isSource ? undefined : problem,
       );
+      await image?.afterCommit(written);
       this.#loader.advance();
-      await image?.remember();
       return { lba, problem: isSource ? problem : undefined };
     } catch (error) {
       if (this.isImage && isBurnFailure(error)) await this.end();
