@@ -18,6 +18,8 @@ const SESSION: Flag = {
   summary: "Read session N as it was, not the newest",
 };
 
+const BYTES: Flag = { name: "bytes", summary: "Show sizes in bytes" };
+
 const RECOVER: Flag = {
   name: "recover",
   summary: "Go on from the last sound session after a broken burn",
@@ -125,7 +127,7 @@ const COMMANDS: readonly Command<Run>[] = [
     flags: [
       { name: "long", letter: "l", summary: "Show sizes, too" },
       { name: "md5", summary: "Show recorded checksums, too" },
-      { name: "bytes", summary: "Show sizes in bytes" },
+      BYTES,
       SESSION,
       RECOVER,
     ],
@@ -165,9 +167,10 @@ const COMMANDS: readonly Command<Run>[] = [
     summary: "Show the medium, its room and its sessions",
     operands: "URL",
     count: [1, 1],
-    flags: [SESSION, RECOVER],
+    flags: [BYTES, SESSION, RECOVER],
     permissions: READING,
     details: [
+      "The bar draws each session as the last digit of its number.",
       "Room is what files may take that are stored next, all in one session. It is unknown for an image that Deno may not write (--allow-write=IMAGE), and where --session is given.",
     ],
     run: info,
