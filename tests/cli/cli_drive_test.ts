@@ -63,7 +63,8 @@ together(
     // The gap that the drive leaves between sessions, too.
     assert(next.room < blank.room - 2048 * 2048);
     const { stdout } = await onDrive(burner, "info");
-    assertMatch(stdout, /^Room +\d.* \(\d+ bytes\) for files$/m);
+    assertMatch(stdout, /^Room +\d.* for files$/m);
+    assertMatch(stdout, /^\|1*·+\| {2}\d+ %$/m);
     assertMatch(stdout, /^Sessions +1$/m);
   },
 );

@@ -1,5 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { drawBar } from "../../src/cli/info.ts";
+import { makeFolder } from "../support/helpers.ts";
+import { putImage, succeed } from "../support/program.ts";
 
 const MiB = 1 << 20;
 
@@ -35,4 +37,34 @@ Deno.test("drawBar() gives what lies between two sessions to the older one", () 
   if (first === undefined || second === undefined) throw new Error("None");
   const apart = { ...second, lba: second.lba * 2 };
   assertEquals(drawBar([first, apart], undefined, 14), "|111111112222|");
+});
+
+Deno.test("info shows drive, medium, space and sessions", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  const text = await succeed("info", url, "--bytes");
+  const lines = text.split("\n");
+  assertEquals(lines.slice(0, 7).map((line) => line.split("  ")[0]), [
+    ...["Image", "Medium", "Volume id", "Used", "Free", "Room", "Sessions"],
+  ]);
+  assertEquals(lines[8], `|${"1".repeat(77)}|`);
+  assertMatch(lines[10] ?? "", /^ {2}1 {2}\d+ {2}ISOIMAGE$/);
+  const info = JSON.parse(await succeed("info", url, "--json"));
+  assertEquals(Object.keys(info), [
+    "drive",
+    "profile",
+    "status",
+    "volumeId",
+    "used",
+    "free",
+    "room",
+    "appendable",
+    "sessions",
+  ]);
+  assertEquals(Object.keys(info.sessions[0]), [
+    "number",
+    "lba",
+    "size",
+    "volumeId",
+  ]);
 });

@@ -120,42 +120,6 @@ Deno.test("delete removes names from the newest session, and --session shows the
   assertEquals((await run(["list", url, "--session", "9"])).code, 3);
 });
 
-Deno.test("info shows drive, medium, space and sessions", async () => {
-  await using folder = await makeFolder();
-  const url = await putImage(folder.path, { a: "a" });
-  const text = await succeed("info", url);
-  const labels = text.split("\n").slice(0, 7).map((line) =>
-    line.split("  ")[0]
-  );
-  assertEquals(labels, [
-    "Drive",
-    "Medium",
-    "Volume id",
-    "Used",
-    "Free",
-    "Room",
-    "Sessions",
-  ]);
-  const info = JSON.parse(await succeed("info", url, "--json"));
-  assertEquals(Object.keys(info), [
-    "drive",
-    "profile",
-    "status",
-    "volumeId",
-    "used",
-    "free",
-    "room",
-    "appendable",
-    "sessions",
-  ]);
-  assertEquals(Object.keys(info.sessions[0]), [
-    "number",
-    "lba",
-    "size",
-    "volumeId",
-  ]);
-});
-
 Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing of that file", async () => {
   await using folder = await makeFolder();
   const text = "find these bytes in the image";
