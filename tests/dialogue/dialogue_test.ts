@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
@@ -18,6 +19,7 @@ import {
   makeFolder,
   makeScript,
   rejection,
+  until,
 } from "../support/helpers.ts";
 
 /** Longer than anything here takes: a step that waits for it hangs. */
@@ -258,11 +260,61 @@ Deno.test("Dialogue.exchange() counts what comes on standard error", async () =>
   }
 });
 
+Deno.test("Dialogue.exchange() waits for what is still to come on standard error", async () => {
+  await using session = await startFake(
+    `-late) IFS= read -r own; set -- $own; echo "M:0: $2"; sleep 0.1
+       echo 'libsomething: too late' >&2; echo "$2" >&2 ;;`,
+  );
+  const error = await assertRejectsCode(session.send("-late"), "UNKNOWN");
+  assertEquals(error.messages, ["libsomething: too late"]);
+});
+
+Deno.test("Dialogue.exchange() knows whose each line of standard error is", async () => {
+  // Standard output is far ahead.
+  await using session = await startFake(
+    `-first) IFS= read -r a; IFS= read -r line; IFS= read -r b
+       set -- $a; a=$2; set -- $b; b=$2
+       printf 'M:0: %s\\nR:1: x\\nM:0: %s\\n' $a $b; sleep 0.05
+       printf '%s\\nof the second\\n%s\\n' $a $b >&2 ;;`,
+  );
+  const [first, second, third] = await Promise.all(
+    ["-first", "-second", "-print x"].map((line) =>
+      session.send(line, { pipelined: true, tolerant: true })
+    ),
+  );
+  assertEquals([first?.problem, third?.problem], [undefined, undefined]);
+  assertEquals(second?.problem?.messages, ["of the second"]);
+  assertEquals(second?.results, ["x"]);
+});
+
+Deno.test("Dialogue.start() refuses a program that keeps its standard error to itself", async () => {
+  await using folder = await makeFolder();
+  const program = await makeScript(folder, "quiet", 'xorriso "$@" 2>/dev/null');
+  const error = await assertRejectsCode(
+    start(program, { still: 50 }),
+    "PROTOCOL",
+  );
+  assertStringIncludes(error.message, "standard error");
+});
+
 Deno.test("Dialogue.exchange() knows messages on standard error, too", async () => {
   await using session = await startFake(
     "-raw) echo 'libburn : FATAL : Lost connection to drive' >&2 ;;",
   );
   await assertRejectsCode(session.send("-raw"), "DRIVE_LOST");
+});
+
+Deno.test("Dialogue.exchange() tells long names that cannot be written from damage", async () => {
+  await using session = await startFake(
+    `-long) echo 'I:1: libisofs: FATAL : Image is most likely damaged. Calculated/written tree end address mismatch.' ;;`,
+  );
+  const error = await assertRejectsCode(session.send("-long"), "NAME_TOO_LONG");
+  assertEquals(
+    error.message,
+    "Cannot do it: a folder has more names of over 104 bytes than this " +
+      "xorriso can write; store fewer long names in one folder, or use " +
+      "xorriso 1.5.6 or newer",
+  );
 });
 
 Deno.test("Dialogue.exchange() reports what does not fit in bytes", async () => {
@@ -633,6 +685,87 @@ Deno.test(
   },
 );
 
+/** Whether a process has ended, be it that nobody has noticed yet. */
+async function hasEnded(pid: number): Promise<boolean> {
+  const { success, stdout } = await new Deno.Command("cat", {
+    args: [`/proc/${pid}/stat`],
+    stderr: "null",
+  }).output();
+  return !success || new TextDecoder().decode(stdout).includes(") Z ");
+}
+
+/** Starts a program behind a script, as one that logs or sets a priority. */
+async function startBehind(
+  how: string,
+  cases: string,
+  options: Partial<DialogueOptions> = {},
+): Promise<Session> {
+  const folder = await makeFolder();
+  const fake = await makeFake(folder, cases);
+  const script = await makeScript(
+    folder,
+    "script",
+    `${how} '${fake}'; exit $?`,
+  );
+  const session = await start(script, options);
+  return {
+    ...session,
+    async [Symbol.asyncDispose]() {
+      await session.dialogue.end();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("Dialogue ends a program behind a script at once", async () => {
+  const controller = new AbortController();
+  await using session = await startBehind(
+    "nice",
+    "-hang) echo 'I:1: hanging'; while :; do sleep 0.01; done ;;",
+    {
+      onMessage: (line) => line === "hanging" && controller.abort("enough"),
+    },
+  );
+  const { signal } = controller;
+  assertEquals(await rejection(session.send("-hang", { signal })), "enough");
+  await until(() => hasEnded(session.pid), "the program has ended");
+});
+
+Deno.test("Dialogue waits for a program that no signal reaches, as long as it works", async () => {
+  const controller = new AbortController();
+  await using session = await startBehind(
+    "setsid",
+    `-work) for i in 1 2 3 4 5 6 7 8; do ${update("$i")}; sleep 0.1; done ;;`,
+    { grace: 150, onProgress: () => controller.abort("enough") },
+  );
+  const { signal } = controller;
+  const working = session.send("-work", { writes: true, signal });
+  assertEquals(await rejection(working), "enough");
+  // It has seen the end of its input when it was done.
+  assertEquals(await session.dialogue.closed, true);
+});
+
+Deno.test(
+  "Dialogue leaves a program alone that no signal reaches, once it is silent",
+  LEFT,
+  async () => {
+    const controller = new AbortController();
+    await using session = await startBehind(
+      "setsid",
+      "-hang) echo 'I:1: hanging'; while :; do sleep 0.01; done ;;",
+      {
+        grace: 50,
+        onMessage: (line) => line === "hanging" && controller.abort("enough"),
+      },
+    );
+    const { signal } = controller;
+    assertEquals(await rejection(session.send("-hang", { signal })), "enough");
+    assertEquals(await session.dialogue.closed, false);
+    assertEquals(isAlive(session.pid), true);
+    Deno.kill(session.pid, "SIGKILL");
+  },
+);
+
 Deno.test("Dialogue.start() fails with a program that is not xorriso", async () => {
   const options = { timeout: LONG, grace: LONG, mayKill: true };
   const start = (command: string) =>
@@ -675,6 +808,51 @@ Deno.test("Dialogue.start() can be aborted", async () => {
     await rejection(start("no-such-xorriso", { signal: controller.signal })),
     reason,
   );
+});
+
+Deno.test("Dialogue.start() sends further commands, and sets behind them what it relies on", async () => {
+  const options = { timeout: LONG, grace: LONG, mayKill: true };
+  const words = ["-iso_rr_pattern", "on", "-volid", "it's\n--", "-md5", "off"];
+  const dialogue = await Dialogue.start("xorriso", words, options);
+  const told: string[] = [];
+  for (const setting of ["-iso_rr_pattern", "-volid", "-md5"]) {
+    const { results } = await dialogue.exchange(
+      commandLine(["-status", setting]),
+      { doing: "Cannot ask" },
+    );
+    told.push(...results);
+  }
+  await dialogue.end();
+  assertEquals(told, [
+    "-iso_rr_pattern off",
+    "-volid 'it'\"'\"'s\\n--'",
+    "-md5 on",
+  ]);
+});
+
+Deno.test("Dialogue.start() fails with commands that xorriso does not know", async () => {
+  const options = { timeout: LONG, grace: LONG, mayKill: true };
+  const started = (words: readonly string[]) =>
+    rejection(Dialogue.start("xorriso", words, options));
+  const error = assertCode(await started(["-nosuch"]), "INVALID_COMMAND");
+  assertStringIncludes(error.message, 'Cannot start "xorriso": Not a known');
+  assertInstanceOf(await started(["-print", "x".repeat(8000)]), RangeError);
+});
+
+Deno.test("Dialogue.start() gives the program no argument that is not its own", async () => {
+  await using folder = await makeFolder();
+  const args = `${folder.path}/args`;
+  const program = await makeScript(
+    folder,
+    "program",
+    `echo "$@" >'${args}'; exec xorriso "$@"`,
+  );
+  const options = { timeout: LONG, grace: LONG, mayKill: true };
+  const dialogue = await Dialogue.start(program, ["-volid", "MINE"], options);
+  await dialogue.end();
+  const given = await Deno.readTextFile(args);
+  assert(given.startsWith("-no_rc -abort_on NEVER "), given);
+  assert(!given.includes("MINE"), given);
 });
 
 Deno.test("Dialogue.end() waits for what is in flight and queued", async () => {

@@ -45,3 +45,19 @@ Deno.test("Silence tells nothing when it has been stopped", () => {
   clock.tick(50);
   assertEquals(told, []);
 });
+
+Deno.test("Silence counts no time in which the program was stopped", () => {
+  using clock = new Clock();
+  const { silence, told } = makeSilence(1000, 3000);
+  silence.start();
+  for (let i = 0; i < 100; i++) {
+    // The timer runs late, and then there is time to read what has come.
+    const { passed } = clock;
+    performance.now = () => passed + 1_000_000;
+    clock.tick(1000);
+    clock.tick(999);
+    silence.moved();
+  }
+  assertEquals(told.includes("silent"), false);
+  silence.stop();
+});
