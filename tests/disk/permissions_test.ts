@@ -7,6 +7,8 @@ import {
   requireWrite,
   resolveForRead,
 } from "../../src/disk/permissions.ts";
+import { wordsLine } from "../../src/dialogue/protocol.ts";
+import { readPackets } from "../support/packets.ts";
 
 const { NotCapable, NotFound } = Deno.errors;
 
@@ -341,20 +343,19 @@ Deno.test("resolveForWrite() passes with read and write of what a link leads to"
 });
 
 Deno.test("requireArgs() knows how many words each harmless command takes", async () => {
-  const words = [...HARMLESS].flatMap(([name, count]) => [
-    `-${name}`,
-    ...Array.from({ length: count }, () => "nonsense"),
-    `-after_${name}`,
-  ]);
-  const { stdout, stderr } = await new Deno.Command("xorriso", {
-    args: ["-no_rc", "-abort_on", "NEVER", "-report_about", "ALL", ...words],
-    clearEnv: true,
-  }).output();
-  const decoder = new TextDecoder();
-  const output = decoder.decode(stdout) + decoder.decode(stderr);
-  const unknown = output.matchAll(/Not a known command: +'(.*)'/g);
+  // As the words of a session's options are sent.
+  const lines = Array.from(HARMLESS, ([name, count]) =>
+    wordsLine([
+      `-${name}`,
+      ...Array.from({ length: count }, () => "nonsense"),
+      `-after_${name}`,
+      ...["-abort_on", "NEVER", "-report_about", "ALL"],
+    ]));
+  const unknown = (await readPackets(lines)).map(({ text }) =>
+    /Not a known command: +'(.*)'/.exec(text)?.[1]
+  ).filter((word) => word !== undefined);
   assertEquals(
-    Array.from(unknown, ([, word]) => word),
+    unknown,
     Array.from(HARMLESS.keys(), (name) => `-after_${name}`),
   );
 });
