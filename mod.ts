@@ -95,7 +95,7 @@ export { devices } from "./src/session/devices.ts";
 export type { Device, DevicesOptions } from "./src/session/devices.ts";
 export type { BlankMode, FormatMode } from "./src/session/drive.ts";
 export type { Answer } from "./src/dialogue/exchange.ts";
-export type { BackendEntry, Node, NodeType } from "./src/backend/tree.ts";
+export type { BackendEntry, Node, NodeType } from "./src/backend/plan.ts";
 export type {
   Entry,
   Extent,

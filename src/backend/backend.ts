@@ -1,7 +1,7 @@
 /** The storage: names and contents on one medium, through one session. */
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
-import { Batches, type Prepared } from "./batches.ts";
+import { Batches, type Prepared } from "./queue.ts";
 import { XorrisoError } from "../errors.ts";
 import { deviceCandidates, parseLocation } from "./url.ts";
 import { checkName, join, relative, show } from "../names.ts";
@@ -13,7 +13,7 @@ import { type Content, spool, TempFolder } from "../disk/temp.ts";
 import { TargetFolder } from "../disk/folders.ts";
 import type { CopyJob } from "../iso/restore.ts";
 import { Store } from "./store.ts";
-import type { BackendEntry, Tree } from "./tree.ts";
+import type { BackendEntry, Tree } from "./plan.ts";
 import type {
   BlankOptions,
   CommitOptions,

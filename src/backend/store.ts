@@ -2,7 +2,7 @@
 
 import { isCode, XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";
-import { type Node, type NodeType, Tree } from "./tree.ts";
+import { type Node, type NodeType, Tree } from "./plan.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { driver, Xorriso } from "../session/xorriso.ts";
 

@@ -49,7 +49,7 @@ import {
 } from "../iso/restore.ts";
 import { writeTarget } from "../disk/targets.ts";
 import { openSource } from "../disk/sources.ts";
-import type { Node, NodeType } from "../backend/tree.ts";
+import type { Node, NodeType } from "../backend/plan.ts";
 
 /** Takes the recorded MD5 of a path, in hexadecimal digits. */
 type TakeMd5 = (path: string, md5: string) => void;

@@ -5,7 +5,7 @@ import {
   Plan,
   type PlannedChange,
   Tree,
-} from "../../src/backend/tree.ts";
+} from "../../src/backend/plan.ts";
 import { assertCode } from "../support/helpers.ts";
 
 function file(path: string, size = 1): Node {

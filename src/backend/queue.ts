@@ -19,7 +19,7 @@ import {
   Plan,
   type PlannedChange,
   type Tree,
-} from "./tree.ts";
+} from "./plan.ts";
 import type { CommitOptions } from "../options.ts";
 import type { Committed } from "../session/recorder.ts";
 import type { Changes } from "../session/changes.ts";
