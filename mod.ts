@@ -70,15 +70,21 @@
 export { classify } from "./src/dialogue/messages.ts";
 export { XorrisoBackend } from "./src/backend/backend.ts";
 export type {
+  ApplyOptions,
   BackendOptions,
+  Change,
   DeleteOptions,
   GetListOptions,
   ListedEntry,
   ListOptions,
   NameResult,
+  Place,
   PutOptions,
+  PutSource,
   QueryOptions,
-} from "./src/backend/backend.ts";
+  RenameOptions,
+  VerifyResult,
+} from "./src/backend/options.ts";
 export { XorrisoError } from "./src/errors.ts";
 export type { XorrisoErrorCode, XorrisoErrorOptions } from "./src/errors.ts";
 export { Xorriso } from "./src/session/xorriso.ts";
@@ -95,7 +101,9 @@ export { devices } from "./src/session/devices.ts";
 export type { Device, DevicesOptions } from "./src/session/devices.ts";
 export type { BlankMode, FormatMode } from "./src/session/drive.ts";
 export type { Answer } from "./src/dialogue/exchange.ts";
-export type { BackendEntry, Node, NodeType } from "./src/backend/plan.ts";
+export type { BackendEntry, EntryType } from "./src/backend/index.ts";
+export type { Attributes } from "./src/session/changes.ts";
+export type { Node, NodeType } from "./src/session/nodes.ts";
 export type {
   Entry,
   Extent,

@@ -41,6 +41,52 @@ export async function eachOf<T>(
   }));
 }
 
+/** What is called at each signal. */
+const listeners = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
+
+/**
+ * Has something called once when a signal is given, at once if it is already.
+ *
+ * All that listens to one signal shares a listener: to add or remove one of
+ * thousands, a signal looks through all of them (Deno 2.9).
+ *
+ * @returns What takes that back.
+ */
+export function onAbort(
+  signal: AbortSignal | undefined,
+  call: (reason: unknown) => void,
+): () => void {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    call(signal.reason);
+    return () => {};
+  }
+  const calls = listeners.get(signal) ?? new Set();
+  if (!listeners.has(signal)) {
+    listeners.set(signal, calls);
+    signal.addEventListener("abort", () => {
+      for (const call of calls) call(signal.reason);
+    }, { once: true });
+  }
+  calls.add(call);
+  return () => void calls.delete(call);
+}
+
+/** Waits for something, but no longer than until a signal is given, if any. */
+export async function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return await promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const forget = onAbort(signal, reject);
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    forget();
+  }
+}
+
 /** Milliseconds of which a stop of the program takes no more. */
 const STEP = 1000;
 

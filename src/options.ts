@@ -188,3 +188,15 @@ export interface RestoreOptions {
   /** Stops; nothing appears under the target's name. */
   readonly signal?: AbortSignal;
 }
+
+/**
+ * Checks a write speed, since xorriso takes nonsense without a word and burns with any speed.
+ *
+ * @throws {TypeError} When it is not `min` or `max`.
+ */
+export function parseWriteSpeed(text: string): "min" | "max" {
+  if (text === "min" || text === "max") return text;
+  throw new TypeError(
+    `Cannot use the write speed "${text}": it must be "min" or "max"`,
+  );
+}

@@ -1,140 +1,198 @@
-/** The tree of a medium in memory, and changes to it that are not written. */
+/** Changes that are not written yet, each checked when it is asked for. */
 
 import { XorrisoError } from "../errors.ts";
-import { join, parents, relative, show } from "../names.ts";
-import type { Extent } from "../dialogue/answers.ts";
-
-/** What a path of the medium's tree is. */
-export type NodeType = "file" | "directory" | "other";
-
-/** One path of the medium's tree. */
-export interface Node {
-  /** Absolute path on the medium. */
-  readonly path: string;
-  /** Regular file, directory, or something else (link, device, FIFO). */
-  readonly type: NodeType;
-  /** Bytes of a file; 0 for all else. */
-  readonly size: number;
-  /** Where the content of a file lies; empty for all else and while pending. */
-  readonly extents: readonly Extent[];
-}
-
-/** A file that a backend stores. */
-export interface BackendEntry {
-  /** Name relative to the backend's directory. */
-  readonly name: string;
-  /** Bytes. */
-  readonly size: number;
-  /** Where the content lies; one extent, more from 4 GiB on. */
-  readonly extents: readonly Extent[];
-}
-
-/** The newest tree below one directory, as xorriso has told it. */
-export class Tree {
-  readonly #files = new Map<string, BackendEntry>();
-  /** Names of what is no regular file, and whether it is a directory. */
-  readonly #others = new Map<string, NodeType>();
-
-  /** Absolute path of the directory, `/` or `/a/b`. */
-  readonly directory: string;
-
-  /**
-   * @param directory Absolute path on the medium.
-   * @param above Nodes above the directory, as far as they exist.
-   */
-  constructor(
-    directory: string,
-    readonly above: ReadonlyMap<string, NodeType>,
-  ) {
-    this.directory = directory;
-  }
-
-  /** Adds or replaces a node; one outside of the directory is left out. */
-  set(node: Node): void {
-    const name = relative(this.directory, node.path);
-    if (name === undefined || name === "") return;
-    if (node.type === "file") {
-      const { size, extents } = node;
-      this.#others.delete(name);
-      this.#files.set(name, { name, size, extents });
-    } else {
-      this.#files.delete(name);
-      this.#others.set(name, node.type);
-    }
-  }
-
-  /** Removes a name. */
-  delete(name: string): void {
-    this.#files.delete(name);
-    this.#others.delete(name);
-  }
-
-  /** Notes that the directories above a name are there now. */
-  addParents(name: string): void {
-    for (const parent of parents(`/${name}`)) {
-      if (parent !== "/") this.#others.set(parent.slice(1), "directory");
-    }
-  }
-
-  /** The file of a name. */
-  get(name: string): BackendEntry | undefined {
-    return this.#files.get(name);
-  }
-
-  /** What a name is; undefined if it is not there. */
-  typeOf(name: string): NodeType | undefined {
-    return this.#files.has(name) ? "file" : this.#others.get(name);
-  }
-
-  /** Number of files. */
-  get size(): number {
-    return this.#files.size;
-  }
-
-  /** All files, in the order of the medium's tree. */
-  files(): IterableIterator<BackendEntry> {
-    return this.#files.values();
-  }
-}
+import { join, show } from "../names.ts";
+import { type EntryType, folderOf, foldersAbove, type Index } from "./index.ts";
 
 /** One change that has been asked for. */
 export interface PlannedChange {
-  /** Whether the name gets a content or goes away. */
-  readonly kind: "put" | "delete";
+  /** What is to become of the name. */
+  readonly kind:
+    | "file"
+    | "folder"
+    | "link"
+    | "attributes"
+    | "move"
+    | "remove";
   /** Name relative to the backend's directory. */
   readonly name: string;
-  /** With `put`: whether a file of that name may be replaced. */
+  /** With `move`: the name before. */
+  readonly from?: string;
+  /** With `file` and `move`: whether a file of that name may be replaced. */
   readonly overwrite?: boolean;
+  /** With `remove`: whether a folder goes with all that is below it. */
+  readonly recursive?: boolean;
 }
 
 /** What is to be done to one name: its last change; all settle with it. */
-export interface Operation<Change extends PlannedChange> {
+export class Operation<Change extends PlannedChange> {
+  /** All changes of that name in call order; the last one stands. */
+  readonly all: Change[];
+
+  /** The first change, so far alone. */
+  constructor(change: Change) {
+    this.all = [change];
+    this.last = change;
+  }
+
   /** The change that stands. */
-  readonly last: Change;
-  /** All changes of that name in call order, the last one included. */
-  readonly all: readonly Change[];
+  last: Change;
+
+  /** Takes a later change, if nothing of the older one is left by it. */
+  takes(change: Change): boolean {
+    if (!isWhole(this.last) || !isWhole(change)) return false;
+    this.all.push(change);
+    this.last = change;
+    return true;
+  }
+}
+
+/** Whether a change leaves nothing of what an earlier one has made. */
+function isWhole({ kind, recursive = false }: PlannedChange): boolean {
+  return kind === "file" || kind === "remove" && !recursive;
 }
 
 /**
- * Changes on top of a tree, each checked when it is added.
+ * Names as they would be if changes were made.
+ *
+ * A folder goes with its last entry, unless it is kept: one that was empty
+ * before is nobody's to remove.
+ */
+export class View {
+  readonly #index: Index;
+  readonly #kept: ReadonlySet<string>;
+  /** What differs from the index; undefined is gone. */
+  readonly #types = new Map<string, EntryType | undefined>();
+  readonly #counts = new Map<string, number>();
+
+  /** The names of an index. */
+  constructor(index: Index, kept: ReadonlySet<string> = new Set()) {
+    this.#index = index;
+    this.#kept = kept;
+  }
+
+  /** What a name is; undefined if it is not there. */
+  typeOf(name: string): EntryType | undefined {
+    return this.#types.has(name)
+      ? this.#types.get(name)
+      : this.#index.typeOf(name);
+  }
+
+  /** How many entries a folder has itself. */
+  countIn(folder: string): number {
+    return this.#counts.get(folder) ?? this.#index.countIn(folder);
+  }
+
+  /** Adds a name, and the folders above it. */
+  add(name: string, type: EntryType): void {
+    const folder = folderOf(name);
+    if (this.typeOf(name) === undefined) {
+      if (folder !== "" && this.typeOf(folder) === undefined) {
+        this.add(folder, "directory");
+      }
+      this.#counts.set(folder, this.countIn(folder) + 1);
+    }
+    this.#types.set(name, type);
+  }
+
+  /**
+   * Removes a name and all below it.
+   *
+   * @returns The folders above that go with it, the lowest first.
+   */
+  remove(name: string): string[] {
+    for (const below of this.below(name)) this.#drop(below);
+    this.#drop(name);
+    const gone: string[] = [];
+    for (
+      let folder = folderOf(name);
+      this.#goes(folder);
+      folder = folderOf(folder)
+    ) {
+      this.#drop(folder);
+      gone.push(folder);
+    }
+    return gone;
+  }
+
+  /** Whether a folder goes, since its last entry has gone. */
+  #goes(folder: string): boolean {
+    if (folder === "" || this.#kept.has(folder)) return false;
+    const wasEmpty = this.#index.typeOf(folder) === "directory" &&
+      this.#index.countIn(folder) === 0;
+    return this.countIn(folder) === 0 && !wasEmpty;
+  }
+
+  /** Gives a name and all below it another one; as {@linkcode View.remove}. */
+  move(from: string, to: string): string[] {
+    const moved: [string, EntryType | undefined][] = this.below(from)
+      .map((name) => [to + name.slice(from.length), this.typeOf(name)]);
+    const type = this.typeOf(from);
+    if (type !== undefined) this.add(to, type);
+    for (const [name, type] of moved) if (type) this.add(name, type);
+    return this.remove(from);
+  }
+
+  /** All names below a folder. */
+  below(folder: string): string[] {
+    if (this.typeOf(folder) !== "directory") return [];
+    if (this.countIn(folder) === 0) return [];
+    const prefix = `${folder}/`;
+    const names = new Set<string>();
+    for (const { name } of this.#index.all()) names.add(name);
+    for (const name of this.#types.keys()) names.add(name);
+    return [...names].filter((name) =>
+      name.startsWith(prefix) && this.typeOf(name) !== undefined
+    );
+  }
+
+  #drop(name: string): void {
+    if (this.typeOf(name) === undefined) return;
+    this.#types.set(name, undefined);
+    const folder = folderOf(name);
+    this.#counts.set(folder, this.countIn(folder) - 1);
+  }
+}
+
+/**
+ * Changes on top of an index, each checked when it is added.
  *
  * xorriso silently turns a file into a directory when something is stored
  * below its name, and its content is gone; here that is refused.
  */
 export class Plan<Change extends PlannedChange> {
-  readonly #tree: Tree;
-  readonly #changes = new Map<string, Change[]>();
-  /** How many planned files lie below each directory. */
-  readonly #below = new Map<string, number>();
+  readonly #index: Index;
+  readonly #kept = new Set<string>();
+  readonly #view: View;
+  readonly #changes = new Set<Change>();
+  readonly #operations = new Set<Operation<Change>>();
+  /** Operations that a later change of the name may become a part of. */
+  readonly #open = new Map<string, Operation<Change>>();
 
-  /** A plan on top of a tree, empty. */
-  constructor(tree: Tree) {
-    this.#tree = tree;
+  /** A plan on top of an index, empty. */
+  constructor(index: Index) {
+    this.#index = index;
+    this.#view = new View(index, this.#kept);
   }
 
-  /** Number of names that change. */
+  /** Number of changes to be made. */
   get size(): number {
-    return this.#changes.size;
+    return this.#operations.size;
+  }
+
+  /** All changes, in call order. */
+  get changes(): ReadonlySet<Change> {
+    return this.#changes;
+  }
+
+  /** What is to be done, in order. */
+  operations(): Operation<Change>[] {
+    return [...this.#operations];
+  }
+
+  /** What a name would be if all that is planned were done. */
+  typeOf(name: string): EntryType | undefined {
+    return this.#view.typeOf(name);
   }
 
   /**
@@ -144,76 +202,130 @@ export class Plan<Change extends PlannedChange> {
    * plan is then as before.
    */
   add(change: Change): void {
-    const { name } = change;
-    if (change.kind === "put") this.#checkPut(change);
-    else this.#checkDelete(name);
-    const before = this.#changes.get(name);
-    if (before?.at(-1)?.kind === "put") this.#count(name, -1);
-    // The order of operations is that of the last changes.
-    this.#changes.delete(name);
-    this.#changes.set(name, [...before ?? [], change]);
-    if (change.kind === "put") this.#count(name, 1);
-  }
-
-  /** All changes, those of one name together. */
-  changes(): Change[] {
-    return [...this.#changes.values()].flat();
-  }
-
-  /** What is to be done, in order. */
-  operations(): Operation<Change>[] {
-    return [...this.#changes.values()].flatMap((all) => {
-      const last = all.at(-1);
-      return last === undefined ? [] : [{ last, all }];
-    });
-  }
-
-  /** What a name would be if all that is planned were done. */
-  typeOf(name: string): NodeType | undefined {
-    const last = this.#changes.get(name)?.at(-1);
-    if (last?.kind === "put") return "file";
-    if (this.#below.has(name)) return "directory";
-    return last === undefined ? this.#tree.typeOf(name) : undefined;
-  }
-
-  #checkPut({ name, overwrite = true }: PlannedChange): void {
-    const { directory, above } = this.#tree;
-    for (const [path, type] of above) {
-      if (type !== "directory") throw exists(join(directory, name), path);
+    this.check(change);
+    const { kind, name } = change;
+    apply(this.#view, change);
+    if (isKept(change)) this.#kept.add(name);
+    this.#changes.add(change);
+    const open = this.#open.get(name);
+    if (open?.takes(change)) {
+      // The order of operations is that of the last changes.
+      this.#operations.delete(open);
+      this.#operations.add(open);
+      return;
     }
-    for (const parent of parents(`/${name}`)) {
-      if (parent === "/") continue;
-      const type = this.typeOf(parent.slice(1));
-      if (type !== undefined && type !== "directory") {
-        throw exists(join(directory, name), join(directory, parent.slice(1)));
-      }
-    }
-    const type = this.typeOf(name);
-    if (type === undefined || type === "file" && overwrite) return;
-    throw exists(join(directory, name));
+    const operation = new Operation(change);
+    this.#operations.add(operation);
+    // Nothing is done earlier or later than a move that it may rest on.
+    if (kind === "move") this.#open.clear();
+    else this.#open.set(name, operation);
   }
 
-  #checkDelete(name: string): void {
-    const type = this.typeOf(name);
-    if (type === "file") return;
-    const path = join(this.#tree.directory, name);
-    const why = type === undefined ? "there is none" : "it is no regular file";
-    throw new XorrisoError(
-      "ENTRY_NOT_FOUND",
-      `Cannot delete ${show(path)}: ${why}`,
-      { path },
-    );
+  /** Throws where a change cannot be done. */
+  check(change: PlannedChange): void {
+    checkChange(change, this.#index, this.#view);
   }
+}
 
-  #count(name: string, step: number): void {
-    for (const parent of parents(`/${name}`)) {
-      if (parent === "/") continue;
-      const directory = parent.slice(1);
-      const count = (this.#below.get(directory) ?? 0) + step;
-      if (count > 0) this.#below.set(directory, count);
-      else this.#below.delete(directory);
+/** Whether a change names a folder that shall stay, even without entries. */
+export function isKept({ kind }: PlannedChange): boolean {
+  return kind === "folder" || kind === "attributes";
+}
+
+/** Makes a change in a view; returns the folders that go by it. */
+export function apply(
+  view: View,
+  { kind, name, from = "" }: PlannedChange,
+): string[] {
+  switch (kind) {
+    case "file":
+    case "link":
+      view.add(name, kind);
+      return [];
+    case "folder":
+      view.add(name, "directory");
+      return [];
+    case "attributes":
+      return [];
+    case "move":
+      return view.move(from, name);
+    case "remove":
+      return view.remove(name);
+  }
+}
+
+/**
+ * Refuses what would bend the tree, or is about what is not there.
+ *
+ * @param view What is there when the change is made.
+ */
+export function checkChange(
+  change: PlannedChange,
+  { directory, above }: Index,
+  view: View,
+): void {
+  const { kind, name, from = "", overwrite = true } = change;
+  const type = view.typeOf(name);
+  if (kind === "remove") {
+    const isFull = type === "directory" && view.countIn(name) > 0;
+    if (type === undefined) throw missing("delete", directory, name);
+    if (type === "directory" && !change.recursive) {
+      throw missing(
+        "delete",
+        directory,
+        name,
+        isFull ? "it is a folder that is not empty" : "it is a folder",
+      );
+    }
+    return;
+  }
+  if (kind === "attributes") {
+    if (type === undefined) throw missing("change", directory, name);
+    return;
+  }
+  for (const [path, type] of above) {
+    if (type !== "directory") throw exists(join(directory, name), path);
+  }
+  for (const folder of foldersAbove(name)) {
+    const type = view.typeOf(folder);
+    if (type !== undefined && type !== "directory") {
+      throw exists(join(directory, name), join(directory, folder));
     }
   }
+  if (kind === "move") {
+    if (view.typeOf(from) === undefined) {
+      throw missing("rename", directory, from);
+    }
+    if (`${name}/`.startsWith(`${from}/`)) {
+      throw new XorrisoError(
+        "ENTRY_EXISTS",
+        `Cannot rename ${show(join(directory, from))} to ` +
+          `${show(join(directory, name))}: that is itself or below it`,
+        { path: join(directory, name) },
+      );
+    }
+  }
+  if (type === undefined) return;
+  const isSame = kind === "folder" && type === "directory" ||
+    kind === "link" && type === "link" ||
+    kind === "file" && type === "file" ||
+    kind === "move" && type === "file" && view.typeOf(from) === "file";
+  if (isSame && (overwrite || kind === "folder")) return;
+  throw exists(join(directory, name));
+}
+
+function missing(
+  doing: string,
+  directory: string,
+  name: string,
+  why = "there is none",
+): XorrisoError {
+  const path = join(directory, name);
+  return new XorrisoError(
+    "ENTRY_NOT_FOUND",
+    `Cannot ${doing} ${show(path)}: ${why}`,
+    { path },
+  );
 }
 
 function exists(path: string, obstacle: string = path): XorrisoError {

@@ -1,9 +1,6 @@
 /** The names of a command line, looked up on the medium: what matches nothing is a failure. */
-import type {
-  ListedEntry,
-  ListOptions,
-  XorrisoBackend,
-} from "../backend/backend.ts";
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { ListedEntry, ListOptions } from "../backend/options.ts";
 import { parseLocation } from "../backend/url.ts";
 import { XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";

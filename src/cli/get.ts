@@ -1,5 +1,6 @@
 /** The command `get`: from the medium to disk or standard output. */
-import type { ListedEntry, XorrisoBackend } from "../backend/backend.ts";
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { ListedEntry } from "../backend/options.ts";
 import { isGranted } from "../disk/permissions.ts";
 import { baseName } from "../names.ts";
 import { UsageError } from "./arguments.ts";

@@ -1,13 +1,10 @@
 /** One run of the program: what it was asked, how it opens the medium, prints, fails and sums up. */
 import { abortable } from "@std/async/abortable";
-import type { BackendOptions, XorrisoBackend } from "../backend/backend.ts";
-import {
-  parseWriteSpeed,
-  readSettings,
-  splitArgs,
-} from "../backend/settings.ts";
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { BackendOptions } from "../backend/options.ts";
+import { readSettings, splitArgs } from "../backend/settings.ts";
 import { parseLocation } from "../backend/url.ts";
-import type { Progress } from "../options.ts";
+import { parseWriteSpeed, type Progress } from "../options.ts";
 import { encodeName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Device } from "../session/devices.ts";

@@ -52,6 +52,8 @@ export class TempFolder implements AsyncDisposable {
  * Writes content to a temporary file, from which xorriso can take it: it
  * stores a FIFO as a FIFO, whatever would come out of it.
  *
+ * @param signal Gives up.
+ * @param onBytes Takes how many bytes more have come.
  * @returns The file as a source, and the MD5 of what was written.
  * @throws {TypeError} When it is no content, or a stream that is locked, has been read to its end
  * before, or gives something else than bytes.
@@ -60,6 +62,7 @@ export async function spool(
   content: Content,
   path: string,
   signal?: AbortSignal,
+  onBytes: (count: number) => void = () => {},
 ): Promise<Source & { readonly md5: string }> {
   const { stream, wasRead } = openContent(content);
   const hash = (await loadMd5())();
@@ -77,6 +80,7 @@ export async function spool(
         }
         hash.update(chunk);
         await spoolFile(() => writeAll(file, chunk));
+        onBytes(chunk.length);
       },
     });
     await stream.pipeTo(sink, signal ? { signal } : {});

@@ -10,8 +10,7 @@ import {
   resolveForRead,
 } from "../disk/permissions.ts";
 import type { Medium } from "../dialogue/answers.ts";
-import { parseWriteSpeed } from "../backend/settings.ts";
-import type { XorrisoOptions } from "../options.ts";
+import { parseWriteSpeed, type XorrisoOptions } from "../options.ts";
 
 /** What a session is about. */
 export interface Target {

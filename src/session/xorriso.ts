@@ -49,7 +49,7 @@ import {
 } from "../iso/restore.ts";
 import { writeTarget } from "../disk/targets.ts";
 import { openSource } from "../disk/sources.ts";
-import type { Node, NodeType } from "../backend/plan.ts";
+import type { Node, NodeType } from "./nodes.ts";
 
 /** Takes the recorded MD5 of a path, in hexadecimal digits. */
 type TakeMd5 = (path: string, md5: string) => void;
