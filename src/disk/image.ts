@@ -18,6 +18,7 @@ import {
   mirrorOf,
   readHead,
 } from "./head.ts";
+import { cleanAtExit } from "./leftovers.ts";
 import { letGo, lock, type LockOptions } from "./lock.ts";
 import {
   requireRead,
@@ -53,6 +54,7 @@ const ATTEMPTS = 10;
 export class ImageFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #created: boolean;
+  readonly #cleaning: Disposable | undefined;
   /** Why it cannot be written, though it was to be. */
   readonly #refusal: unknown;
   /** What the file was when it was last remembered. */
@@ -72,6 +74,9 @@ export class ImageFile implements AsyncDisposable {
     this.#created = opened.created;
     this.#known = info;
     this.#quiet = opened.created;
+    this.#cleaning = opened.created
+      ? cleanAtExit(() => this.#removeEmpty())
+      : undefined;
   }
 
   /**
@@ -258,7 +263,7 @@ export class ImageFile implements AsyncDisposable {
    */
   async afterCommit(written: boolean): Promise<void> {
     const isElsewhere = written && this.#isKnown(await this.#file.stat());
-    if (isElsewhere || !await this.#isInPlace()) {
+    if (isElsewhere || !this.#isInPlace()) {
       throw new XorrisoError(
         "MEDIUM_CHANGED",
         `Cannot commit to "${this.path}": another file was in its place ` +
@@ -307,7 +312,7 @@ export class ImageFile implements AsyncDisposable {
     const same = now.length >= head.length &&
       now.every((byte, index) => byte === (head[index] ?? 0));
     const grown = (await this.#file.stat()).size > size;
-    if (same && grown && await this.#isInPlace()) {
+    if (same && grown && this.#isInPlace()) {
       await this.#file.truncate(size);
     }
     await this.remember();
@@ -330,21 +335,30 @@ export class ImageFile implements AsyncDisposable {
 
   /** Unlocks and closes; a file that was made here and is still empty goes. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#cleaning?.[Symbol.dispose]();
     try {
-      const { size } = await this.#file.stat();
-      // Removed while locked, so that nobody takes an unlinked file for real.
-      if (this.#created && size === 0 && await this.#isInPlace()) {
-        await Deno.remove(this.path);
-      }
+      // While locked, so that nobody takes an unlinked file for real.
+      if (this.#created) this.#removeEmpty();
     } finally {
       await letGo(this.#file);
     }
   }
 
+  /** Removes the file if nothing has been written to it. */
+  #removeEmpty(): void {
+    const { size } = this.#file.statSync();
+    if (size === 0 && this.#isInPlace()) {
+      Deno.removeSync(this.path);
+    }
+  }
+
   /** Whether the path still leads to this file. */
-  async #isInPlace(): Promise<boolean> {
-    const there = await Deno.lstat(this.path).catch(() => undefined);
-    return there !== undefined && isSame(there, this.#known);
+  #isInPlace(): boolean {
+    try {
+      return isSame(Deno.lstatSync(this.path), this.#known);
+    } catch {
+      return false; // what it leads to then is not this file, anyway
+    }
   }
 
   async #checkUnchanged(): Promise<void> {

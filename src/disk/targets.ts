@@ -11,6 +11,7 @@ import { notify } from "../dialogue/dialogue.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
 import { type DiskAttributes, setAttributesSync } from "./attributes.ts";
 import { type Identity, isSame, stat, writeAll } from "./files.ts";
+import { cleanAtExit } from "./leftovers.ts";
 import { resolveForWrite } from "./permissions.ts";
 
 /** How a file that is complete gets its name. */
@@ -71,12 +72,14 @@ export class PartFile implements Disposable {
   readonly #target: string;
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  readonly #cleaning: Disposable;
   #state: "open" | "closed" | "placed" = "open";
 
   private constructor(target: string, path: string, file: Deno.FsFile) {
     this.#target = target;
     this.#path = path;
     this.#file = file;
+    this.#cleaning = cleanAtExit(() => Deno.removeSync(path));
   }
 
   /**
@@ -143,6 +146,7 @@ export class PartFile implements Disposable {
       if (replace) Deno.renameSync(this.#path, this.#target);
       else renameNew(this.#path, this.#target);
       this.#state = "placed";
+      this.#cleaning[Symbol.dispose]();
     } catch (cause) {
       throw cause instanceof Deno.errors.AlreadyExists
         ? alreadyThere(this.#target)
@@ -153,6 +157,7 @@ export class PartFile implements Disposable {
   /** Removes the file, unless it has become the target. */
   [Symbol.dispose](): void {
     this.#close();
+    this.#cleaning[Symbol.dispose]();
     if (this.#state === "placed") return;
     try {
       Deno.removeSync(this.#path);

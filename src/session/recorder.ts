@@ -15,6 +15,7 @@ import {
 import { isCode, XorrisoError } from "../errors.ts";
 import { Fifos } from "../disk/fifos.ts";
 import type { ImageFile } from "../disk/image.ts";
+import { keepTempFiles } from "../disk/temp.ts";
 import { Loader } from "./loader.ts";
 import { checkVolume } from "./open.ts";
 import type { CommitOptions, XorrisoOptions } from "../options.ts";
@@ -255,6 +256,7 @@ export class Recorder {
     this.#previous = this.#loader.loaded;
     const doing = this.doing("commit to");
     const fifos = new Fifos(sources);
+    using _kept = keepTempFiles();
     let written = false;
     try {
       const { messages, problem: told } = await this.#deck.burn("-commit", {
