@@ -206,7 +206,7 @@ export class Dialogue {
     const mark = `${this.#series}-${++this.#marks}`;
     const exchange = this.#newExchange(line, mark, options);
     this.#waiting.add(exchange);
-    this.#scheduleSend();
+    this.#scheduleSend(queueMicrotask);
     return exchange.answer;
   }
 
@@ -292,11 +292,11 @@ export class Dialogue {
     this.#child.terminate(grace, this.#mayKill);
   }
 
-  #scheduleSend(): void {
-    if (this.#sendScheduled) return;
+  #scheduleSend(schedule: (send: () => void) => void): void {
+    if (this.#sendScheduled || this.#waiting.size === 0) return;
     this.#sendScheduled = true;
     // All that is asked for in this turn goes out in one write.
-    queueMicrotask(() => {
+    schedule(() => {
       this.#sendScheduled = false;
       this.#send();
     });
@@ -459,7 +459,8 @@ export class Dialogue {
     if (this.#flight.has(current) || this.#errorFlight.has(current)) return;
     if (this.#flight.size + this.#errorFlight.size === 0) this.#silence.stop();
     current.finish(this.#options.device ?? "");
-    this.#scheduleSend();
+    // Not before all is read that has come with it.
+    this.#scheduleSend(setImmediate);
   }
 
   /** Settles all that is left; without a status, xorriso was left, too. */
