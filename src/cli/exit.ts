@@ -78,6 +78,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   create: "--create",
   force: "--force",
   recover: "--recover",
+  lockTimeout: "--wait",
+  mirror: "--mirror",
   overwrite: "--overwrite",
   recursive: "--recursive",
   volumeId: "--volume-id",

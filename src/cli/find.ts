@@ -23,7 +23,7 @@ export async function findEntries(
   options: ListOptions = {},
 ): Promise<ListedEntry[]> {
   const [url = "", ...names] = run.operands;
-  const entries = await backend.list(options);
+  const entries = await backend.list({ ...options, all: true });
   const { directory } = parseLocation(url);
   if (entries.length === 0 && directory !== "/") {
     throw notFound(`the directory "${directory}"`, directory, []);

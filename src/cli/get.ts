@@ -13,7 +13,8 @@ export async function get(run: Run): Promise<void> {
   const names = run.operands.slice(1);
   const to = run.value("to");
   await using backend = await run.open({ readOnly: true });
-  const entries = await findEntries(run, backend);
+  const entries = (await findEntries(run, backend))
+    .filter(({ type }) => type === "file");
   const name = names.length === 1 ? trimSlashes(names[0] ?? "") : "";
   const entry = entries.find((each) => each.name === name);
   if (run.exit !== 0) return;
@@ -85,7 +86,7 @@ async function tell(
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   await run.printJson(files);
   await run.sumUp(
-    `Restored ${plural(files.length, "file")}, ${formatBytes(bytes)}`,
+    [`Restored ${plural(files.length, "file")}`, formatBytes(bytes)],
     { restored: files.length, bytes },
   );
 }

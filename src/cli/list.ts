@@ -8,7 +8,8 @@ export async function list(run: Run): Promise<void> {
   const md5 = run.has("md5");
   const isLong = run.has("long");
   await using backend = await run.open({ readOnly: true });
-  const entries = await findEntries(run, backend, { md5 });
+  const entries = (await findEntries(run, backend, { md5 }))
+    .filter(({ type }) => type === "file");
   await run.print(
     entries.map(({ name, size, md5: sum }) => ({
       name,
@@ -29,7 +30,8 @@ export async function list(run: Run): Promise<void> {
 /** `verify URL [NAME...]` */
 export async function verify(run: Run): Promise<void> {
   await using backend = await run.open({ readOnly: true });
-  const entries = await findEntries(run, backend);
+  const entries = (await findEntries(run, backend))
+    .filter(({ type }) => type === "file");
   const results = await backend.verify(entries.map(({ name }) => name), {
     signal: run.signal,
     onProgress: (progress) => run.progress(progress),
@@ -43,7 +45,7 @@ export async function verify(run: Run): Promise<void> {
   );
   const failed = results.filter(({ error }) => error !== undefined).length;
   await run.sumUp(
-    `Verified ${plural(results.length, "file")}, ${failed} failed`,
+    [`Verified ${plural(results.length, "file")}`, `${failed} failed`],
     { verified: results.length, failed },
   );
 }

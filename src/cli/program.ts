@@ -1,6 +1,6 @@
 /** The program `xorriso-backend`: its table of commands, which parser, help and completions are made from. */
 import type { Command, Flag, Program } from "./arguments.ts";
-import { remove } from "./change.ts";
+import { move, remove } from "./change.ts";
 import { blank, eject, finish, format, load } from "./drive.ts";
 import { get } from "./get.ts";
 import { completions, SHELLS } from "./completions.ts";
@@ -153,14 +153,35 @@ const COMMANDS: readonly Command<Run>[] = [
     summary: "Remove names from the newest session",
     operands: "URL NAME...",
     count: [2, Infinity],
-    flags: [RECOVER],
+    flags: [
+      {
+        name: "recursive",
+        letter: "r",
+        summary: "Remove folders, with all that is below them",
+      },
+      RECOVER,
+    ],
     permissions: CHANGING,
     details: [
       A_NAME,
       "This gives no space back, and older sessions keep the files: see --session.",
-      "Nothing is removed if nothing is found for a NAME.",
+      "Nothing is removed if nothing is found for a NAME, or a folder without --recursive.",
     ],
     run: remove,
+  },
+  {
+    name: "move",
+    alias: "mv",
+    summary: "Give a file or folder another name",
+    operands: "URL NAME NEW",
+    count: [3, 3],
+    flags: [
+      { name: "overwrite", summary: "Replace a file of the new name" },
+      RECOVER,
+    ],
+    permissions: CHANGING,
+    details: ["No content is written again."],
+    run: move,
   },
   {
     name: "info",
@@ -291,6 +312,12 @@ const FLAGS: readonly Flag[] = [
     summary: "Print a JSON object a line; errors, too, on stderr",
   },
   { name: "quiet", letter: "q", summary: "Say nothing but errors" },
+  { name: "verbose", letter: "v", summary: "Tell of each file what was done" },
+  {
+    name: "wait",
+    value: "SECONDS",
+    summary: "Wait so long for an image or drive that is in use",
+  },
   {
     name: "write-speed",
     value: "SPEED",

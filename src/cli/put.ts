@@ -58,7 +58,7 @@ export async function put(run: Run): Promise<void> {
   await run.printJson(stored.map(({ name, size }) => ({ name, size })));
   const bytes = stored.reduce((sum, { size }) => sum + size, 0);
   await run.sumUp(
-    `Stored ${plural(stored.length, "file")}, ${formatBytes(bytes)}`,
+    [`Stored ${plural(stored.length, "file")}`, formatBytes(bytes)],
     { stored: stored.length, bytes },
   );
 }
@@ -123,13 +123,18 @@ async function collectSources(run: Run): Promise<Map<string, Source>> {
     for await (const found of walkFolder(real)) {
       run.signal.throwIfAborted();
       const type = found.path === image ? "image" : found.type;
+      const leave = (reason: string, why: string) =>
+        run.leaveOut({
+          ...{ name, path: found.path, reason },
+          error: new Error(`Left out "${found.path}": ${why}`),
+        });
       if (type === "unreadable") {
-        run.leaveOut(found.path, type, whyNot(found.cause));
+        leave(type, whyNot(found.cause));
       } else if (type === "file") {
         const inside = found.path.slice(real === "/" ? 1 : real.length + 1);
         add(below(name, inside), { path: found.path, isNamed: false });
       } else {
-        run.leaveOut(found.path, type, LEFT_OUT[type]);
+        leave(type, LEFT_OUT[type]);
       }
     }
   }

@@ -8,6 +8,7 @@ import { parseWriteSpeed, type Progress } from "../options.ts";
 import { encodeName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Device } from "../session/devices.ts";
+import type { LeftOut, TreeEvent } from "../tree/options.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { EXIT, judge, nameFlags, OutputClosed } from "./exit.ts";
 import { ProgressLine, type Screen } from "./progress.ts";
@@ -44,6 +45,11 @@ export interface Output {
   write(bytes: Uint8Array): Promise<void>;
 }
 
+/** What has become of a name. */
+type Named =
+  & { readonly kind: string }
+  & Pick<TreeEvent, "name" | "size" | "from">;
+
 /** Columns of what is no terminal. */
 const COLUMNS = 80;
 
@@ -65,6 +71,7 @@ export class Run {
   readonly #start: number;
   #exit: number = EXIT.done;
   #left = 0;
+  readonly #entries: Named[] = [];
 
   /**
    * Does nothing yet.
@@ -118,17 +125,17 @@ export class Run {
     const url = this.operands[0] ?? "";
     parseLocation(url);
     const speed = this.value("write-speed");
-    const session = this.value("session");
     const all = defined<BackendOptions>({
-      ...options,
       ...this.#program(),
       writeSpeed: speed === undefined ? undefined : parseWriteSpeed(speed),
       assertVolumeId: this.value("assert-volid"),
-      session: session === undefined ? undefined : parseSession(session),
+      session: parseSession(this.value("session")),
+      lockTimeout: parseSeconds(this.value("wait")),
       recover: this.has("recover") || undefined,
       autoCommit: false,
       signal: this.signal,
       onProgress: (progress) => this.progress(progress),
+      ...options,
     });
     const { XorrisoBackend } = await import("../backend/backend.ts");
     this.signal.throwIfAborted();
@@ -232,33 +239,70 @@ export class Run {
   }
 
   /**
-   * Tells what was not stored or restored, which is no failure but makes the exit code 7.
+   * Tells what was not stored or restored; this is no failure but makes the exit code 7.
    *
-   * @param path What was left out.
-   * @param reason One word for it.
-   * @param why The same for people.
+   * @param left Its name, the reason in one word, and in an error's words.
    */
-  leaveOut(path: string, reason: string, why: string): void {
+  leaveOut(
+    { name, path, reason, error }: Omit<LeftOut, "reason"> & {
+      readonly reason: string;
+    },
+  ): void {
     this.#left++;
+    const message = nameFlags(error.message);
+    if (reason === "failed") this.fail(error);
+    else if (this.has("json")) {
+      this.#progress.print(
+        formatJson({ left: { name, path, reason, message } }),
+      );
+    } else this.note(message);
+  }
+
+  /** Tells what has become of a name, if somebody wants to know it of each. */
+  tellEntry({ kind, name, size, from }: Named): void {
+    // What is left is told with all reasons.
+    if (kind === "left") return;
     if (this.has("json")) {
-      this.#progress.print(formatJson({ left: { path, reason, why } }));
-    } else {
-      this.note(`Left out "${path}": ${nameFlags(why)}`);
+      this.#entries.push(defined<Named>({ kind, name, size, from }));
     }
+    if (kind === "unchanged" || !this.has("verbose") && !this.has("dry-run")) {
+      return;
+    }
+    this.note(
+      `${kind.padEnd(10)}  ${name}` +
+        (size === undefined ? "" : `  (${formatBytes(size)})`) +
+        (from === undefined ? "" : `  (was ${from})`),
+    );
+  }
+
+  /** What the calls about trees have in common. */
+  treeOptions() {
+    return {
+      dryRun: this.has("dry-run"),
+      signal: this.signal,
+      onProgress: (progress: Progress) => this.progress(progress),
+      onEntry: (event: TreeEvent) => this.tellEntry(event),
+    };
   }
 
   /**
    * Tells in a last line what has been done, what was left out, and how long it took if that was long.
    *
-   * @param text What has been done.
-   * @param value The same for `--json`, on standard output.
+   * @param parts What has been done.
+   * @param value The same for `--json`, on standard output behind what has become of each name.
    */
-  async sumUp(text: string, value: Record<string, unknown>): Promise<void> {
+  async sumUp(
+    parts: readonly string[],
+    value: Record<string, unknown>,
+  ): Promise<void> {
     const seconds = (this.#now() - this.#start) / 1000;
     const left = this.#left;
-    await this.printJson([{ summary: { ...value, left, seconds } }]);
+    await this.printJson([
+      ...this.#entries,
+      { summary: { ...value, left, seconds } },
+    ]);
     this.note([
-      text,
+      ...parts,
       ...left > 0 ? [`${left} left out`] : [],
       ...seconds >= 1 ? [formatDuration(seconds)] : [],
     ].join(", "));
@@ -302,17 +346,26 @@ export class Run {
 }
 
 /** Options without those that are undefined, which an optional property must not be. */
-function defined<T>(options: { [K in keyof T]?: T[K] | undefined }): T {
+export function defined<T>(options: { [K in keyof T]?: T[K] | undefined }): T {
   const set = Object.entries(options).filter(([, value]) =>
     value !== undefined
   );
   return Object.fromEntries(set) as T;
 }
 
-/** Reads the value of `--session`. */
-function parseSession(text: string): number {
+/** Reads the value of `--session`; nothing is the newest. */
+function parseSession(text = "latest"): number | undefined {
+  if (text === "latest") return undefined;
   if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
   throw new UsageError(
-    `Cannot use the session "${text}": it must be a number from 1`,
+    `Cannot use the session "${text}": it must be a number from 1, or "latest"`,
   );
+}
+
+/** Reads the value of `--wait`, in milliseconds. */
+function parseSeconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (/^\d/.test(text) && seconds < 1e6) return seconds * 1000;
+  throw new UsageError(`Cannot wait "${text}": it must be a number of seconds`);
 }

@@ -69,8 +69,44 @@ export function formatDate(date: Date): string {
 }
 
 /** Writes how many there are of something: `1 file`, `3 files`. */
-export function plural(number: number, thing: string): string {
-  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+export function plural(
+  number: number,
+  thing: string,
+  things = `${thing}s`,
+): string {
+  return `${number} ${number === 1 ? thing : things}`;
+}
+
+/** The same for a list of counts that leaves out what there is nothing of. */
+export function some(
+  number: number,
+  thing: string,
+  things?: string,
+): string[] {
+  return number === 0 ? [] : [plural(number, thing, things)];
+}
+
+/** Letters for what an entry is, as `ls` has them. */
+const TYPES: Readonly<Record<string, string>> = {
+  directory: "d",
+  link: "l",
+  file: "-",
+};
+
+/** Writes type and mode like `ls`: `-rw-r--r--`, `drwxr-xr-t`. */
+export function formatMode(type: string, mode: number): string {
+  const letters = [6, 3, 0].map((shift, i) => {
+    const bits = mode >> shift & 7;
+    const isSpecial = (mode >> 9 & 4 >> i) !== 0;
+    const special = i === 2 ? "t" : "s";
+    const execute = isSpecial
+      ? bits & 1 ? special : special.toUpperCase()
+      : bits & 1
+      ? "x"
+      : "-";
+    return (bits & 4 ? "r" : "-") + (bits & 2 ? "w" : "-") + execute;
+  });
+  return (TYPES[type] ?? "?") + letters.join("");
 }
 
 /**

@@ -25,7 +25,7 @@ export function selectEntries<
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
   const found = new Set<T>();
   const missing = names.filter((name) => {
-    const wanted = normalize(name);
+    const wanted = normalizeName(name);
     const own = byName.get(wanted);
     if (own !== undefined) found.add(own);
     // Nothing is below a file: thousands of names are looked up, not searched for.
@@ -42,7 +42,7 @@ export function selectEntries<
 }
 
 /** A name without empty parts and `.`, so that it is one as entries have it. */
-function normalize(name: string): string {
+export function normalizeName(name: string): string {
   return name.split("/").filter((part) => part !== "" && part !== ".")
     .join("/");
 }

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { age, makeFolder } from "../support/helpers.ts";
+import { makeFolder } from "../support/helpers.ts";
 import {
   assertMissing,
   corrupt,
@@ -96,28 +96,6 @@ Deno.test("commands that read exit with 3 if the directory of the URL is not the
     assertMatch(outcome.stderr, /directory "\/phtos" on the medium/);
   }
   await assertMissing(to);
-});
-
-Deno.test("delete removes names from the newest session, and --session shows the older one", async () => {
-  await using folder = await makeFolder();
-  const url = await putImage(folder.path, { a: "a", b: "b", "f/c": "c" });
-  assertEquals((await run(["delete", url, "a", "x"])).code, 3);
-  assertEquals(await succeed("list", url), "a\nb\nf/c\n");
-  const outcome = await run(["delete", url, "a", "f/*", "--json"]);
-  assertEquals(outcome.code, 0);
-  assertEquals(parseLines(outcome.stdout), [
-    { name: "a" },
-    { name: "f/c" },
-    { summary: { deleted: 2, left: 0, seconds: 0 } },
-  ]);
-  await age(`${folder.path}/a.iso`);
-  assertEquals(await succeed("list", url), "b\n");
-  assertEquals(await succeed("list", url, "--session", "1"), "a\nb\nf/c\n");
-  assertEquals(
-    await succeed("get", url, "a", "--to", "-", "--session", "1"),
-    "a",
-  );
-  assertEquals((await run(["list", url, "--session", "9"])).code, 3);
 });
 
 Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing of that file", async () => {

@@ -68,7 +68,9 @@ Stored 1 file, 1 B, 3 left out
         const why = reason === "link"
           ? "it is a link"
           : "it is neither a file nor a folder";
-        return { left: { path: `${source}/${name}`, reason, why } };
+        const path = `${source}/${name}`;
+        const message = `Left out "${path}": ${why}`;
+        return { left: { name: "f", path, reason, message } };
       },
     ),
   ]);
