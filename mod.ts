@@ -75,6 +75,7 @@ export type {
   Change,
   DeleteOptions,
   GetListOptions,
+  GetOptions,
   ListedEntry,
   ListOptions,
   NameResult,

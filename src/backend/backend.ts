@@ -20,6 +20,7 @@ import type {
   Change,
   DeleteOptions,
   GetListOptions,
+  GetOptions,
   ListedEntry,
   ListOptions,
   NameResult,
@@ -251,10 +252,11 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @param name Relative name.
    * @param target Path on disk, under which the file appears when it is
-   * complete and right, or a stream, which is closed at the end.
+   * complete and right, with its time and mode; or a stream, which is closed at
+   * the end.
    * @throws {XorrisoError} ENTRY_NOT_FOUND, READ_ERROR, IMAGE_DAMAGED,
-   * CHECKSUM_MISMATCH when it differs from its recorded checksum, or
-   * TARGET_UNWRITABLE.
+   * CHECKSUM_MISMATCH when it differs from its recorded checksum,
+   * TARGET_UNWRITABLE, or TARGET_EXISTS with `overwrite: "never"`.
    *
    * @example Restore to disk
    * ```ts ignore
@@ -264,7 +266,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async get(
     name: string,
     target: string | WritableStream<Uint8Array>,
-    options: RestoreOptions = {},
+    options: GetOptions = {},
   ): Promise<void> {
     await this.#during(
       `read ${show(name)}`,

@@ -28,6 +28,16 @@ export interface BackendEntry {
   readonly size: number;
   /** Where the content lies; one extent, more from 4 GiB on. */
   readonly extents: readonly Extent[];
+  /** When it was last changed, to the second. */
+  readonly mtime?: Date;
+  /** Permission bits, at most 0o7777. */
+  readonly mode?: number;
+  /** Number of its owner. */
+  readonly uid?: number;
+  /** Number of its group. */
+  readonly gid?: number;
+  /** Where a link leads to. */
+  readonly link?: string;
 }
 
 /** The newest tree below one directory, as the medium has it. */

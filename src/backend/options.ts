@@ -148,8 +148,25 @@ export interface QueryOptions {
   readonly md5?: boolean;
 }
 
+/** How to restore a file. */
+export interface GetOptions extends RestoreOptions {
+  /**
+   * Whether what is there is replaced when the file is complete, or kept:
+   * TARGET_EXISTS. @default {"always"}
+   */
+  readonly overwrite?: "never" | "always";
+  /** Restore the permission bits. @default {true} */
+  readonly mode?: boolean;
+  /** Restore set-uid and set-gid bits, too. @default {false} */
+  readonly setId?: boolean;
+  /** Restore the time of the last change. @default {true} */
+  readonly mtime?: boolean;
+  /** Restore owner and group, which only root may. @default {false} */
+  readonly owner?: boolean;
+}
+
 /** How to restore many files. */
-export interface GetListOptions extends RestoreOptions {
+export interface GetListOptions extends GetOptions {
   /**
    * Directory that the names on disk leave out; all names must be below it.
    * @default {""}

@@ -4,6 +4,7 @@ import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { onAbort, unlessAborted } from "../async.ts";
 import type { Entry } from "../dialogue/answers.ts";
 import { TargetFolder } from "../disk/folders.ts";
+import { resolveTarget } from "../disk/targets.ts";
 import { checkMd5 } from "../iso/extents.ts";
 import type { CopyJob } from "../iso/restore.ts";
 import { XorrisoError } from "../errors.ts";
@@ -13,12 +14,14 @@ import { driver } from "../session/xorriso.ts";
 import type { BackendEntry, Index } from "./index.ts";
 import type {
   GetListOptions,
+  GetOptions,
   ListedEntry,
   ListOptions,
   NameResult,
   QueryOptions,
   VerifyResult,
 } from "./options.ts";
+import { placingOf } from "./placing.ts";
 import type { Store } from "./store.ts";
 
 /** Reads from the medium that a store has open. */
@@ -46,14 +49,25 @@ export class Reading {
   async get(
     name: string,
     target: string | WritableStream<Uint8Array>,
-    options: RestoreOptions,
+    options: GetOptions,
   ): Promise<void> {
     const { verify = true } = options;
     const signal = this.#either(options.signal);
     const entry = this.#find(await this.#index(verify), name);
     const session = await this.#store.session();
     if (typeof target === "string") {
-      return await session.restore(entry, target, { ...options, signal });
+      signal.throwIfAborted();
+      const job: CopyJob = {
+        ...{ ...placingOf(entry, options), entry },
+        target: await resolveTarget(target),
+        md5: verify ? await session.md5(entry.path) : undefined,
+      };
+      const failures = await driver(session).restoreAll([job], {
+        ...options,
+        signal,
+      });
+      if (failures.has(job)) throw failures.get(job);
+      return;
     }
     const content = await session.readable(entry, { verify, signal });
     // A sink that is stuck does not hear that it is given up.
@@ -69,7 +83,7 @@ export class Reading {
     const { base = "", verify = true, ...rest } = options;
     const index = await this.#index(verify);
     const errors = new Map<string, unknown>();
-    const entries = new Map<string, Entry>();
+    const entries = new Map<string, Entry & BackendEntry>();
     for (const name of names) {
       try {
         below(name, base);
@@ -86,7 +100,8 @@ export class Reading {
     for (const [name, entry] of entries) {
       try {
         const path = await target.prepare(below(name, base));
-        jobs.set(name, { entry, target: path });
+        const placing = placingOf(entry, options);
+        jobs.set(name, { entry, target: path, ...placing });
       } catch (error) {
         errors.set(name, error);
       }
@@ -242,12 +257,11 @@ export class Reading {
       : AbortSignal.any([signal, this.#ended.signal]);
   }
 
-  #find(index: Index, name: string): Entry {
+  #find(index: Index, name: string): Entry & BackendEntry {
     const { directory } = this.#store;
     const entry = index.get(name);
     if (entry?.type === "file") {
-      const { size, extents } = entry;
-      return { path: join(directory, name), size, extents };
+      return { ...entry, path: join(directory, name) };
     }
     const path = checkName(directory, name, false);
     const why = entry === undefined ? "" : ": it is no regular file";

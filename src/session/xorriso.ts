@@ -19,6 +19,7 @@ import type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
+  Progress,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
@@ -789,14 +790,20 @@ export class Xorriso implements AsyncDisposable {
       return await copyMany(path, jobs, { ...options, inode });
     }
     const failures = new Map<CopyJob, unknown>();
+    const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
+    let before = 0;
+    const report = onProgress &&
+      ((progress: Progress) =>
+        onProgress({ ...progress, done: before + progress.done, total }));
     for (const job of jobs.toSorted(byPlace)) {
-      const { entry, target, md5 } = job;
+      const { entry, target, md5, attributes, replace } = job;
       try {
         await writeTarget(
           target,
           () => this.#content(entry, { md5, ...(signal && { signal }) }),
-          { sync },
+          { sync, attributes, replace, onProgress: report },
         );
+        before += entry.size;
       } catch (error) {
         signal?.throwIfAborted();
         failures.set(job, error);

@@ -925,3 +925,17 @@ Deno.test("XorrisoBackend notices that its image is gone or replaced", async () 
   await backend.put(toBytes("c"), "c");
   assertEquals(await textsOf(backend), { a: "a", c: "c" });
 });
+
+Deno.test("get() and getList() keep what is there where they are told to", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  await store(backend, { a: "stored" });
+  const target = await folder.file("to/a", "mine");
+  const keep = { overwrite: "never" } as const;
+  await assertRejectsCode(backend.get("a", target, keep), "TARGET_EXISTS");
+  const [result] = await backend.getList(["a"], `${folder.path}/to`, keep);
+  assertCode(result?.error, "TARGET_EXISTS");
+  assertEquals(await Deno.readTextFile(target), "mine");
+  await backend.get("a", target);
+  assertEquals(await Deno.readTextFile(target), "stored");
+});
