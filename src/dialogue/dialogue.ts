@@ -270,15 +270,17 @@ export class Dialogue {
   }
 
   #abort(exchange: Exchange): void {
-    const reason = new XorrisoError(
-      "SESSION_LOST",
-      `${exchange.options.doing}: the session ended because a call was ` +
-        `aborted while xorriso worked on it`,
-    );
-    if (this.#waiting.delete(exchange)) exchange.fail(reason);
+    if (this.#waiting.delete(exchange)) return exchange.abort();
+    if (this.lost) return;
     // xorriso is busy with it and cannot be asked to stop but by a signal. It
-    // is settled by its own signal, once the process is gone.
-    else this.#stop(reason);
+    // is settled by its own one, once the process is gone.
+    this.#stop(
+      new XorrisoError(
+        "SESSION_LOST",
+        `${exchange.options.doing}: the session ended because a call was ` +
+          `aborted while xorriso worked on it`,
+      ),
+    );
   }
 
   /** Ends an exchange that is out of step, with the process. */

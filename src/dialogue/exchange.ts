@@ -1,5 +1,6 @@
 /** One line to xorriso and its answer: what is asked, what came, whether it went well. */
 
+import { onAbort } from "../async.ts";
 import { advice, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { findProblem, parseShortage, type Problem } from "./messages.ts";
 import type { Progress } from "../options.ts";
@@ -65,20 +66,19 @@ export class Exchange {
   /** What came on standard error: outside of packets it is always trouble. */
   readonly #errors: string[] = [];
   readonly #settled = Promise.withResolvers<Answer>();
-  readonly #onAbort: () => void;
+  readonly #forgetSignal: () => void;
 
-  /** `onAbort` is called when its signal is given before it is settled. */
+  /** `aborted` is called when its signal is given before it is settled. */
   constructor(
     line: string,
     mark: string,
     options: ExchangeOptions,
-    onAbort: (exchange: Exchange) => void,
+    aborted: (exchange: Exchange) => void,
   ) {
     this.line = line;
     this.mark = mark;
     this.options = options;
-    this.#onAbort = () => onAbort(this);
-    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    this.#forgetSignal = onAbort(options.signal, () => aborted(this));
   }
 
   /** Settles with the answer. */
@@ -133,7 +133,7 @@ export class Exchange {
    * @param device The open drive as xorriso was told it.
    */
   finish(device: string): void {
-    this.#unlisten();
+    this.#forgetSignal();
     const results = withWholeLines(this.#results, device);
     const messages = withWholeLines(this.messages, device);
     const problem = this.problem(messages);
@@ -144,11 +144,16 @@ export class Exchange {
     }
   }
 
+  /** Settles it by its signal, which was given. */
+  abort(): void {
+    this.#settled.reject(this.options.signal?.reason);
+  }
+
   /** Settles it without an answer: by its signal, its own fate, or the reason. */
   fail(reason: XorrisoError): void {
-    this.#unlisten();
+    this.#forgetSignal();
     const { doing, signal } = this.options;
-    if (signal?.aborted) return this.#settled.reject(signal.reason);
+    if (signal?.aborted) return this.abort();
     const { code, message, path = this.options.path } = this.fate ?? reason;
     const text = message.startsWith(doing)
       ? message
@@ -157,10 +162,6 @@ export class Exchange {
     this.#settled.reject(
       new XorrisoError(code, text, { messages, cause: reason, path }),
     );
-  }
-
-  #unlisten(): void {
-    this.options.signal?.removeEventListener("abort", this.#onAbort);
   }
 }
 
