@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
+  exists,
   grows,
   makeFolder,
   makeSparse,
+  runShell,
   signalTo,
+  traceXorriso,
   until,
 } from "../support/helpers.ts";
 import { putImage, readTree, run, succeed } from "../support/program.ts";
@@ -297,4 +300,42 @@ Deno.test("the program ends at once when it is interrupted again", async () => {
   assertEquals(code, 130);
   // An orderly end would first wait for 10 s.
   assert(performance.now() - begun < 5000);
+});
+
+Deno.test("the program leaves nothing behind when it is interrupted again", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await Deno.mkdir(`${path}/tmp`);
+  const xorriso = await traceXorriso(folder);
+  const url = `xorriso://${path}/a.iso`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--no-prompt", "--quiet", "--allow-all", CLI, "put", url],
+      ...["-", "--as", "a", "--create", "--xorriso-path", xorriso.path],
+    ],
+    env: { TMPDIR: `${path}/tmp` },
+    ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new Uint8Array(1 << 20));
+  await until(
+    async () =>
+      (await runShell("find $1 -type f -size +100k", `${path}/tmp`)) !== "",
+    "standard input is kept in a file",
+  );
+  const [pid = 0] = await xorriso.pids();
+  // What has stopped cannot end in an orderly way.
+  Deno.kill(pid, "SIGSTOP");
+  let isRunning = true;
+  const ended = child.output().finally(() => isRunning = false);
+  while (isRunning) {
+    signalTo(child, "SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { code } = await ended;
+  Deno.kill(pid, "SIGKILL");
+  await writer.abort().catch(() => {});
+  assertEquals(code, 130);
+  assertEquals(await readTree(`${path}/tmp`), {});
+  assert(!await exists(`${path}/a.iso`));
 });
