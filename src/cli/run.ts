@@ -1,7 +1,7 @@
 /** One run of the program: what it was asked, how it opens the medium, prints, fails and sums up. */
 import { abortable } from "@std/async/abortable";
 import type { XorrisoBackend } from "../backend/backend.ts";
-import type { BackendOptions } from "../backend/options.ts";
+import type { BackendOptions, Place } from "../backend/options.ts";
 import { readSettings, splitArgs } from "../backend/settings.ts";
 import { parseLocation } from "../backend/url.ts";
 import { parseWriteSpeed, type Progress } from "../options.ts";
@@ -122,8 +122,14 @@ export class Run {
    * The module behind it is loaded only here, so that help and usage errors are at once.
    */
   async open(options: BackendOptions = {}): Promise<XorrisoBackend> {
-    const url = this.operands[0] ?? "";
-    parseLocation(url);
+    return await this.openAt(parseLocation(this.operands[0] ?? ""), options);
+  }
+
+  /** Opens another directory of the medium in the same way. */
+  async openAt(
+    place: Place,
+    options: BackendOptions = {},
+  ): Promise<XorrisoBackend> {
     const speed = this.value("write-speed");
     const all = defined<BackendOptions>({
       ...this.#program(),
@@ -139,7 +145,7 @@ export class Run {
     });
     const { XorrisoBackend } = await import("../backend/backend.ts");
     this.signal.throwIfAborted();
-    return await XorrisoBackend.open(url, all);
+    return await XorrisoBackend.open(place, all);
   }
 
   /** Lists the optical drives. */

@@ -93,7 +93,10 @@ Deno.test("commands that read exit with 3 if the directory of the URL is not the
     const [command = "", ...rest] = words;
     const outcome = await run([command, `${url}:/phtos`, ...rest]);
     assertEquals([outcome.code, outcome.stdout], [3, ""]);
-    assertMatch(outcome.stderr, /directory "\/phtos" on the medium/);
+    assertMatch(
+      outcome.stderr,
+      /directory "\/phtos" on the medium: did you mean "\/photos"\?/,
+    );
   }
   await assertMissing(to);
 });
