@@ -70,22 +70,15 @@
 export { classify } from "./src/dialogue/messages.ts";
 export { XorrisoBackend } from "./src/backend/backend.ts";
 export type {
-  ApplyOptions,
   BackendOptions,
-  Change,
   DeleteOptions,
   GetListOptions,
-  GetOptions,
   ListedEntry,
   ListOptions,
   NameResult,
-  Place,
   PutOptions,
-  PutSource,
   QueryOptions,
-  RenameOptions,
-  VerifyResult,
-} from "./src/backend/options.ts";
+} from "./src/backend/backend.ts";
 export { XorrisoError } from "./src/errors.ts";
 export type { XorrisoErrorCode, XorrisoErrorOptions } from "./src/errors.ts";
 export { Xorriso } from "./src/session/xorriso.ts";
@@ -93,7 +86,6 @@ export type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
-  Progress,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
@@ -101,15 +93,14 @@ export type {
 export { devices } from "./src/session/devices.ts";
 export type { Device, DevicesOptions } from "./src/session/devices.ts";
 export type { BlankMode, FormatMode } from "./src/session/drive.ts";
-export type { Answer } from "./src/dialogue/exchange.ts";
-export type { BackendEntry, EntryType } from "./src/backend/index.ts";
-export type { Attributes } from "./src/session/changes.ts";
-export type { Node, NodeType } from "./src/session/nodes.ts";
+export type { Answer } from "./src/dialogue/dialogue.ts";
+export type { BackendEntry, Node, NodeType } from "./src/backend/tree.ts";
 export type {
   Entry,
   Extent,
   Medium,
   MediumStatus,
+  Progress,
   RecordedSession,
 } from "./src/dialogue/answers.ts";
 export type { Content } from "./src/disk/temp.ts";

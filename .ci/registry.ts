@@ -17,7 +17,6 @@ const WANTED = [
   "fmt",
   "path",
   "streams",
-  "text",
 ];
 /**
  * Stands in for `@std/cli/unicode-width`, whose table of widths the npm package leaves out: the same

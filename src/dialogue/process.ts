@@ -1,16 +1,17 @@
-/** One running program: the only file that starts one. */
+/** One child process: the only file that runs a program. */
 
-import { TextLineStream } from "@std/streams/text-line-stream";
-import { running } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 
-/** Where the output of a {@linkcode Child} goes, line by line. */
+/** Where the output of a {@linkcode Child} goes, piece by piece. */
 export interface ChildOutput {
-  /** Takes the next line of standard output. */
-  stdout(line: string): void;
-  /** Takes the next line of standard error. */
-  stderr(line: string): void;
+  /** Takes the next bytes of standard output; they do not last. */
+  stdout(chunk: Uint8Array): void;
+  /** Takes the next bytes of standard error; they do not last. */
+  stderr(chunk: Uint8Array): void;
 }
+
+/** Bytes that a pipe holds (pipe(7)). */
+const BUFFER = 64 * 1024;
 
 /** How a child process came to its end. */
 export interface ChildStatus {
@@ -19,8 +20,6 @@ export interface ChildStatus {
   /** The signal that ended it, if one did. */
   readonly signal: Deno.Signal | null;
 }
-
-const NOBODY: ChildOutput = { stdout: () => {}, stderr: () => {} };
 
 /**
  * A running program with both its outputs always drained.
@@ -35,22 +34,28 @@ export class Child {
   readonly #process: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #encoder = new TextEncoder();
-  readonly #left = Promise.withResolvers<undefined>();
-  #output: ChildOutput;
+  #inputClosed = false;
+  #isLeft = false;
 
-  /**
-   * Settles when both outputs are at their end, whoever holds them, and the
-   * process is reaped; with undefined when it was left to itself.
-   */
-  readonly ended: Promise<ChildStatus | undefined>;
+  /** Settles when both outputs are at their end and the process is reaped. */
+  readonly ended: Promise<ChildStatus>;
 
   private constructor(process: Deno.ChildProcess, output: ChildOutput) {
     this.#process = process;
-    this.#output = output;
     this.#writer = process.stdin.getWriter();
     // A child that died makes `closed` reject; `ended` tells it better.
     this.#writer.closed.catch(() => {});
-    this.ended = Promise.race([this.#end(), this.#left.promise]);
+    this.ended = Promise.all([
+      drain(process.stdout, (chunk) => {
+        if (!this.#isLeft) output.stdout(chunk);
+      }),
+      drain(process.stderr, (chunk) => {
+        if (!this.#isLeft) output.stderr(chunk);
+      }),
+    ]).then(() => process.status).then(async (status) => {
+      await this.closeInput();
+      return status;
+    });
   }
 
   /**
@@ -80,18 +85,6 @@ export class Child {
     }
   }
 
-  async #end(): Promise<ChildStatus> {
-    await Promise.all([
-      readLines(this.#process.stdout, (line) => this.#output.stdout(line)),
-      readLines(this.#process.stderr, (line) => this.#output.stderr(line), {
-        allowCR: true,
-      }),
-    ]);
-    const status = await this.#process.status;
-    await this.closeInput();
-    return status;
-  }
-
   /** Writes text; resolves when the pipe has taken it, or the child is gone. */
   async write(text: string): Promise<void> {
     try {
@@ -101,29 +94,21 @@ export class Child {
     }
   }
 
-  /** Ends the child's input; to do so again does nothing. */
+  /** Ends the child's input. */
   async closeInput(): Promise<void> {
+    if (this.#inputClosed) return;
+    this.#inputClosed = true;
     try {
       await this.#writer.close();
     } catch {
-      // Closed already, or by the child's own end.
+      // Closed by the child's own end.
     }
   }
 
-  /**
-   * Sends a signal to the program and all that it has started: a script around
-   * xorriso does not hand it on. Deno lets a scoped `--allow-run` signal the
-   * program alone.
-   */
+  /** Sends a signal, if the child still lives. */
   kill(signal: Deno.Signal): void {
-    const { state, partial } = Deno.permissions.querySync({ name: "run" });
     try {
-      if (state === "granted" && !partial) {
-        // It leads a group of processes, since it is detached.
-        Deno.kill(-this.#process.pid, signal);
-      } else {
-        this.#process.kill(signal);
-      }
+      this.#process.kill(signal);
     } catch {
       // It has ended by itself meanwhile.
     }
@@ -135,25 +120,25 @@ export class Child {
    *
    * @param grace Milliseconds that each step may take.
    */
-  async end(grace: number): Promise<void> {
+  async end(grace: number): Promise<ChildStatus> {
     // Not awaited: a child that does not read keeps the pipe full.
     this.closeInput();
-    if (!await this.endsWithin(grace)) await this.terminate(grace, true);
+    if (await this.endsWithin(grace)) return await this.ended;
+    return await this.terminate(grace, true);
   }
 
   /**
    * Ends a busy child by SIGTERM, and by SIGKILL if that does not help and
-   * does no harm. Does not wait for its end.
+   * does no harm.
    *
    * @param grace Milliseconds between the two.
    * @param mayKill Whether SIGKILL does no harm. xorriso that is writing to a
-   * drive is to be waited for instead.
+   * drive is waited for instead.
    */
-  async terminate(grace: number, mayKill: boolean): Promise<void> {
+  async terminate(grace: number, mayKill: boolean): Promise<ChildStatus> {
     this.kill("SIGTERM");
-    // For what the signal does not reach, as xorriso behind a script.
-    this.closeInput();
     if (mayKill && !await this.endsWithin(grace)) this.kill("SIGKILL");
+    return await this.ended;
   }
 
   /**
@@ -161,10 +146,9 @@ export class Child {
    * more, and this program can end without it.
    */
   leave(): void {
-    this.#output = NOBODY;
+    this.#isLeft = true;
     this.#process.unref();
     this.closeInput();
-    this.#left.resolve(undefined);
   }
 
   /**
@@ -173,25 +157,29 @@ export class Child {
    * @param grace Milliseconds.
    */
   async endsWithin(grace: number): Promise<boolean> {
-    const late = new AbortController();
-    const timely = await Promise.race([
-      this.ended.then(() => true),
-      running(grace, late.signal).then(() => false, () => true),
-    ]);
-    late.abort();
-    return timely;
+    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), grace);
+    try {
+      return await Promise.race([this.ended.then(() => true), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 
-async function readLines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  take: (line: string) => void,
-  { allowCR = false } = {},
+/** Reads all, always into the same buffer: a listing has megabytes. */
+async function drain(
+  stream: ReadableStream<Uint8Array>,
+  sink: (chunk: Uint8Array) => void,
 ): Promise<void> {
-  const lines = stream
-    .pipeThrough(new TextDecoderStream("utf-8", { ignoreBOM: true }))
-    .pipeThrough<string>(new TextLineStream({ allowCR }));
-  for await (const line of lines) take(line);
+  const reader = stream.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(BUFFER);
+  for (;;) {
+    const { done, value } = await reader.read(new Uint8Array(buffer));
+    if (done) return;
+    sink(value);
+    buffer = value.buffer;
+  }
 }
 
 function spawnError(command: string, cause: unknown): unknown {

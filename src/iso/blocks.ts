@@ -29,6 +29,8 @@ export interface Blocks extends AsyncDisposable {
   readonly name: string;
   /** Number of bytes that there are to read. */
   readonly byteLength: number;
+  /** The file that has them from its first byte on, if one does. */
+  readonly path?: string | undefined;
   /** When they were last changed, in milliseconds since 1970, as the last reading found it. */
   readonly modified?: number | undefined;
   /**
@@ -109,8 +111,10 @@ const IDLE = 2;
  * ```
  */
 export class FileBlocks implements Blocks {
-  /** The path of the file. */
+  /** What messages call it: its path. */
   readonly name: string;
+  /** The path of the file. */
+  readonly path: string;
   /** What tells the file from all others. */
   readonly identity: FileIdentity;
   readonly #idle: Handle[] = [];
@@ -118,7 +122,7 @@ export class FileBlocks implements Blocks {
   #closed = false;
 
   private constructor(path: string, info: Deno.FileInfo, handle: Handle) {
-    this.name = path;
+    this.name = this.path = path;
     this.identity = { dev: info.dev, ino: info.ino };
     this.#info = info;
     this.#idle.push(handle);

@@ -23,6 +23,9 @@ export {
   type FileIdentity,
   memoryBlocks,
 } from "./blocks.ts";
+export { Checksums, readChecksums } from "./checksums.ts";
+export { content, type ContentOptions } from "./content.ts";
+export { sealed } from "./sealed.ts";
 export {
   type Device,
   Entry,

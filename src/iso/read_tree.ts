@@ -196,7 +196,7 @@ class TreeReader {
 
   /** Reads what the root says of itself, and chooses the names by that. */
   async #readRoot(): Promise<Pick<Tree, "root" | "checksums">> {
-    const { root: plain, joliet, enhanced } = this.#session.volume;
+    const { root: plain, joliet } = this.#session.volume;
     const bytes = await this.#runs.get(plain.lba * BLOCK, BLOCK);
     const self = this.#recordAt(bytes, 0, plain.lba);
     if (self === undefined) {
@@ -215,9 +215,6 @@ class TreeReader {
     } else if (joliet !== undefined) {
       this.#naming = "joliet";
       region = joliet;
-    } else if (enhanced !== undefined) {
-      this.#naming = "enhanced";
-      region = enhanced;
     }
     const children = new Map<string, Entry>();
     const root = new Entry({
@@ -459,7 +456,7 @@ class TreeReader {
       path,
       type,
       size: !isFile ? 0 : all.compression ? all.inflated : stored,
-      mode: (uses ? all.mode ?? 0 : type === "directory" ? 0o555 : 0o444) &
+      mode: (uses ? all.mode ?? 0 : 0o555) &
         0o7777,
       time: Number.isNaN(time) ? 0 : time,
       uid: all.uid,
@@ -491,9 +488,9 @@ function typeOf(
   return type === 0o04 ? undefined : TYPES[type] ?? "file";
 }
 
-/** A name of ISO 9660 without its version number and an empty extension (ECMA-119, 7.5.1). */
+/** A name of ISO 9660 without its version number and the dot before that (ECMA-119, 7.5.1). */
 function plainName(name: string): string {
-  return name.replace(/;\d+$/, "").replace(/\.$/, "");
+  return name.replace(/\.?;\d+$/, "");
 }
 
 function encodedLength(name: string): number {

@@ -1,14 +1,12 @@
 /** Files of an image copied to targets on disk, or read and compared with their checksums. */
 
-import type { Entry } from "../dialogue/answers.ts";
-import type { Progress } from "../options.ts";
+import type { Entry, Progress } from "../dialogue/answers.ts";
 import { BLOCK } from "../dialogue/answers.ts";
 import type { Identity } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import {
   meter,
   PartFile,
-  type Placing,
   requireReplaceable,
   resolveTarget,
 } from "../disk/targets.ts";
@@ -42,7 +40,7 @@ export interface CheckJob {
 }
 
 /** A file in an image that is to be restored. */
-export interface CopyJob extends CheckJob, Placing {
+export interface CopyJob extends CheckJob {
   /** Path on disk, in a folder that exists. */
   readonly target: string;
 }
@@ -72,14 +70,14 @@ export async function copyExtents(
   image: string,
   entry: Entry,
   target: string,
-  options: CopyOptions & Omit<CopyJob, "entry" | "target"> = {},
+  options: CopyOptions & Pick<CopyJob, "md5"> = {},
 ): Promise<void> {
-  const { inode, signal, ...rest } = options;
+  const { md5, inode, signal } = options;
   signal?.throwIfAborted();
   const path = await resolveTarget(target, inode);
   using source = await ImageReader.open(image, inode);
   const report = meter(entry.size, options.onProgress);
-  await copyFile(source, { ...rest, entry, target: path }, report, options);
+  await copyFile(source, { entry, target: path, md5 }, report, options);
 }
 
 /**
@@ -160,7 +158,7 @@ class WrittenFiles implements Disposable {
   #placeSync(): void {
     for (const { job, part } of this.#waiting) {
       try {
-        if (!this.#failures.has(job)) part.place(job);
+        if (!this.#failures.has(job)) part.placeSync();
       } catch (error) {
         this.#failures.set(job, error);
       }
@@ -256,7 +254,7 @@ async function doMany<Job extends CheckJob>(
 /** Copies one file. */
 async function copyFile(
   source: ImageReader,
-  { entry, target, md5, ...placing }: CopyJob,
+  { entry, target, md5 }: CopyJob,
   report: (bytes: number) => void,
   { sync = true, signal }: CopyOptions,
 ): Promise<void> {
@@ -272,7 +270,7 @@ async function copyFile(
     requireMd5(hash.digest("hex"), md5, entry.path);
   }
   if (sync) await part.sync();
-  part.place(placing);
+  await part.place();
 }
 
 /** Reads a file by two buffers: the next chunk is read while the last is dealt with. */

@@ -7,9 +7,9 @@ import { bigEndian, longDate, shortDate, u32 } from "./bytes.ts";
 
 const _x = 0;
 /** Signatures of entries, as numbers. */
-const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, ZF] = [
+const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, Z2, ZF] = [
   ...["AA", "AL", "CE", "CL", "NM", "PN", "PX"],
-  ...["RE", "SL", "SP", "ST", "TF", "ZF"],
+  ...["RE", "SL", "SP", "ST", "TF", "Z2", "ZF"],
 ].map((name) => name.charCodeAt(0) << 8 | name.charCodeAt(1));
 
 /** Continuation areas that a record may have, and bytes of one: attributes may be long. */
@@ -176,6 +176,7 @@ export class RockRidge {
         };
         return;
       case ZF:
+      case Z2:
         return this.#takeCompression(bytes, at);
     }
   }

@@ -23,7 +23,7 @@ export interface Region {
 }
 
 /** How the names of a tree are written. */
-export type Naming = "rock ridge" | "joliet" | "enhanced" | "plain";
+export type Naming = "rock ridge" | "joliet" | "plain";
 
 /** What the volume descriptors of an image or of one session say. */
 export interface Volume {
@@ -51,8 +51,6 @@ export interface Volume {
   readonly root: Region;
   /** The root of the tree with Joliet names, if there is one. */
   readonly joliet: Region | undefined;
-  /** The root of the tree with long names of ISO 9660:1999, if there is one. */
-  readonly enhanced: Region | undefined;
   /** The descriptors as they are, block by block, their terminator included. */
   readonly descriptors: Uint8Array;
 }
@@ -161,8 +159,6 @@ export function parseVolume(
     joliet: usable(
       others.find((each) => /^%\/[@CE]/.test(latin1(each.subarray(88, 91)))),
     ),
-    // Version 2 is an "enhanced" descriptor (ISO 9660:1999, 8.5.3).
-    enhanced: usable(others.find((each) => each[6] === 2)),
     descriptors,
   };
 }

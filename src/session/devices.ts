@@ -1,7 +1,6 @@
 /** The optical drives of the machine. */
 
-import { Dialogue } from "../dialogue/dialogue.ts";
-import type { Answer } from "../dialogue/exchange.ts";
+import { type Answer, Dialogue } from "../dialogue/dialogue.ts";
 import { XorrisoError } from "../errors.ts";
 import {
   requireArgs,

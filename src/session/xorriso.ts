@@ -2,8 +2,7 @@
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { readCuts } from "./cuts.ts";
-import { notify } from "../dialogue/dialogue.ts";
-import type { Answer } from "../dialogue/exchange.ts";
+import { type Answer, notify } from "../dialogue/dialogue.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { checkMd5, readExtents } from "../iso/extents.ts";
 import {
@@ -19,7 +18,6 @@ import type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
-  Progress,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
@@ -50,7 +48,7 @@ import {
 } from "../iso/restore.ts";
 import { writeTarget } from "../disk/targets.ts";
 import { openSource } from "../disk/sources.ts";
-import type { Node, NodeType } from "./nodes.ts";
+import type { Node, NodeType } from "../backend/tree.ts";
 
 /** Takes the recorded MD5 of a path, in hexadecimal digits. */
 type TakeMd5 = (path: string, md5: string) => void;
@@ -790,20 +788,14 @@ export class Xorriso implements AsyncDisposable {
       return await copyMany(path, jobs, { ...options, inode });
     }
     const failures = new Map<CopyJob, unknown>();
-    const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
-    let before = 0;
-    const report = onProgress &&
-      ((progress: Progress) =>
-        onProgress({ ...progress, done: before + progress.done, total }));
     for (const job of jobs.toSorted(byPlace)) {
-      const { entry, target, md5, attributes, replace } = job;
+      const { entry, target, md5 } = job;
       try {
         await writeTarget(
           target,
           () => this.#content(entry, { md5, ...(signal && { signal }) }),
-          { sync, attributes, replace, onProgress: report },
+          { sync },
         );
-        before += entry.size;
       } catch (error) {
         signal?.throwIfAborted();
         failures.set(job, error);

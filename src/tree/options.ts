@@ -1,6 +1,6 @@
 /** Options and results of storing, restoring and comparing whole trees. */
 
-import type { Progress } from "../options.ts";
+import type { Progress } from "../dialogue/answers.ts";
 
 /** A file or folder to be stored, and under which name. */
 export interface TreeSource {

@@ -1,6 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseWriteSpeed } from "../../src/options.ts";
-import { readSettings, splitArgs } from "../../src/backend/settings.ts";
+import {
+  parseWriteSpeed,
+  readSettings,
+  splitArgs,
+} from "../../src/backend/settings.ts";
 import type { Environment } from "../../src/backend/settings.ts";
 
 const env = (values: Record<string, string>): Environment => ({

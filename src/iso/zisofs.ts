@@ -1,0 +1,124 @@
+/**
+ * zisofs: content compressed block by block by zlib, as mkzftree and xorriso make it and Linux reads
+ * it. A header tells the size and that of a block, pointers tell where each compressed block is.
+ */
+
+import { type ByteRange, unreadable } from "./content.ts";
+import type { Entry } from "./entry.ts";
+import { holds, u32 } from "./bytes.ts";
+
+/** The beginning of a compressed file: of the first version, and of that for large files. */
+const MAGIC = "\x37\xe4\x53\x96\xc9\xdb\xd6\x07";
+const MAGIC_2 = "\xef\x22\x55\xa1\xbc\x1b\x95\xa0";
+
+/** Bytes of a header, at most. */
+const HEADER = 24;
+
+/** Bytes of a block, as powers of two, that programs make: 32 KiB to 1 MiB. */
+const MIN_BLOCK = 15;
+const MAX_BLOCK = 20;
+
+/** Pointers that are read at once. */
+const POINTERS = 4096;
+
+interface Header {
+  /** Bytes of the content. */
+  readonly size: number;
+  /** Bytes of a block. */
+  readonly block: number;
+  /** The byte that the pointers begin with. */
+  readonly pointers: number;
+  /** Bytes of a pointer. */
+  readonly width: 4 | 8;
+}
+
+/**
+ * Inflates a part of a compressed file.
+ *
+ * @param entry The file.
+ * @param range Bytes of the inflated content.
+ * @param read Gives bytes of the stored content.
+ * @returns The bytes, block by block. It fails with IMAGE_DAMAGED when they cannot be inflated.
+ */
+export async function* inflate(
+  entry: Entry,
+  { start, end }: ByteRange,
+  read: (start: number, end: number) => Promise<Uint8Array>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  if (start >= end) return;
+  const stored = entry.sections.reduce((sum, { size }) => sum + size, 0);
+  const header = parseHeader(await read(0, Math.min(HEADER, stored)));
+  const { size, block, width, pointers } = header ?? unusable(entry);
+  const count = Math.ceil(size / block);
+  if (size !== entry.size || pointers + (count + 1) * width > stored) {
+    unusable(entry);
+  }
+  const last = Math.ceil(end / block);
+  for (let index = Math.floor(start / block); index < last;) {
+    const stop = Math.min(index + POINTERS, last);
+    const at = pointers + index * width;
+    const places = parsePointers(
+      await read(at, at + (stop - index + 1) * width),
+      width,
+    );
+    for (let i = 0; index < stop; i++, index++) {
+      const [from = 0, to = 0] = [places[i], places[i + 1]];
+      if (from > to || to > stored || to - from > 2 * block) unusable(entry);
+      const length = Math.min(block, size - index * block);
+      const bytes = from === to
+        ? new Uint8Array(length) // a block of zeros
+        : await inflateBlock(entry, await read(from, to), length);
+      const begin = index * block;
+      // A buffer of its own, for who takes it over.
+      yield bytes.slice(
+        Math.max(start - begin, 0),
+        Math.min(end - begin, length),
+      );
+    }
+  }
+}
+
+async function inflateBlock(
+  entry: Entry,
+  compressed: Uint8Array,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { inflateSync } = await import("node:zlib");
+  let bytes: Uint8Array;
+  try {
+    bytes = inflateSync(compressed, { maxOutputLength: length });
+  } catch (cause) {
+    throw unreadable(entry, "its compressed content is damaged", cause);
+  }
+  return bytes.length === length ? new Uint8Array(bytes) : unusable(entry);
+}
+
+function unusable(entry: Entry): never {
+  throw unreadable(entry, "its compressed content does not fit together");
+}
+
+function parseHeader(bytes: Uint8Array): Header | undefined {
+  const isLarge = holds(bytes, 0, MAGIC_2);
+  if (bytes.length < 16 || !isLarge && !holds(bytes, 0, MAGIC)) {
+    return undefined;
+  }
+  // In the later form a version stands first, and the algorithm between the two.
+  const [words = 0, log = 0] = isLarge
+    ? [bytes[9], bytes[11]]
+    : [bytes[12], bytes[13]];
+  if (log < MIN_BLOCK || log > MAX_BLOCK) return undefined;
+  const size = isLarge ? u64(bytes, 12) : u32(bytes, 8);
+  return { size, block: 2 ** log, pointers: words * 4, width: isLarge ? 8 : 4 };
+}
+
+function parsePointers(bytes: Uint8Array, width: 4 | 8): number[] {
+  const read = width === 8 ? u64 : u32;
+  return Array.from(
+    { length: bytes.length / width },
+    (_, index) => read(bytes, index * width),
+  );
+}
+
+function u64(bytes: Uint8Array, at: number): number {
+  return u32(bytes, at) + u32(bytes, at + 4) * 2 ** 32;
+}

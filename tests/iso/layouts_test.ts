@@ -1,0 +1,140 @@
+import { assert, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { content, fileBlocks, readImage, readTree } from "../../src/iso/mod.ts";
+import { isInstalled, makeFolder, runXorriso } from "../support/helpers.ts";
+import { LAYOUTS, run, writeTree } from "./layouts.ts";
+
+/** What is there to be compared of one name. */
+interface Told {
+  readonly type: string;
+  readonly mode: number;
+  readonly mtime: number;
+  readonly owner: string;
+  readonly size?: number;
+  readonly content?: string;
+  readonly target?: string;
+}
+
+type All = Record<string, Told>;
+
+/** Only root can restore owners. */
+const IS_ROOT = await isRoot();
+
+async function isRoot(): Promise<boolean> {
+  await using folder = await makeFolder();
+  return (await Deno.stat(folder.path)).uid === 0;
+}
+
+/** What this module reads. */
+async function readByUs(image: string): Promise<All> {
+  await using blocks = await fileBlocks(image);
+  const { newest } = await readImage(blocks);
+  const tree = await readTree(blocks, newest);
+  assertEquals(tree.problems, []);
+  const all: All = {};
+  for (const entry of tree.walk()) {
+    const { path, type, mode, mtime, uid, gid, size, target } = entry;
+    const hash = createHash("sha256");
+    if (type === "file") {
+      for await (const chunk of content(blocks, entry)) hash.update(chunk);
+    }
+    all[path] = {
+      ...{ type, mode, mtime: mtime.getTime(), owner: `${uid}:${gid}` },
+      ...type === "file" && { size, content: hash.digest("hex") },
+      ...target !== undefined && { target },
+    };
+  }
+  return all;
+}
+
+/** What is in a folder on disk. */
+async function readFolder(root: string, path = ""): Promise<All> {
+  const all: All = {};
+  for await (const { name } of Deno.readDir(root + path)) {
+    const own = `${path}/${name}`;
+    const info = await Deno.lstat(root + own);
+    const { isFile, isDirectory, isSymlink, mode, mtime, uid, gid, size } =
+      info;
+    all[own] = {
+      type: isFile
+        ? "file"
+        : isDirectory
+        ? "directory"
+        : isSymlink
+        ? "link"
+        : "?",
+      mode: (mode ?? 0) & 0o7777,
+      mtime: mtime?.getTime() ?? NaN,
+      owner: `${uid}:${gid}`,
+      ...isFile && {
+        size,
+        content: createHash("sha256").update(await Deno.readFile(root + own))
+          .digest("hex"),
+      },
+      ...isSymlink && { target: await Deno.readLink(root + own) },
+    };
+    if (isDirectory) Object.assign(all, await readFolder(root, own));
+  }
+  return all;
+}
+
+/** What xorriso restores. */
+async function readByXorriso(image: string, target: string): Promise<All> {
+  await Deno.mkdir(target);
+  await runXorriso([
+    // Tags that other programs have left there, though they wrote something else.
+    ["-md5", "load_check_off"],
+    ["-indev", `stdio:${image}`],
+    ["-extract", "/", target],
+  ]);
+  return await readFolder(target);
+}
+
+/** What cannot be compared: attributes of links, and owners unless by root. */
+function comparable(all: All): All {
+  return Object.fromEntries(
+    Object.entries(all).sort(([a], [b]) => a < b ? -1 : 1).map(
+      ([path, told]) => {
+        const { type, mode, mtime, owner, ...rest } = told;
+        return [path, {
+          ...{ type, ...rest },
+          ...type !== "link" && { mode, mtime, ...IS_ROOT && { owner } },
+        } as Told];
+      },
+    ),
+  );
+}
+
+async function isThere(need: string): Promise<boolean> {
+  if (need === "pycdlib") {
+    return await run("/usr/bin/python3", ["-c", "import pycdlib"])
+      .then(() => true, () => false);
+  }
+  if (need.startsWith("/")) {
+    return await Deno.stat(need).then(() => true, () => false);
+  }
+  return await isInstalled(need);
+}
+
+for (const [name, { needs = [], tree, make }] of Object.entries(LAYOUTS)) {
+  const missing: string[] = [];
+  for (const need of needs) if (!await isThere(need)) missing.push(need);
+  Deno.test({
+    name: `an image of ${name} is read as xorriso restores it` +
+      (missing.length > 0 ? ` (skipped: no ${missing})` : ""),
+    ignore: missing.length > 0,
+    async fn() {
+      await using folder = await makeFolder();
+      await Deno.mkdir(`${folder.path}/tree`);
+      await writeTree(`${folder.path}/tree`, tree);
+      const image = `${folder.path}/test.iso`;
+      await make(image, `${folder.path}/tree`, folder.path);
+      const ours = comparable(await readByUs(image));
+      const theirs = comparable(
+        await readByXorriso(image, `${folder.path}/target`),
+      );
+      assert(Object.keys(theirs).length > 100);
+      assertEquals(ours, theirs);
+    },
+  });
+}
