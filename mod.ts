@@ -70,15 +70,22 @@
 export { classify } from "./src/dialogue/messages.ts";
 export { XorrisoBackend } from "./src/backend/backend.ts";
 export type {
+  ApplyOptions,
   BackendOptions,
+  Change,
   DeleteOptions,
   GetListOptions,
+  GetOptions,
   ListedEntry,
   ListOptions,
   NameResult,
+  Place,
   PutOptions,
+  PutSource,
   QueryOptions,
-} from "./src/backend/backend.ts";
+  RenameOptions,
+  VerifyResult,
+} from "./src/backend/options.ts";
 export { XorrisoError } from "./src/errors.ts";
 export type { XorrisoErrorCode, XorrisoErrorOptions } from "./src/errors.ts";
 export { Xorriso } from "./src/session/xorriso.ts";
@@ -86,6 +93,7 @@ export type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
+  Progress,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
@@ -93,14 +101,15 @@ export type {
 export { devices } from "./src/session/devices.ts";
 export type { Device, DevicesOptions } from "./src/session/devices.ts";
 export type { BlankMode, FormatMode } from "./src/session/drive.ts";
-export type { Answer } from "./src/dialogue/dialogue.ts";
-export type { BackendEntry, Node, NodeType } from "./src/backend/tree.ts";
+export type { Answer } from "./src/dialogue/exchange.ts";
+export type { BackendEntry, EntryType } from "./src/backend/index.ts";
+export type { Attributes } from "./src/session/changes.ts";
+export type { Node, NodeType } from "./src/session/nodes.ts";
 export type {
   Entry,
   Extent,
   Medium,
   MediumStatus,
-  Progress,
   RecordedSession,
 } from "./src/dialogue/answers.ts";
 export type { Content } from "./src/disk/temp.ts";

@@ -17,6 +17,7 @@ const WANTED = [
   "fmt",
   "path",
   "streams",
+  "text",
 ];
 /**
  * Stands in for `@std/cli/unicode-width`, whose table of widths the npm package leaves out: the same

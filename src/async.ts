@@ -1,4 +1,6 @@
-/** Waiting: for a time, for what can be given up, for one's turn. */
+/** Waiting, so far as @std/async has no words for it: for one's turn, and while this program runs. */
+
+import { delay } from "@std/async/delay";
 
 /** The longest time that a timer can be set to; a longer one would not wait. */
 export const LONGEST = 2 ** 31 - 1;
@@ -39,42 +41,67 @@ export async function eachOf<T>(
   }));
 }
 
+/** What is called at each signal. */
+const listeners = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
+
 /**
- * Resolves after a time.
+ * Has something called once when a signal is given, at once if it is already.
  *
- * @param signal Rejects with its reason.
+ * All that listens to one signal shares a listener: to add or remove one of
+ * thousands, a signal looks through all of them (Deno 2.9).
+ *
+ * @returns What takes that back.
  */
-export function delay(
-  milliseconds: number,
-  signal?: AbortSignal,
-): Promise<void> {
-  signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => {
-    clearTimeout(timer);
-    reject(signal?.reason);
-  };
-  const timer = setTimeout(() => {
-    signal?.removeEventListener("abort", onAbort);
-    resolve();
-  }, milliseconds);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return promise;
+export function onAbort(
+  signal: AbortSignal | undefined,
+  call: (reason: unknown) => void,
+): () => void {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    call(signal.reason);
+    return () => {};
+  }
+  const calls = listeners.get(signal) ?? new Set();
+  if (!listeners.has(signal)) {
+    listeners.set(signal, calls);
+    signal.addEventListener("abort", () => {
+      for (const call of calls) call(signal.reason);
+    }, { once: true });
+  }
+  calls.add(call);
+  return () => void calls.delete(call);
 }
 
-/** Waits for something, but no longer than until the signal is given. */
-export async function abortable<T>(
+/** Waits for something, but no longer than until a signal is given, if any. */
+export async function unlessAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
   if (signal === undefined) return await promise;
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
+  const forget = onAbort(signal, reject);
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    forget();
+  }
+}
+
+/** Milliseconds of which a stop of the program takes no more. */
+const STEP = 1000;
+
+/**
+ * Resolves when this program has run for a time. While it is stopped, by Ctrl-Z or with its
+ * container, hardly any passes: what it waits for may go on meanwhile, or stand still as well.
+ *
+ * @param milliseconds At least so long.
+ * @param signal Rejects with its reason.
+ */
+export async function running(
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let left = milliseconds; left > 0; left -= STEP) {
+    await delay(Math.min(left, STEP), { signal });
   }
 }

@@ -1,16 +1,56 @@
 /** The options of the calls of a session. */
 
 import type { BlankMode, FormatMode } from "./session/drive.ts";
-import type { Progress } from "./dialogue/answers.ts";
+
+/**
+ * How far xorriso is with what it does.
+ *
+ * @example Percent, if the end is known
+ * ```ts
+ * import type { Progress } from "@xorriso/backend";
+ *
+ * const progress: Progress = {
+ *   phase: "writing",
+ *   done: 1048576,
+ *   total: 4194304,
+ *   rate: 8991250,
+ * };
+ * if (progress.total) console.log(100 * progress.done / progress.total); // 25
+ * ```
+ */
+export interface Progress {
+  /** What it does. */
+  readonly phase:
+    | "reading"
+    | "staging"
+    | "writing"
+    | "closing"
+    | "restoring"
+    | "checking"
+    | "waiting"
+    | "blanking"
+    | "formatting";
+  /** Bytes done; 0 in a phase that counts none. */
+  readonly done: number;
+  /**
+   * Bytes to do in all, undefined if unknown. While writing it is derived from
+   * a rounded percentage.
+   */
+  readonly total: number | undefined;
+  /** Bytes per second at present, undefined if unknown. */
+  readonly rate: number | undefined;
+}
 
 /** How to open a session. */
 export interface XorrisoOptions {
   /** The executable. @default {"xorriso"} */
   readonly xorrisoPath?: string;
   /**
-   * Further arguments of xorriso, for experts: they come after the fixed ones
-   * and before the drive is opened. Those that can name a file need
-   * `--allow-read` and `--allow-write` without a path. @default {[]}
+   * Further commands for xorriso, for experts, as they would be its arguments,
+   * up to 8000 bytes: they are sent before the drive is opened. What the module
+   * relies on, as patterns and packets, is set again behind them. Those that
+   * can name a file need `--allow-read` and `--allow-write` without a path.
+   * @default {[]}
    */
   readonly xorrisoArgs?: readonly string[];
   /**
@@ -64,6 +104,16 @@ export interface XorrisoOptions {
    * @default {60_000}
    */
   readonly readyTimeout?: number;
+  /**
+   * Milliseconds to wait for another program that has an image open for writing; then DRIVE_BUSY.
+   * @default {0}
+   */
+  readonly lockTimeout?: number;
+  /**
+   * Lock an image that is opened for writing. Without, nothing keeps two programs from overwriting
+   * each other's sessions: for file systems that have no locks. @default {true}
+   */
+  readonly lock?: boolean;
   /**
    * Takes progress reports, about two a second while xorriso works.
    *
@@ -137,4 +187,16 @@ export interface RestoreOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Stops; nothing appears under the target's name. */
   readonly signal?: AbortSignal;
+}
+
+/**
+ * Checks a write speed, since xorriso takes nonsense without a word and burns with any speed.
+ *
+ * @throws {TypeError} When it is not `min` or `max`.
+ */
+export function parseWriteSpeed(text: string): "min" | "max" {
+  if (text === "min" || text === "max") return text;
+  throw new TypeError(
+    `Cannot use the write speed "${text}": it must be "min" or "max"`,
+  );
 }

@@ -170,6 +170,20 @@ const CASES: Readonly<Record<string, Case>> = {
     },
     dialog: ["-dev stdio:base.iso"],
   },
+  "source-too-large": {
+    about: "a file beyond the limit of 100 extents, and one at it",
+    prepare: async (folder) => {
+      await Deno.writeFile(`${folder}/big`, new Uint8Array());
+      await Deno.truncate(`${folder}/big`, 429_496_524_801);
+      await Deno.writeFile(`${folder}/most`, new Uint8Array());
+      await Deno.truncate(`${folder}/most`, 429_496_524_800);
+    },
+    dialog: [
+      "-dev stdio:new.iso",
+      "-map big /big",
+      "-map most /most",
+    ],
+  },
   "checksum-mismatch-of-tree": {
     about: "root directory overwritten in an image with checksums",
     prepare: async (folder) => {

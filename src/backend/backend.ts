@@ -1,104 +1,49 @@
 /** The storage: names and contents on one medium, through one session. */
 
-import { globToRegExp } from "@std/path/posix/glob-to-regexp";
-import { Batches, type Prepared } from "./batches.ts";
+import type { Medium, RecordedSession } from "../dialogue/answers.ts";
+import { notify } from "../dialogue/dialogue.ts";
+import { TempFolder } from "../disk/temp.ts";
 import { XorrisoError } from "../errors.ts";
-import { deviceCandidates, parseLocation } from "./url.ts";
-import { checkName, join, relative, show } from "../names.ts";
-import { isGranted } from "../disk/permissions.ts";
-import type { Entry, Medium, RecordedSession } from "../dialogue/answers.ts";
-import { readSettings } from "./settings.ts";
-import { md5Of, openSource } from "../disk/sources.ts";
-import { type Content, spool, TempFolder } from "../disk/temp.ts";
-import { TargetFolder } from "../disk/folders.ts";
-import type { CopyJob } from "../iso/restore.ts";
-import { Store } from "./store.ts";
-import type { BackendEntry, Tree } from "./tree.ts";
+import { checkName, show } from "../names.ts";
 import type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
   ReadableOptions,
   RestoreOptions,
-  XorrisoOptions,
 } from "../options.ts";
-import { driver, type Xorriso } from "../session/xorriso.ts";
-
-/** How to open a backend. */
-export interface BackendOptions extends XorrisoOptions {
-  /**
-   * Whether changes are committed by themselves. Without it they wait for
-   * `commit()`, all in one session. @default {true}
-   */
-  readonly autoCommit?: boolean;
-  /**
-   * Milliseconds without a new change after which what has come is committed.
-   * @default {2} on an image, 1000 on a drive
-   */
-  readonly commitDelay?: number;
-  /**
-   * Milliseconds after the first change when what has come is committed anyway.
-   * @default {1000} on an image, 30,000 on a drive
-   */
-  readonly commitMax?: number;
-}
-
-/** How to store one file. */
-export interface PutOptions {
-  /** Replace a file of the same name; else ENTRY_EXISTS. @default {true} */
-  readonly overwrite?: boolean;
-  /** Read the stored file back and compare it. @default {false} */
-  readonly verify?: boolean;
-  /** Takes the call back, as long as xorriso has not been told of it. */
-  readonly signal?: AbortSignal;
-}
-
-/** How to delete one name. */
-export interface DeleteOptions {
-  /** Takes the call back, as long as xorriso has not been told of it. */
-  readonly signal?: AbortSignal;
-}
-
-/** How to list files. */
-export interface ListOptions {
-  /** Only names that match; `*` matches within a part, `**` across parts. */
-  readonly glob?: string;
-  /** Tell the recorded MD5 of each, too. @default {false} */
-  readonly md5?: boolean;
-}
-
-/** How to look for names. */
-export interface QueryOptions {
-  /** Tell the recorded MD5, too. @default {false} */
-  readonly md5?: boolean;
-}
-
-/** How to restore many files. */
-export interface GetListOptions extends RestoreOptions {
-  /** Directory that the names on disk leave out. @default {""} */
-  readonly base?: string;
-}
-
-/** A file on the medium, as `list` and `query` tell it. */
-export interface ListedEntry extends BackendEntry {
-  /** 32 hexadecimal digits, where asked for and recorded. */
-  readonly md5?: string;
-}
-
-/** What became of one name in a call with many. */
-export interface NameResult {
-  /** Name relative to the backend's directory. */
-  readonly name: string;
-  /** What went wrong; undefined if nothing did. */
-  readonly error: unknown;
-}
+import type { Xorriso } from "../session/xorriso.ts";
+import { type Request, requestOf } from "./change.ts";
+import type {
+  ApplyOptions,
+  BackendOptions,
+  Change,
+  DeleteOptions,
+  GetListOptions,
+  GetOptions,
+  ListedEntry,
+  ListOptions,
+  NameResult,
+  Place,
+  PutOptions,
+  PutSource,
+  QueryOptions,
+  RenameOptions,
+  VerifyResult,
+} from "./options.ts";
+import { Queue } from "./queue.ts";
+import { Reading } from "./reading.ts";
+import { readSettings } from "./settings.ts";
+import { Store } from "./store.ts";
+import { findDevice, placeOf } from "./url.ts";
 
 /**
  * Stores files under names on one medium, and gets them back.
  *
  * All changes that come close together share one session on the medium; a
  * resolved `put()` or `delete()` is on it. Calls may overlap at will; those
- * about one name take effect in call order.
+ * about one name take effect in call order. A folder is there as long as
+ * something is in it.
  *
  * @example Store, list, restore
  * ```ts
@@ -122,10 +67,14 @@ export interface NameResult {
  */
 export class XorrisoBackend implements AsyncDisposable {
   readonly #store: Store;
-  readonly #batches: Batches;
-  readonly #tempDir: string | undefined;
+  readonly #queue: Queue;
+  readonly #reading: Reading;
+  readonly #options: BackendOptions;
   #temp: Promise<TempFolder> | undefined;
   #closing: Promise<void> | undefined;
+
+  /** Path of the drive or image file, as it was given. */
+  readonly device: string;
 
   /**
    * Whether the medium was opened for writing: not with `readOnly` or an older
@@ -135,14 +84,19 @@ export class XorrisoBackend implements AsyncDisposable {
 
   private constructor(
     store: Store,
-    batches: Batches,
-    writable: boolean,
-    tempDir?: string,
+    options: BackendOptions,
+    { isImage, writable }: Pick<Xorriso, "isImage" | "writable">,
   ) {
-    this.writable = writable;
     this.#store = store;
-    this.#batches = batches;
-    this.#tempDir = tempDir;
+    this.#queue = new Queue(store, {
+      autoCommit: options.autoCommit ?? true,
+      commitDelay: options.commitDelay ?? (isImage ? 2 : 1000),
+      commitMax: options.commitMax ?? (isImage ? 1000 : 30_000),
+    });
+    this.#reading = new Reading(store, () => this.#queue.idle());
+    this.#options = options;
+    this.device = store.device;
+    this.writable = writable;
   }
 
   /**
@@ -151,8 +105,9 @@ export class XorrisoBackend implements AsyncDisposable {
    * The variables XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and
    * XORRISO_ARGS are taken where env permission is granted; options win.
    *
-   * @param url `xorriso://DEVICE[:/DIRECTORY]`, percent-encoded where needed:
-   * `xorriso:///dev/sr0`, `xorriso:///backups/photos.iso:/2026`.
+   * @param place `xorriso://DEVICE[:/DIRECTORY]`, percent-encoded where needed
+   * (`xorriso:///dev/sr0`, `xorriso:///backups/photos.iso:/2026`), or the paths
+   * as they are.
    * @param options How to open it.
    * @returns The backend; end it by `close()`.
    * @throws {XorrisoError} As `Xorriso.open`.
@@ -160,32 +115,31 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {Deno.errors.NotCapable} When a permission is missing.
    * @throws {Deno.errors.NotFound} When xorriso is not installed.
    *
-   * @example A drive, for reading
+   * @example A path that need not be encoded
    * ```ts ignore
-   * await using backend = await XorrisoBackend.open("xorriso:///dev/sr0", {
-   *   readOnly: true,
-   * });
+   * await using backend = await XorrisoBackend.open(
+   *   { device: "/backups/100 % mine.iso", directory: "/2026" },
+   *   { readOnly: true },
+   * );
    * ```
    */
   static async open(
-    url: string,
+    place: string | URL | Place,
     options: BackendOptions = {},
   ): Promise<XorrisoBackend> {
-    const { autoCommit = true, commitDelay, commitMax, ...rest } = options;
-    checkDelay("commitDelay", commitDelay);
-    checkDelay("commitMax", commitMax);
-    const location = parseLocation(url);
-    const device = await findDevice(location.device);
+    const { device, directory } = placeOf(place);
+    const { autoCommit: _, commitDelay, commitMax, idleClose, ...rest } =
+      options;
+    for (const [name, value] of Object.entries({ commitDelay, commitMax })) {
+      checkTime(name, value);
+    }
+    checkTime("idleClose", idleClose);
     const settings = { ...rest, ...readSettings(rest) };
-    const { signal: _, ...lasting } = settings;
-    const store = new Store(device, location.directory, lasting);
-    const { isImage, writable } = await store.open(options.signal);
-    const batches = new Batches(store, {
-      autoCommit,
-      commitDelay: commitDelay ?? (isImage ? 2 : 1000),
-      commitMax: commitMax ?? (isImage ? 1000 : 30_000),
-    });
-    return new XorrisoBackend(store, batches, writable, options.tempDir);
+    const { signal, ...lasting } = settings;
+    const found = await findDevice(device);
+    const store = new Store(found, directory, lasting, idleClose);
+    const session = await store.open(signal);
+    return new XorrisoBackend(store, options, session);
   }
 
   /**
@@ -195,14 +149,15 @@ export class XorrisoBackend implements AsyncDisposable {
    * when `commit()` will store it). A file on disk must not change meanwhile.
    * Bytes and streams are kept in a file in `tempDir` until then.
    *
-   * @param source Path or `file:` URL of a regular file, bytes, or a stream.
+   * @param source Path or `file:` URL of a regular file, bytes, a `Blob` or
+   * `File`, or a stream.
    * @param name Relative name: parts of at most 100 bytes, not `.` or `..`,
    * separated by `/`; else any characters but NUL.
    * @throws {XorrisoError} SOURCE_UNREADABLE, SOURCE_CHANGED when the file
    * moved meanwhile, ENTRY_EXISTS when a directory would be replaced or a file
    * turned into one, MEDIUM_FULL with `needed` and `free`, or as
    * `Xorriso.commit`.
-   * @throws {TypeError} When the name cannot be stored.
+   * @throws {TypeError} When the name or the source cannot be stored.
    * @throws {Deno.errors.NotCapable} When a permission is missing.
    *
    * @example Many files, one session
@@ -211,22 +166,85 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async put(
-    source: string | URL | Content,
+    source: PutSource,
     name: string,
     options: PutOptions = {},
   ): Promise<void> {
-    this.#requireOpen(`store ${show(name)}`);
-    checkName(this.#store.directory, name, true);
-    const { overwrite = true, verify = false, signal } = options;
-    const onDisk = typeof source === "string" || source instanceof URL;
-    await this.#batches.add({
-      ...{ kind: "put", name, overwrite, signal },
-      slow: !onDisk || verify,
-      prepare: (signal) =>
-        onDisk
-          ? prepareFile(source, verify)
-          : this.#prepareContent(source, verify, signal),
-    });
+    const { mode, mtime, ...rest } = options;
+    const attributes = {
+      ...(mode !== undefined && { mode }),
+      ...(mtime && { mtime }),
+    };
+    await this.#change(
+      `store ${show(name)}`,
+      { kind: "file", name, source, attributes, ...rest },
+    );
+  }
+
+  /**
+   * Gives a file, or a folder with all below it, another name. No content is
+   * written.
+   *
+   * @param from Relative name of what is there.
+   * @param to Its new name; folders above it are made.
+   * @throws {XorrisoError} ENTRY_NOT_FOUND, ENTRY_EXISTS when something is there
+   * that must not be replaced, or as `Xorriso.commit`.
+   *
+   * @example Put a finished upload in its place
+   * ```ts ignore
+   * await backend.rename("incoming/a.tar", "2026/a.tar");
+   * ```
+   */
+  async rename(
+    from: string,
+    to: string,
+    options: RenameOptions = {},
+  ): Promise<void> {
+    const change = { kind: "move", from, name: to, ...options } as const;
+    await this.#change(`rename ${show(from)}`, change);
+  }
+
+  /**
+   * Makes many changes in one session, in their order; what else is pending
+   * goes with them. One that fails keeps no other back.
+   *
+   * @param changes What is to be done; their number is not limited.
+   * @returns One result for each change, in their order, when the session is
+   * on the medium, also with `autoCommit: false`.
+   *
+   * @example A folder with its attributes, a link, and a name less
+   * ```ts ignore
+   * const results = await backend.apply([
+   *   { kind: "folder", name: "2026", attributes: { mode: 0o700 } },
+   *   { kind: "link", name: "newest", text: "2026/monday.tar" },
+   *   { kind: "remove", name: "2025", recursive: true },
+   * ]);
+   * ```
+   */
+  async apply(
+    changes: readonly Change[],
+    options: ApplyOptions = {},
+  ): Promise<NameResult[]> {
+    const errors = new Map<Change, unknown>();
+    const requests = new Map<Request, Change>();
+    for (const change of changes) {
+      try {
+        requests.set(this.#request(change), change);
+      } catch (error) {
+        errors.set(change, error);
+      }
+    }
+    const failed = await this.#during(
+      "change the medium",
+      () => this.#queue.addAll([...requests.keys()], options),
+    );
+    for (const [request, change] of requests) {
+      if (failed.has(request)) errors.set(change, failed.get(request));
+    }
+    return changes.map((change) => ({
+      name: change.name,
+      error: errors.get(change),
+    }));
   }
 
   /**
@@ -234,10 +252,11 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @param name Relative name.
    * @param target Path on disk, under which the file appears when it is
-   * complete and right, or a stream, which is closed at the end.
+   * complete and right, with its time and mode; or a stream, which is closed at
+   * the end.
    * @throws {XorrisoError} ENTRY_NOT_FOUND, READ_ERROR, IMAGE_DAMAGED,
-   * CHECKSUM_MISMATCH when it differs from its recorded checksum, or
-   * TARGET_UNWRITABLE.
+   * CHECKSUM_MISMATCH when it differs from its recorded checksum,
+   * TARGET_UNWRITABLE, or TARGET_EXISTS with `overwrite: "never"`.
    *
    * @example Restore to disk
    * ```ts ignore
@@ -247,19 +266,12 @@ export class XorrisoBackend implements AsyncDisposable {
   async get(
     name: string,
     target: string | WritableStream<Uint8Array>,
-    options: RestoreOptions = {},
+    options: GetOptions = {},
   ): Promise<void> {
-    const { signal, verify = true } = options;
-    const entry = await this.#entry(name, verify);
-    const session = await this.#store.session();
-    if (typeof target === "string") {
-      return await session.restore(entry, target, options);
-    }
-    const content = await session.readable(entry, {
-      verify,
-      ...(signal && { signal }),
-    });
-    await content.pipeTo(target, signal ? { signal } : {});
+    await this.#during(
+      `read ${show(name)}`,
+      () => this.#reading.get(name, target, options),
+    );
   }
 
   /**
@@ -284,47 +296,15 @@ export class XorrisoBackend implements AsyncDisposable {
     folder: string,
     options: GetListOptions = {},
   ): Promise<NameResult[]> {
-    const { base = "", verify = true, ...rest } = options;
-    const prefix = base === "" ? "" : `${base}/`;
-    const tree = await this.#tree(`restore to "${folder}"`, verify);
-    const errors = new Map<string, unknown>();
-    const entries = new Map<string, Entry>();
-    for (const name of names) {
-      try {
-        entries.set(name, this.#find(tree, name));
-      } catch (error) {
-        errors.set(name, error);
-      }
-    }
-    // xorriso looks for the checksums while the folders are made.
-    const asking = verify ? this.#sums([...entries.values()]) : undefined;
-    asking?.catch(() => {});
-    const target = await TargetFolder.open(folder);
-    const jobs = new Map<string, CopyJob>();
-    for (const [name, entry] of entries) {
-      try {
-        const below = name.startsWith(prefix)
-          ? name.slice(prefix.length)
-          : name;
-        jobs.set(name, { entry, target: await target.prepare(below) });
-      } catch (error) {
-        errors.set(name, error);
-      }
-    }
-    const sums = await asking;
-    const list = Array.from(jobs, ([name, job]) => {
-      return { ...job, name, md5: sums?.get(job.entry.path) };
-    });
-    const session = await this.#store.session();
-    const failures = await driver(session).restoreAll(list, rest);
-    for (const job of list) {
-      if (failures.has(job)) errors.set(job.name, failures.get(job));
-    }
-    return names.map((name) => ({ name, error: errors.get(name) }));
+    return await this.#during(
+      `restore to "${folder}"`,
+      () => this.#reading.getList(names, folder, options),
+    );
   }
 
   /**
-   * Reads a file, or a part of it.
+   * Reads a file, or a part of it. Nothing is opened before the first read;
+   * `close()` ends what is still open.
    *
    * @param name Relative name.
    * @returns Chunks of at most 1 MiB.
@@ -340,12 +320,15 @@ export class XorrisoBackend implements AsyncDisposable {
     name: string,
     options: ReadableOptions = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const entry = await this.#entry(name, options.verify ?? true);
-    return (await this.#store.session()).readable(entry, options);
+    return await this.#during(
+      `read ${show(name)}`,
+      () => this.#reading.readable(name, options),
+    );
   }
 
   /**
-   * Lists all files below the backend's directory, as of the last commit.
+   * Lists all files below the backend's directory, as of the last commit; with
+   * `all` also folders, links and others.
    *
    * @returns Names relative to the directory, in the order of the medium's
    * tree, but what was stored since it was read comes last; empty if there is
@@ -360,30 +343,15 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async list(options: ListOptions = {}): Promise<ListedEntry[]> {
-    const { glob, md5 = false } = options;
-    const tree = await this.#tree("list", md5);
-    const all = [...tree.files()];
-    const pattern: RegExp | undefined = glob === undefined
-      ? undefined
-      : globToRegExp(glob);
-    const entries = pattern === undefined
-      ? all
-      : all.filter(({ name }) => pattern.test(name));
-    if (!md5 || entries.length === 0) return entries;
-    const { directory } = this.#store;
-    const sums = new Map<string | undefined, string>();
-    await driver(await this.#store.session()).eachMd5(
-      directory,
-      (path, md5) => sums.set(relative(directory, path), md5),
-    );
-    return entries.map((entry) => withMd5(entry, sums.get(entry.name)));
+    return await this.#during("list", () => this.#reading.list(options));
   }
 
   /**
    * Looks for a name, as of the last commit.
    *
-   * @param name Relative name, taken literally.
-   * @returns Its entry; undefined if there is no such file.
+   * @param name Relative name, taken literally; one that ends in `/` is that of a
+   * folder.
+   * @returns Its entry; undefined if there is none.
    * @throws {XorrisoError} When it cannot be told.
    *
    * @example Is it there?
@@ -395,17 +363,14 @@ export class XorrisoBackend implements AsyncDisposable {
     name: string,
     options: QueryOptions = {},
   ): Promise<ListedEntry | undefined> {
-    const { md5 = false } = options;
     // Asked by the thousand, a name that is there costs one look into a map.
-    const known = this.#closing === undefined && !md5
-      ? this.#store.knownTree?.get(name)
+    const known = this.#closing === undefined && !options.md5
+      ? this.#reading.known(name)
       : undefined;
-    if (known !== undefined) return known;
-    const tree = await this.#tree(`look for ${show(name)}`, md5);
-    const path = checkName(this.#store.directory, name, false);
-    const entry = tree.get(name);
-    if (entry === undefined || !md5) return entry;
-    return withMd5(entry, await (await this.#store.session()).md5(path));
+    return known ?? await this.#during(
+      `look for ${show(name)}`,
+      () => this.#reading.query(name, options),
+    );
   }
 
   /**
@@ -429,10 +394,12 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Removes a file from the newest session; on no medium does it free space.
+   * Removes a file or link from the newest session, or a folder; on no medium
+   * does it free space. A folder that gets empty by it goes, too.
    *
-   * @param name Relative name of a file, taken literally.
-   * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such file, or as
+   * @param name Relative name, taken literally.
+   * @throws {XorrisoError} ENTRY_NOT_FOUND when it is not there, or is a
+   * folder and it is not `recursive`, or as
    * `Xorriso.commit`.
    *
    * @example Remove what is too old
@@ -441,10 +408,8 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async delete(name: string, options: DeleteOptions = {}): Promise<void> {
-    this.#requireOpen(`delete ${show(name)}`);
-    checkName(this.#store.directory, name, false);
-    const { signal } = options;
-    await this.#batches.add({ kind: "delete", name, signal });
+    const change = { kind: "remove", name, ...options } as const;
+    await this.#change(`delete ${show(name)}`, change);
   }
 
   /**
@@ -459,10 +424,13 @@ export class XorrisoBackend implements AsyncDisposable {
    * const failed = results.filter(({ error }) => error !== undefined);
    * ```
    */
-  async deleteList(names: readonly string[]): Promise<NameResult[]> {
+  async deleteList(
+    names: readonly string[],
+    options: DeleteOptions = {},
+  ): Promise<NameResult[]> {
     return await Promise.all(names.map(async (name) => {
       try {
-        await this.delete(name);
+        await this.delete(name, options);
         return { name, error: undefined };
       } catch (error) {
         return { name, error };
@@ -477,8 +445,8 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @param names Relative names; all files if not given.
    * @param options `onProgress` takes the bytes read; `signal` gives up.
-   * @returns One result for each name; a file without a recorded checksum has
-   * an error with CHECKSUM_MISMATCH.
+   * @returns One result for each name; `state` tells a file without a
+   * recorded checksum, which is `unverifiable`.
    *
    * @example Everything
    * ```ts ignore
@@ -490,42 +458,11 @@ export class XorrisoBackend implements AsyncDisposable {
   async verify(
     names?: readonly string[],
     options: Omit<RestoreOptions, "verify"> = {},
-  ): Promise<NameResult[]> {
-    const tree = await this.#tree("verify", true);
-    const wanted = names ?? Array.from(tree.files(), ({ name }) => name);
-    const results = new Map<string, unknown>();
-    const entries: (Entry & { readonly name: string })[] = [];
-    for (const name of wanted) {
-      try {
-        entries.push({ ...this.#find(tree, name), name });
-      } catch (error) {
-        results.set(name, error);
-      }
-    }
-    const session = await this.#store.session();
-    const sums = await this.#sums(entries);
-    const jobs = entries.flatMap((entry) => {
-      const md5 = sums.get(entry.path);
-      if (md5 !== undefined) return [{ entry, md5 }];
-      results.set(entry.name, withoutChecksum(entry.path));
-      return [];
-    });
-    const failures = await driver(session).checkAll(jobs, options);
-    for (const [{ entry }, error] of failures) results.set(entry.name, error);
-    // What was stored anew meanwhile is read from a drive by its name.
-    const newer = await this.#tree("verify", true);
-    const replaced = Array.from(failures.keys(), ({ entry }) => entry)
-      .filter(({ name, extents }) =>
-        newer.get(name)?.extents[0]?.lba !== extents[0]?.lba
-      );
-    if (replaced.length > 0) {
-      const again = await this.verify(
-        replaced.map(({ name }) => name),
-        options,
-      );
-      for (const { name, error } of again) results.set(name, error);
-    }
-    return wanted.map((name) => ({ name, error: results.get(name) }));
+  ): Promise<VerifyResult[]> {
+    return await this.#during(
+      "verify",
+      () => this.#reading.verify(names, options),
+    );
   }
 
   /**
@@ -544,8 +481,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async commit(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
-    this.#requireOpen("commit");
-    await this.#batches.commit(options);
+    await this.#during("commit", () => this.#queue.commit(options));
   }
 
   /**
@@ -558,8 +494,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async rollback(): Promise<void> {
-    this.#requireOpen("roll back");
-    await this.#batches.rollback();
+    await this.#during("roll back", () => this.#queue.rollback());
   }
 
   /**
@@ -574,8 +509,10 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async medium(): Promise<Medium> {
-    this.#requireOpen("look at the medium");
-    return await (await this.#store.session()).medium();
+    return await this.#during(
+      "look at the medium",
+      async () => await (await this.#store.session()).medium(),
+    );
   }
 
   /**
@@ -592,8 +529,10 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async room(): Promise<number> {
-    this.#requireOpen("look at the medium");
-    return await (await this.#store.session()).room();
+    return await this.#during(
+      "look at the medium",
+      async () => await (await this.#store.session()).room(),
+    );
   }
 
   /**
@@ -608,8 +547,10 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async sessions(): Promise<RecordedSession[]> {
-    this.#requireOpen("look at the sessions");
-    return await (await this.#store.session()).sessions();
+    return await this.#during(
+      "look at the sessions",
+      async () => await (await this.#store.session()).sessions(),
+    );
   }
 
   /**
@@ -624,7 +565,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async blank(options: BlankOptions = {}): Promise<void> {
-    await this.#maintain("blank", (session) => session.blank(options));
+    await this.#maintain("blank", (session) => session.blank(options), options);
   }
 
   /**
@@ -639,7 +580,10 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async format(options: FormatOptions = {}): Promise<void> {
-    await this.#maintain("format", (session) => session.format(options));
+    await this.#maintain(
+      ...["format", (session: Xorriso) => session.format(options)] as const,
+      options,
+    );
   }
 
   /**
@@ -657,6 +601,7 @@ export class XorrisoBackend implements AsyncDisposable {
     await this.#maintain(
       "close the medium",
       (session) => session.finish(options),
+      options,
     );
   }
 
@@ -690,8 +635,9 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Commits what is pending, then ends the session. Later calls reject with
-   * CLOSED; a second `close()` waits for the first.
+   * Commits what is pending, then ends the session. Streams under way end; one
+   * that is being stored and has nothing more to give for 2 s is not waited
+   * for. Later calls reject with CLOSED; a second `close()` waits for the first.
    *
    * @throws {XorrisoError} When the commit fails; all is ended nevertheless.
    *
@@ -701,22 +647,33 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close(() => this.#batches.commit());
+    this.#closing ??= this.#end(() => this.#queue.close());
     return this.#closing;
   }
 
-  /** Ends the session; what has not been committed is discarded. */
+  /**
+   * Ends the session; what has not been committed is discarded, a commit under
+   * way stopped in an orderly way.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     // What made close() fail has been told.
     if (this.#closing !== undefined) return await this.#closing.catch(() => {});
-    this.#closing = this.#close(() => this.#batches.rollback());
+    if (this.#options.autoCommit === false && this.#queue.size > 0) {
+      notify(
+        this.#options.onMessage,
+        `xorriso-backend : WARNING : ${this.#queue.size} changes are ` +
+          `discarded; call commit() or close() before the end`,
+      );
+    }
+    this.#closing = this.#end(() => this.#queue.discard());
     await this.#closing;
   }
 
-  async #close(finish: () => Promise<void>): Promise<void> {
+  async #end(finish: () => Promise<void>): Promise<void> {
     try {
       await finish();
     } finally {
+      this.#reading.end(closedError("read"));
       await this.#store.close();
       const temp = await this.#temp?.catch(() => undefined);
       await temp?.[Symbol.asyncDispose]();
@@ -727,119 +684,58 @@ export class XorrisoBackend implements AsyncDisposable {
   async #maintain<T>(
     doing: string,
     work: (session: Xorriso) => Promise<T>,
+    { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<T> {
-    this.#requireOpen(doing);
-    return await this.#batches.between(async () => {
-      try {
-        return await work(await this.#store.session());
-      } finally {
-        this.#store.forget();
-      }
+    return await this.#during(doing, () =>
+      this.#queue.between(async () => {
+        try {
+          return await work(await this.#store.session());
+        } finally {
+          this.#store.forget();
+        }
+      }, signal));
+  }
+
+  /** Does what a call asks for; rejects when the backend is closed. */
+  async #during<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw closedError(doing);
+    using _use = this.#store.use();
+    return await work();
+  }
+
+  async #change(
+    doing: string,
+    change: Change & Pick<PutOptions, "signal" | "onProgress" | "size">,
+  ): Promise<void> {
+    const { signal, onProgress, size } = change;
+    await this.#during(doing, () =>
+      this.#queue.add({
+        ...this.#request(change, size),
+        ...{ signal, onProgress },
+      }));
+  }
+
+  /** A change as the queue takes it; a TypeError where it cannot be one. */
+  #request(change: Change, size?: number): Request {
+    const { kind, name } = change;
+    const { directory } = this.#store;
+    checkName(directory, name, kind !== "remove" && kind !== "attributes");
+    if (kind === "move") checkName(directory, change.from, false);
+    return requestOf(change, {
+      size,
+      temp: () => this.#temp ??= TempFolder.make(this.#options.tempDir),
     });
   }
-
-  #requireOpen(doing: string): void {
-    if (this.#closing === undefined) return;
-    throw new XorrisoError(
-      "CLOSED",
-      `Cannot ${doing}: the backend is closed; open it again`,
-    );
-  }
-
-  /**
-   * The tree of the last commit.
-   *
-   * @param still Whether xorriso is to be asked about names in it: not while
-   * it knows newer ones that are being written.
-   */
-  async #tree(doing: string, still = false): Promise<Tree> {
-    this.#requireOpen(doing);
-    if (still) await this.#batches.idle();
-    return await this.#store.tree();
-  }
-
-  /** The entry of a name, with its path. */
-  async #entry(name: string, still = false): Promise<Entry> {
-    return this.#find(await this.#tree(`read ${show(name)}`, still), name);
-  }
-
-  #find(tree: Tree, name: string): Entry {
-    const { directory } = this.#store;
-    const entry = tree.get(name);
-    if (entry !== undefined) return { path: join(directory, name), ...entry };
-    const path = checkName(directory, name, false);
-    throw new XorrisoError(
-      "ENTRY_NOT_FOUND",
-      `Cannot find the file ${show(path)} on the medium`,
-      { path },
-    );
-  }
-
-  /** Recorded checksums: each by itself, or all at once where that is less. */
-  async #sums(entries: readonly Entry[]): Promise<Map<string, string>> {
-    const session = await this.#store.session();
-    if (entries.length * 10 >= (await this.#store.tree()).size) {
-      return entries.length === 0
-        ? new Map()
-        : await session.md5s(this.#store.directory);
-    }
-    const sums = new Map<string, string>();
-    await Promise.all(entries.map(async ({ path }) => {
-      const md5 = await session.md5(path);
-      if (md5 !== undefined) sums.set(path, md5);
-    }));
-    return sums;
-  }
-
-  async #prepareContent(
-    content: Content,
-    verify: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<Prepared> {
-    this.#temp ??= TempFolder.make(this.#tempDir);
-    const path = (await this.#temp).next();
-    const { md5, ...source } = await spool(content, path, signal);
-    return {
-      source,
-      dispose: () => Deno.remove(path),
-      ...(verify && { md5 }),
-    };
-  }
 }
 
-async function prepareFile(
-  file: string | URL,
-  verify: boolean,
-): Promise<Prepared> {
-  const source = await openSource(file);
-  return { source, ...(verify && { md5: await md5Of(source) }) };
-}
-
-/** The device that a location means, of those that it can mean. */
-async function findDevice(device: string): Promise<string> {
-  const candidates = deviceCandidates(device);
-  const last = candidates.at(-1) ?? device;
-  for (const candidate of candidates.slice(0, -1)) {
-    if (!await isGranted("read", candidate)) continue;
-    const found = await Deno.stat(candidate).catch(() => undefined);
-    if (found !== undefined) return candidate;
-  }
-  return last;
-}
-
-function withoutChecksum(path: string): XorrisoError {
+function closedError(doing: string): XorrisoError {
   return new XorrisoError(
-    "CHECKSUM_MISMATCH",
-    `Cannot verify ${show(path)}: no checksum was recorded for it`,
-    { path },
+    "CLOSED",
+    `Cannot ${doing}: the backend is closed; open it again`,
   );
 }
 
-function withMd5(entry: BackendEntry, md5: string | undefined): ListedEntry {
-  return md5 === undefined ? entry : { ...entry, md5 };
-}
-
-function checkDelay(name: string, value: number | undefined): void {
+function checkTime(name: string, value: number | undefined): void {
   if (value === undefined || value >= 0) return;
   throw new RangeError(
     `Cannot use the ${name} ${value}: it must be >= 0 milliseconds`,

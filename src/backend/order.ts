@@ -1,56 +1,55 @@
-/** Who has to wait for whom: calls about one name go in call order. */
+/** Which call waits for which: those about one name are done in call order. */
 
 import { parents } from "../names.ts";
 
-/** A place in the order. */
-export interface Turn {
+/** The place of a call among the others. */
+export interface Place {
   /** Resolves when all earlier calls that this one depends on are done. */
-  readonly come: Promise<unknown>;
+  readonly reached: Promise<unknown>;
   /** Lets the later ones go on. */
-  done(): void;
+  leave(): void;
 }
 
 /**
  * Keeps calls in order that are about the same name, or about names above or
  * below each other; all others go at their own pace.
  */
-export class Turns {
-  /** The turns under way, by name. */
+export class Order {
+  /** The calls under way, by name. */
   readonly #names = new Map<string, Set<Promise<void>>>();
-  /** The turns under way below a name. */
+  /** The calls under way below a name. */
   readonly #below = new Map<string, Set<Promise<void>>>();
   readonly #all = new Set<Promise<void>>();
 
-  /** Takes the next turn for a name. */
-  take(name: string): Turn {
+  /** Takes the next place for a call about some names. */
+  take(...names: readonly string[]): Place {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const above = [...directoriesOf(name)];
-    const earlier = [
+    const above = names.flatMap((name) => [...foldersOf(name)]);
+    const earlier = names.flatMap((name) => [
       ...this.#names.get(name) ?? [],
       ...this.#below.get(name) ?? [],
-      ...above.flatMap((parent) => [...this.#names.get(parent) ?? []]),
-    ];
-    add(this.#names, name, promise);
-    for (const parent of above) add(this.#below, parent, promise);
+    ]).concat(above.flatMap((folder) => [...this.#names.get(folder) ?? []]));
+    for (const name of names) add(this.#names, name, promise);
+    for (const folder of above) add(this.#below, folder, promise);
     this.#all.add(promise);
     return {
-      come: Promise.all(earlier),
-      done: () => {
-        remove(this.#names, name, promise);
-        for (const parent of above) remove(this.#below, parent, promise);
+      reached: Promise.all(earlier),
+      leave: () => {
+        for (const name of names) remove(this.#names, name, promise);
+        for (const folder of above) remove(this.#below, folder, promise);
         this.#all.delete(promise);
         resolve();
       },
     };
   }
 
-  /** Resolves when every turn taken so far is done. */
+  /** Resolves when every call under way now is done. */
   async all(): Promise<void> {
     await Promise.all(this.#all);
   }
 }
 
-function* directoriesOf(name: string): Generator<string> {
+function* foldersOf(name: string): Generator<string> {
   for (const parent of parents(`/${name}`)) {
     if (parent !== "/") yield parent.slice(1);
   }

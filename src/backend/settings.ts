@@ -1,5 +1,7 @@
 /** Settings of a session: the caller's options, then the `XORRISO_*` variables. */
 
+import { parseWriteSpeed } from "../options.ts";
+
 /** The settings that can also come from environment variables. */
 export interface Settings {
   /** The xorriso executable. @default {"xorriso"} */
@@ -61,18 +63,6 @@ export function readSettings(
     ...(assertVolumeId === undefined ? {} : { assertVolumeId }),
     ...(xorrisoArgs.length === 0 ? {} : { xorrisoArgs }),
   };
-}
-
-/**
- * Checks a write speed, since xorriso takes nonsense without a word and burns with any speed.
- *
- * @throws {TypeError} When it is not `min` or `max`.
- */
-export function parseWriteSpeed(text: string): "min" | "max" {
-  if (text === "min" || text === "max") return text;
-  throw new TypeError(
-    `Cannot use the write speed "${text}": it must be "min" or "max"`,
-  );
 }
 
 /** What a backslash takes the meaning from inside double quotes (POSIX shell, 2.2.3). */

@@ -1,39 +1,75 @@
 /** One medium behind a session that is opened again when it was lost. */
 
+import { LONGEST } from "../async.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";
-import { type Node, type NodeType, Tree } from "./tree.ts";
 import type { XorrisoOptions } from "../options.ts";
+import type { Node, NodeType } from "../session/nodes.ts";
 import { driver, Xorriso } from "../session/xorriso.ts";
+import { Index } from "./index.ts";
 
-/** Keeps a session open, and the newest tree of its medium in memory. */
+/** Keeps a session open, and the newest names of its medium in memory. */
 export class Store {
-  readonly #device: string;
   readonly #options: XorrisoOptions;
   #session: Promise<Xorriso> | undefined;
-  #tree: Promise<Tree> | undefined;
-  #known: Tree | undefined;
+  #index: Promise<Index> | undefined;
+  /** What `#index` has resolved to. */
+  #known: Index | undefined;
+  /** The end of the session before. */
+  #ending: Promise<void> | undefined;
   #closed = false;
+  readonly #idleClose: number;
+  /** Calls and streams under way. */
+  #users = 0;
+  #idle: ReturnType<typeof setTimeout> | undefined;
 
-  /** Absolute path of the directory on the medium that the tree begins at. */
+  /** Path of the drive or image file. */
+  readonly device: string;
+  /** Absolute path of the directory on the medium that the index begins at. */
   readonly directory: string;
 
-  /** Nothing is opened yet. */
-  constructor(device: string, directory: string, options: XorrisoOptions) {
-    this.#device = device;
+  /**
+   * Nothing is opened yet.
+   *
+   * @param idleClose Milliseconds without use after which the session ends.
+   */
+  constructor(
+    device: string,
+    directory: string,
+    options: XorrisoOptions,
+    idleClose = Infinity,
+  ) {
+    this.device = device;
     this.directory = directory;
     this.#options = options;
+    this.#idleClose = idleClose;
   }
 
   /** Opens the session for the first time. */
   open(signal?: AbortSignal): Promise<Xorriso> {
-    this.#session ??= this.#open(signal);
-    return this.#session;
+    if (this.#session !== undefined) return this.#session;
+    const opening = this.#open(signal);
+    this.#session = opening;
+    const forget = () => {
+      if (this.#session !== opening) return;
+      this.#session = undefined;
+      this.forget();
+    };
+    // What makes it fail, or end, is told to whoever waits for that.
+    opening.then(({ closed }) => closed).then(forget, forget);
+    return opening;
   }
 
   /** The session; a new one if there is none or it has ended. */
   session(): Promise<Xorriso> {
     return this.open();
+  }
+
+  /** The session, if changes can be written by it. */
+  async writableSession(): Promise<Xorriso> {
+    const session = await this.session();
+    await driver(session).requireWritable();
+    return session;
   }
 
   /**
@@ -45,83 +81,96 @@ export class Store {
     if (!await driver(session).rest(signal)) await session.end();
   }
 
-  /** The newest tree, read when it is first needed. */
-  tree(): Promise<Tree> {
-    return this.#tree ?? this.#read();
+  /** The newest names, read when they are first needed. */
+  index(): Promise<Index> {
+    return this.#index ?? this.#read();
   }
 
-  /** The same at once, if it has been read. */
-  get knownTree(): Tree | undefined {
+  /** The same at once, if they have been read. */
+  get knownIndex(): Index | undefined {
     return this.#known;
   }
 
-  /** Has the tree read again when it is next needed. */
+  /** Has the names read again when they are next needed. */
   forget(): void {
-    this.#tree = this.#known = undefined;
+    this.#index = this.#known = undefined;
   }
 
-  /** Shows readers a newer tree, unless the session has ended meanwhile. */
-  replaceTree(tree: Tree): void {
-    if (this.#tree === undefined) return;
-    this.#tree = Promise.resolve(tree);
-    this.#known = tree;
+  /** Shows readers newer names, unless the session has ended meanwhile. */
+  replaceIndex(index: Index): void {
+    if (this.#index === undefined) return;
+    this.#index = Promise.resolve(index);
+    this.#known = index;
   }
 
-  async #read(): Promise<Tree> {
-    const reading = this.readTree();
-    this.#tree = reading;
+  async #read(): Promise<Index> {
+    const reading = this.readIndex();
+    this.#index = reading;
     try {
-      const tree = await reading;
-      if (this.#tree === reading) this.#known = tree;
-      return tree;
+      const index = await reading;
+      if (this.#index === reading) this.#known = index;
+      return index;
     } catch (error) {
-      if (this.#tree === reading) this.forget();
+      if (this.#index === reading) this.forget();
       throw error;
     }
   }
 
+  /** Keeps the session until it is disposed of. */
+  use(): Disposable {
+    this.#users++;
+    clearTimeout(this.#idle);
+    return { [Symbol.dispose]: () => this.#leave() };
+  }
+
+  #leave(): void {
+    if (--this.#users > 0 || this.#closed || this.#idleClose > LONGEST) return;
+    // What goes wrong at the end is told by the next call.
+    this.#idle = setTimeout(
+      () => void this.end().catch(() => {}),
+      this.#idleClose,
+    );
+    Deno.unrefTimer(this.#idle);
+  }
+
   /** Ends the session; the next call opens a new one. */
   async end(): Promise<void> {
-    const session = await this.#session?.catch(() => undefined);
-    await session?.end();
+    const session = this.#session;
+    this.#session = undefined;
+    this.forget();
+    this.#ending = this.#ending?.catch(() => {});
+    if (session !== undefined) {
+      this.#ending = session.then((session) => session.end(), () => {});
+    }
+    await this.#ending;
   }
 
   /** Ends the session for good. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#idle);
     await this.end();
   }
 
   async #open(signal?: AbortSignal): Promise<Xorriso> {
-    try {
-      if (this.#closed) throw closedError(this.#device);
-      const session = await Xorriso.open(this.#device, {
-        ...this.#options,
-        ...(signal && { signal }),
-      });
-      session.closed.finally(() => {
-        this.#session = undefined;
-        this.forget();
-      }).catch(() => {
-        // Told to whoever waits for the end.
-      });
-      return session;
-    } catch (error) {
-      this.#session = undefined;
-      throw error;
-    }
+    if (this.#closed) throw closedError(this.device);
+    await this.#ending?.catch(() => {});
+    return await Xorriso.open(this.device, {
+      ...this.#options,
+      ...(signal && { signal }),
+    });
   }
 
-  /** Reads the newest tree, besides the one that readers see. */
-  async readTree(): Promise<Tree> {
+  /** Reads the newest names, besides those that readers see. */
+  async readIndex(): Promise<Index> {
     const session = await this.session();
     const { directory } = this;
     const above = new Map<string, NodeType>();
-    const tree = new Tree(directory, above);
+    const index = new Index(directory, above);
     await orNone(
       driver(session).walk(directory, (node) => {
         if (node.path === directory) above.set(directory, node.type);
-        else tree.set(node);
+        else index.set(node);
       }),
     );
     for (const path of directory === "/" ? [] : parents(directory)) {
@@ -129,7 +178,7 @@ export class Store {
       if (node === undefined) break;
       above.set(path, node.type);
     }
-    return tree;
+    return index;
   }
 }
 

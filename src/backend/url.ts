@@ -1,5 +1,7 @@
 /** `xorriso://` locations: a text in, the device and the directory on its medium out. */
 import { normalize } from "@std/path/posix/normalize";
+import { isGranted } from "../disk/permissions.ts";
+import type { Place } from "./options.ts";
 
 /** What a `xorriso://` location names. */
 export interface Location {
@@ -31,18 +33,45 @@ export function parseLocation(url: string): Location {
   const cut = rest.indexOf(":/");
   const device = decode(cut < 0 ? rest : rest.slice(0, cut), url);
   const directory = cut < 0 ? "" : decode(rest.slice(cut + 1), url);
-  if (device === "") {
-    throw new TypeError(
-      `Cannot read the location "${url}": it names no device`,
-    );
+  return {
+    device: checkDevice(device, url),
+    directory: normal(directory, url),
+  };
+}
+
+/**
+ * Reads a location in any of its forms.
+ *
+ * @throws {TypeError} When it cannot be one.
+ */
+export function placeOf(place: string | URL | Place): Location {
+  if (typeof place === "string") return parseLocation(place);
+  if (!(place instanceof URL)) {
+    const { device, directory = "/" } = place;
+    return {
+      device: checkText(checkDevice(device, device), device),
+      directory: normal(directory),
+    };
   }
-  const parts = directory.split("/").filter((part) => part !== "");
-  if (parts.includes(".") || parts.includes("..")) {
-    throw new TypeError(
-      `Cannot read the location "${url}": "." and ".." cannot be parts of its directory`,
-    );
+  // What is no path of a `URL` has been taken for a host, without its colon.
+  if (place.host === "" && !/[?#]/.test(place.href)) {
+    return parseLocation(place.href);
   }
-  return { device, directory: "/" + parts.join("/") };
+  throw new TypeError(
+    `Cannot read the location "${place}": as a URL object it must have the form xorriso:///DEVICE[:/DIRECTORY], others are given as text`,
+  );
+}
+
+/** Finds the device that a location means, of those that it can mean. */
+export async function findDevice(device: string): Promise<string> {
+  const candidates = deviceCandidates(device);
+  const last = candidates.at(-1) ?? device;
+  for (const candidate of candidates.slice(0, -1)) {
+    if (!await isGranted("read", candidate)) continue;
+    const found = await Deno.stat(candidate).catch(() => undefined);
+    if (found !== undefined) return candidate;
+  }
+  return last;
 }
 
 /**
@@ -59,6 +88,24 @@ export function deviceCandidates(device: string): string[] {
     : [device];
 }
 
+function checkDevice(device: string, url: string): string {
+  if (device !== "") return device;
+  throw new TypeError(
+    `Cannot read the location "${url}": it names no device`,
+  );
+}
+
+/** The directory without empty parts. */
+function normal(directory: string, url: string = directory): string {
+  const parts = directory.split("/").filter((part) => part !== "");
+  if (!parts.includes(".") && !parts.includes("..")) {
+    return `/${checkText(parts.join("/"), url)}`;
+  }
+  throw new TypeError(
+    `Cannot read the location "${url}": "." and ".." cannot be parts of its directory`,
+  );
+}
+
 /** Decodes the escapes of one part; what no path can hold is a TypeError. */
 function decode(part: string, url: string): string {
   let text: string;
@@ -70,10 +117,13 @@ function decode(part: string, url: string): string {
       { cause },
     );
   }
-  if (text.includes("\0") || !text.isWellFormed()) {
-    throw new TypeError(
-      `Cannot read the location "${url.toWellFormed()}": paths cannot hold NUL or lone surrogates`,
-    );
-  }
-  return text;
+  return checkText(text, url);
+}
+
+/** Makes sure that a text can be a path. */
+function checkText(text: string, url: string): string {
+  if (!text.includes("\0") && text.isWellFormed()) return text;
+  throw new TypeError(
+    `Cannot read the location "${url.toWellFormed()}": paths cannot hold NUL or lone surrogates`,
+  );
 }

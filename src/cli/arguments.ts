@@ -1,9 +1,6 @@
-/**
- * The command line as text: one table of commands in, parsed arguments and help out.
- *
- * `@std/cli/parse-args` is not used: after a switch it takes a following `true` or `false` for its value, so a
- * file of that name would be lost, and it takes no value that begins with `-`, as those of `--xorriso-args` do.
- */
+/** The command line as text: one table of commands in, parsed arguments out. */
+import { parseArgs } from "@std/cli/parse-args";
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
 
 /** A flag of the command line. */
 export interface Flag {
@@ -13,14 +10,18 @@ export interface Flag {
   readonly letter?: string;
   /** What help calls the value; a flag without it is a switch. */
   readonly value?: string;
+  /** The values that it may have, where these are few. */
+  readonly choices?: readonly string[];
   /** What it does, in a few words. */
   readonly summary: string;
 }
 
-/** A command of the command line; everything that help and the parser have to know. */
+/** A command of the command line; everything that help, completions and the parser have to know. */
 export interface Command<Context> {
   /** What it is called by. */
   readonly name: string;
+  /** A shorter name. */
+  readonly alias?: string;
   /** What it does, in one line. */
   readonly summary: string;
   /** The operands as help shows them. */
@@ -29,12 +30,22 @@ export interface Command<Context> {
   readonly count: readonly [number, number];
   /** Its flags, besides those that all commands have. */
   readonly flags: readonly Flag[];
-  /** What more there is to know, one line each. */
+  /** What more there is to know; help breaks the lines. */
   readonly details: readonly string[];
   /** Deno's flags that it needs, each with the case that it is for. */
   readonly permissions: readonly (readonly [string, string])[];
   /** Runs it. */
   readonly run: (context: Context) => Promise<void>;
+}
+
+/** A page of help that is not about a command. */
+export interface Topic {
+  /** What `help` is given for it. */
+  readonly name: string;
+  /** What it is about, in one line. */
+  readonly summary: string;
+  /** The page. */
+  readonly lines: readonly string[];
 }
 
 /** A table of commands, and what is true of all of them. */
@@ -43,14 +54,14 @@ export interface Program<Context> {
   readonly name: string;
   /** What it is, in one line. */
   readonly summary: string;
-  /** How Deno is told to run it, with `FLAGS` in place of its flags. */
-  readonly invocation: string;
   /** The commands, in the order of help. */
   readonly commands: readonly Command<Context>[];
   /** Flags that every command has. */
   readonly flags: readonly Flag[];
-  /** Parts of the overall help, below commands and flags. */
-  readonly sections: readonly (readonly [string, readonly string[]])[];
+  /** Further pages of help. */
+  readonly topics: readonly Topic[];
+  /** What stands below the commands in the help of all. */
+  readonly footer: readonly string[];
 }
 
 /** A command line that has been read. */
@@ -59,31 +70,33 @@ export interface Arguments<Context> {
   readonly command: Command<Context> | undefined;
   /** The operands behind the command. */
   readonly operands: readonly string[];
-  /** Flags that are set, by name; a switch has the value `""`. */
-  readonly flags: ReadonlyMap<string, string>;
+  /** The values of the flags that are set, by name; a switch has the value `"true"`. */
+  readonly flags: ReadonlyMap<string, readonly string[]>;
 }
 
 /** A command line that means nothing. */
-export class UsageError extends Error {
-  /** Name of the command that it was meant for, if that was clear. */
-  readonly command: string | undefined;
+export class UsageError extends Error {}
 
-  /**
-   * Makes an error.
-   *
-   * @param message What is wrong with the command line.
-   * @param command Name of the command, if it is clear.
-   */
-  constructor(message: string, command?: string) {
-    super(message);
-    this.name = "UsageError";
-    this.command = command;
-  }
+/**
+ * Finds a command by its name or its shorter name.
+ *
+ * @throws {UsageError} When there is none; it names the one that is spelled almost like it.
+ */
+export function findCommand<Context>(
+  { commands }: Program<Context>,
+  name: string,
+): Command<Context> {
+  const found = commands.find((each) =>
+    name === each.name || name === each.alias
+  );
+  if (found !== undefined) return found;
+  const names = commands.flatMap(({ name, alias = name }) => [name, alias]);
+  throw new UsageError(`Unknown command "${name}"${suggest(name, names)}`);
 }
 
 /**
  * Reads a command line: flags may stand anywhere before `--`, `-` is an operand, a value follows its flag as
- * the next word or after `=`, and of a flag given twice the last value counts.
+ * the next word or after `=`, and letters may share a dash.
  *
  * @throws {UsageError} When the command or a flag is unknown, or operands or values are missing or too many.
  */
@@ -91,147 +104,126 @@ export function parseArguments<Context>(
   program: Program<Context>,
   words: readonly string[],
 ): Arguments<Context> {
-  const operands: string[] = [];
-  const given = new Map<string, { flag: Flag; value: string }>();
   const all = [
     ...program.flags,
-    ...program.commands.flatMap((command) => command.flags),
+    ...program.commands.flatMap(({ flags }) => flags),
   ];
-  const fail = (message: string) => {
-    const command = program.commands.find(({ name }) => name === operands[0]);
-    return new UsageError(message, command?.name);
-  };
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i] ?? "";
-    if (word === "--") {
-      operands.push(...words.slice(i + 1));
-      break;
-    }
-    if (!word.startsWith("-") || word === "-") {
-      operands.push(word);
-      continue;
-    }
-    const [, name = "", inline] = word.match(/^([^=]*)(?:=(.*))?$/s) ?? [];
-    const flag = all.find((each) => isNamed(each, name));
-    if (flag === undefined) {
-      throw fail(`Unknown flag "${name}"`);
-    }
-    if (flag.value === undefined && inline !== undefined) {
-      throw fail(`The flag "${name}" takes no value`);
-    }
-    const value = flag.value === undefined ? "" : inline ?? words[++i];
-    if (value === undefined) {
-      throw fail(`The flag "${name}" needs a value`);
-    }
-    given.set(flag.name, { flag, value });
-  }
+  const parsed: Record<string, unknown> = parseArgs(spellOut(all, words), {
+    string: ["_", ...namesOf(all.filter(({ value }) => value !== undefined))],
+    boolean: namesOf(all.filter(({ value }) => value === undefined)),
+    collect: namesOf(all),
+  });
+  const [name, ...operands] = parsed._ as string[];
   const flags = new Map(
-    [...given].map(([name, { value }]) => [name, value]),
+    namesOf(all)
+      .map((name) => [name, (parsed[name] as unknown[]).map(String)] as const)
+      .filter(([, values]) => values.length > 0),
   );
-  const [name, ...rest] = operands;
-  const command = program.commands.find((each) => each.name === name);
-  if (name !== undefined && command === undefined) {
-    throw fail(`Unknown command "${name}"`);
-  }
+  const command = name === undefined ? undefined : findCommand(program, name);
   if (flags.has("help") || flags.has("version")) {
-    return { command, operands: rest, flags };
+    return { command, operands, flags };
   }
-  if (command === undefined) throw fail("No command given");
-  for (const { flag } of given.values()) {
-    const isKnown = [...program.flags, ...command.flags].some((each) =>
-      each.name === flag.name
-    );
-    if (!isKnown) {
-      throw fail(`The flag "--${flag.name}" is not for "${command.name}"`);
-    }
-  }
+  if (command === undefined) throw new UsageError("No command given");
+  checkFlags(flags, [...program.flags, ...command.flags], command.name);
   const [fewest, most] = command.count;
-  if (rest.length < fewest || rest.length > most) {
-    throw fail(
-      rest.length < fewest
+  if (operands.length < fewest || operands.length > most) {
+    throw new UsageError(
+      operands.length < fewest
         ? `Too few arguments: "${command.name}" needs ${command.operands}`
         : `Too many arguments: "${command.name}" takes ${
           command.operands || "none"
         }`,
     );
   }
-  return { command, operands: rest, flags };
+  return { command, operands, flags };
 }
 
-/** Whether a word of the command line, without a value, is this flag. */
-function isNamed(flag: Flag, word: string): boolean {
-  return word === `--${flag.name}` ||
-    flag.letter !== undefined && word === `-${flag.letter}`;
-}
-
-/** Writes the help of the whole program. */
-export function formatHelp<Context>(program: Program<Context>): string {
-  return format(`${program.name}: ${program.summary}`, [
-    ["Usage", [
-      `${program.name} COMMAND URL [ARGUMENTS] [FLAGS]`,
-      program.invocation,
-    ]],
-    ["Commands", [
-      ...columns(program.commands.map((command) => [
-        `${command.name} ${command.operands}`,
-        command.summary,
-      ])),
-      "",
-      `"${program.name} COMMAND --help" has the flags of a command, and those that Deno needs for it.`,
-    ]],
-    ["Flags of every command", describe(program.flags)],
-    ...program.sections,
-  ]);
-}
-
-/** Writes the help of one command, with the flags that Deno needs for it. */
-export function formatCommandHelp<Context>(
-  program: Program<Context>,
-  command: Command<Context>,
-): string {
-  const call = [command.name, command.operands].join(" ").trim();
-  return format(`${program.name} ${command.name}: ${command.summary}`, [
-    ["Usage", [
-      `${program.name} ${call} [FLAGS]`,
-      `${program.invocation} ${call}`,
-    ]],
-    ["Flags", [
-      ...describe([...command.flags, ...program.flags]),
-    ]],
-    [
-      "FLAGS that Deno needs",
-      command.permissions.flatMap((
-        [when, flags],
-      ) => [`${when}:`, `  ${flags}`]),
-    ],
-    ["Notes", command.details],
-  ]);
-}
-
-/** Lays out flags in two columns. */
-function describe(flags: readonly Flag[]): string[] {
-  return columns(flags.map(({ name, letter, value, summary }) => [
-    (letter === undefined ? "    " : `-${letter}, `) + `--${name}` +
-    (value === undefined ? "" : ` ${value}`),
-    summary,
-  ]));
-}
-
-/** Lays out rows of two cells, the second ones below each other. */
-function columns(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(...rows.map(([first]) => first.length));
-  return rows.map(([first, second]) => `${first.padEnd(width)}  ${second}`);
-}
-
-/** Lays out a title and named sections; those without lines are left out. */
-function format(
-  title: string,
-  sections: readonly (readonly [string, readonly string[]])[],
-): string {
-  const blocks = sections
-    .filter(([, lines]) => lines.length > 0)
-    .map(([name, lines]) =>
-      [`${name}:`, ...lines.map((line) => `  ${line}`.trimEnd())].join("\n")
+/**
+ * Spells each flag as `--name=value`, a switch as `--name=true`: `parseArgs` would take a file called `true`
+ * for the value of a switch before it, and takes no value that begins with a dash.
+ */
+function spellOut(flags: readonly Flag[], words: readonly string[]): string[] {
+  const spelled: string[] = [];
+  const rest = [...words];
+  for (let word; (word = rest.shift()) !== undefined;) {
+    if (word === "--") return [...spelled, word, ...rest];
+    if (word === "-" || !word.startsWith("-")) {
+      spelled.push(word);
+      continue;
+    }
+    const isLong = word.startsWith("--");
+    const [, dashed = "", inline] = isLong
+      ? word.match(/^(--[^=]*)(?:=(.*))?$/s) ?? []
+      : word.match(/^(-.)(.+)?$/su) ?? [];
+    const flag = flags.find(({ name, letter }) =>
+      dashed === (isLong ? `--${name}` : `-${letter}`)
     );
-  return [title, ...blocks].join("\n\n") + "\n";
+    if (flag === undefined) {
+      const known = flags.map(({ name }) => `--${name}`);
+      throw new UsageError(
+        `Unknown flag "${dashed}"${isLong ? suggest(dashed, known) : ""}`,
+      );
+    }
+    let value = inline;
+    if (flag.value !== undefined) {
+      value ??= rest.shift();
+      if (value === undefined) {
+        throw new UsageError(`The flag "${dashed}" needs a value`);
+      }
+    } else {
+      value = "true";
+      if (inline !== undefined && isLong) {
+        throw new UsageError(`The flag "${dashed}" takes no value`);
+      }
+      if (inline !== undefined) rest.unshift(`-${inline}`);
+    }
+    spelled.push(`--${flag.name}=${value}`);
+  }
+  return spelled;
+}
+
+/** Makes sure that flags belong to a command and have values that they may have. */
+function checkFlags(
+  given: ReadonlyMap<string, readonly string[]>,
+  known: readonly Flag[],
+  command: string,
+): void {
+  for (const [name, values] of given) {
+    const flag = known.find((each) => each.name === name);
+    if (flag === undefined) {
+      throw new UsageError(
+        `The flag "--${name}" is not for "${command}"`,
+      );
+    }
+    const wrong = values.find((value) => !flag.choices?.includes(value));
+    if (flag.choices !== undefined && wrong !== undefined) {
+      const choices = flag.choices.map((choice) => `"${choice}"`).join(", ");
+      throw new UsageError(
+        `Cannot use "${wrong}" for "--${name}": it must be one of ${choices}`,
+      );
+    }
+  }
+}
+
+/**
+ * What to say behind a word that nothing is called by.
+ *
+ * @returns `: did you mean "list"?` if one of the known words is alike, else nothing.
+ */
+export function suggest(word: string, known: Iterable<string>): string {
+  // Two letters that changed places are two steps; beyond half of a word all words are alike.
+  let limit = Math.min(3, Math.floor(word.length / 2));
+  let best: string | undefined;
+  for (const each of known) {
+    const distance = levenshteinDistance(word, each);
+    if (distance > limit) continue;
+    best = each;
+    limit = distance - 1;
+  }
+  return best === undefined ? "" : `: did you mean "${best}"?`;
+}
+
+/** The names of flags. */
+function namesOf(flags: readonly Flag[]): string[] {
+  return flags.map(({ name }) => name);
 }

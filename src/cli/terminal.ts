@@ -1,19 +1,7 @@
-/**
- * Text for people: names that cannot fool a terminal, sizes, times and the progress line.
- *
- * All of it is pure but {@linkcode ProgressLine}, which writes to the screen that it is given.
- */
-import type { Progress } from "../dialogue/answers.ts";
-
-/** Where messages and progress go: standard error, or its stand-in in a test. */
-export interface Screen {
-  /** Whether a person may be looking, so that progress is shown. */
-  readonly isTerminal: boolean;
-  /** Columns of the terminal now, since a window can be resized; used only if it is one. */
-  columns(): number;
-  /** Writes text at once; it is short, and must not be overtaken. */
-  write(text: string): void;
-}
+/** Text for people: names that cannot fool a terminal, sizes, times, dates and columns. */
+import { unicodeWidth } from "@std/cli/unicode-width";
+import { format as formatSize } from "@std/fmt/bytes";
+import { format as formatTime } from "@std/fmt/duration";
 
 /**
  * What must not reach a terminal as it is: controls (ESC, C1), what cannot be seen or turns the direction
@@ -58,131 +46,90 @@ export function formatJson(value: unknown): string {
   );
 }
 
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
 /** Writes a number of bytes for people: `512 B`, `1.5 GiB`. */
 export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  // 1023.95 would be rounded to 1024.0 of the smaller unit.
-  while (value >= 1023.95 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
+  const options = { binary: true, maximumFractionDigits: 1, locale: "en" };
+  // The prefix of 1024 is a capital letter, other than that of 1000.
+  return formatSize(bytes, options).replace("ki", "Ki");
 }
 
-/** Writes a number of seconds for people: `0:07`, `1:02:03`. */
+/** Writes a number of seconds for people: `0s`, `7s`, `1h 2m 3s`. */
 export function formatDuration(seconds: number): string {
-  const whole = Math.round(seconds);
-  const two = (value: number) => String(value).padStart(2, "0");
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor(whole / 60) % 60;
-  const head = hours > 0 ? `${hours}:${two(minutes)}` : String(minutes);
-  return `${head}:${two(whole % 60)}`;
+  const whole = Math.round(seconds) * 1000;
+  return formatTime(whole, { ignoreZero: true }) || "0s";
 }
 
-const PHASES: Readonly<Record<Progress["phase"], string>> = {
-  reading: "Reading",
-  staging: "Preparing",
-  writing: "Writing",
-  closing: "Closing the session",
-  restoring: "Restoring",
-  checking: "Checking",
-  waiting: "Waiting for the drive",
-  blanking: "Blanking",
-  formatting: "Formatting",
+/** Writes a date for people, in local time: `2026-11-26 18:30`. */
+export function formatDate(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
+  return `${day.map(two).join("-")} ${two(date.getHours())}:${
+    two(date.getMinutes())
+  }`;
+}
+
+/** Writes how many there are of something: `1 file`, `3 files`. */
+export function plural(
+  number: number,
+  thing: string,
+  things = `${thing}s`,
+): string {
+  return `${number} ${number === 1 ? thing : things}`;
+}
+
+/** The same for a list of counts that leaves out what there is nothing of. */
+export function some(
+  number: number,
+  thing: string,
+  things?: string,
+): string[] {
+  return number === 0 ? [] : [plural(number, thing, things)];
+}
+
+/** Letters for what an entry is, as `ls` has them. */
+const TYPES: Readonly<Record<string, string>> = {
+  directory: "d",
+  link: "l",
+  file: "-",
 };
 
-/**
- * Writes a progress report as one line: phase, share, bytes, rate and time left, as far as they are known.
- *
- * @param progress Bytes done, bytes in total, and bytes per second.
- * @param columns The line is cut to be shorter than this, since a full line would make the terminal scroll.
- */
-export function formatProgress(progress: Progress, columns: number): string {
-  const { done, total, rate } = progress;
-  const parts = [PHASES[progress.phase]];
-  if (total !== undefined && total > 0) {
-    const share = Math.min(100, Math.floor(done / total * 100));
-    parts.push(`${share} %`, `${formatBytes(done)} of ${formatBytes(total)}`);
-  } else if (done > 0) {
-    parts.push(formatBytes(done));
-  }
-  if (rate !== undefined && rate > 0) {
-    parts.push(`${formatBytes(Math.round(rate))}/s`);
-    if (total !== undefined && total > done) {
-      parts.push(`${formatDuration((total - done) / rate)} left`);
-    }
-  }
-  return parts.join("  ").slice(0, Math.max(0, columns - 1));
+/** Writes type and mode like `ls`: `-rw-r--r--`, `drwxr-xr-t`. */
+export function formatMode(type: string, mode: number): string {
+  const letters = [6, 3, 0].map((shift, i) => {
+    const bits = mode >> shift & 7;
+    const isSpecial = (mode >> 9 & 4 >> i) !== 0;
+    const special = i === 2 ? "t" : "s";
+    const execute = isSpecial
+      ? bits & 1 ? special : special.toUpperCase()
+      : bits & 1
+      ? "x"
+      : "-";
+    return (bits & 4 ? "r" : "-") + (bits & 2 ? "w" : "-") + execute;
+  });
+  return (TYPES[type] ?? "?") + letters.join("");
 }
 
-/** Milliseconds between two drawings: often enough to look alive, too seldom to cost anything. */
-const REDRAW = 100;
-
 /**
- * One line on the screen that is drawn again and again.
+ * Lays out rows in columns, also where characters are two wide; the last cell of a row is as long as it is.
  *
- * Every other text for the screen must go through {@linkcode ProgressLine.print}, or it would be appended to
- * the line.
+ * @param rows The cells.
+ * @param right Numbers of the columns that stand at their right edge, from 0.
  */
-export class ProgressLine {
-  readonly #screen: Screen;
-  readonly #now: () => number;
-  #phase: string | undefined;
-  /** When and at how many bytes this phase was first seen. */
-  #start = { time: 0, done: 0 };
-  #drawn: number | undefined;
-
-  /**
-   * Draws nothing yet.
-   *
-   * @param screen Where to draw; nothing is drawn if it is no terminal.
-   * @param now A clock in milliseconds.
-   */
-  constructor(screen: Screen, now: () => number = () => performance.now()) {
-    this.#screen = screen;
-    this.#now = now;
-  }
-
-  /** Draws a report, unless one of the same phase was drawn just now. */
-  update(progress: Progress): void {
-    if (!this.#screen.isTerminal) return;
-    const time = this.#now();
-    if (progress.phase !== this.#phase) {
-      this.#phase = progress.phase;
-      this.#start = { time, done: progress.done };
-    } else if (this.#drawn !== undefined && time - this.#drawn < REDRAW) {
-      return;
+export function alignColumns(
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (let i = 0; i < row.length - 1; i++) {
+      widths[i] = Math.max(widths[i] ?? 0, unicodeWidth(row[i] ?? ""));
     }
-    const text = formatProgress(
-      { ...progress, rate: progress.rate ?? this.#average(progress, time) },
-      this.#screen.columns(),
-    );
-    // Over the old line, then erase what is left of it.
-    this.#screen.write(`\r${text}\x1b[K`);
-    this.#drawn = time;
   }
-
-  /** Writes a line of text where the progress was; the next report is drawn below it. */
-  print(text: string): void {
-    this.clear();
-    this.#screen.write(text + "\n");
-  }
-
-  /** Erases the line. */
-  clear(): void {
-    if (this.#drawn === undefined) return;
-    this.#screen.write("\r\x1b[K");
-    this.#drawn = undefined;
-  }
-
-  /** Bytes per second since the phase began, `undefined` before this says anything. */
-  #average(progress: Progress, time: number): number | undefined {
-    const seconds = (time - this.#start.time) / 1000;
-    return seconds < 0.5
-      ? undefined
-      : (progress.done - this.#start.done) / seconds;
-  }
+  return rows.map((row) =>
+    row.map((cell, i) => {
+      if (i === row.length - 1) return cell;
+      const blank = " ".repeat((widths[i] ?? 0) - unicodeWidth(cell));
+      return right.includes(i) ? blank + cell : cell + blank;
+    }).join("  ").trimEnd()
+  );
 }

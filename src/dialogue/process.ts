@@ -1,17 +1,16 @@
-/** One child process: the only file that runs a program. */
+/** One running program: the only file that starts one. */
 
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { running } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 
-/** Where the output of a {@linkcode Child} goes, piece by piece. */
+/** Where the output of a {@linkcode Child} goes, line by line. */
 export interface ChildOutput {
-  /** Takes the next bytes of standard output; they do not last. */
-  stdout(chunk: Uint8Array): void;
-  /** Takes the next bytes of standard error; they do not last. */
-  stderr(chunk: Uint8Array): void;
+  /** Takes the next line of standard output. */
+  stdout(line: string): void;
+  /** Takes the next line of standard error. */
+  stderr(line: string): void;
 }
-
-/** Bytes that a pipe holds (pipe(7)). */
-const BUFFER = 64 * 1024;
 
 /** How a child process came to its end. */
 export interface ChildStatus {
@@ -20,6 +19,8 @@ export interface ChildStatus {
   /** The signal that ended it, if one did. */
   readonly signal: Deno.Signal | null;
 }
+
+const NOBODY: ChildOutput = { stdout: () => {}, stderr: () => {} };
 
 /**
  * A running program with both its outputs always drained.
@@ -34,28 +35,22 @@ export class Child {
   readonly #process: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #encoder = new TextEncoder();
-  #inputClosed = false;
-  #isLeft = false;
+  readonly #left = Promise.withResolvers<undefined>();
+  #output: ChildOutput;
 
-  /** Settles when both outputs are at their end and the process is reaped. */
-  readonly ended: Promise<ChildStatus>;
+  /**
+   * Settles when both outputs are at their end, whoever holds them, and the
+   * process is reaped; with undefined when it was left to itself.
+   */
+  readonly ended: Promise<ChildStatus | undefined>;
 
   private constructor(process: Deno.ChildProcess, output: ChildOutput) {
     this.#process = process;
+    this.#output = output;
     this.#writer = process.stdin.getWriter();
     // A child that died makes `closed` reject; `ended` tells it better.
     this.#writer.closed.catch(() => {});
-    this.ended = Promise.all([
-      drain(process.stdout, (chunk) => {
-        if (!this.#isLeft) output.stdout(chunk);
-      }),
-      drain(process.stderr, (chunk) => {
-        if (!this.#isLeft) output.stderr(chunk);
-      }),
-    ]).then(() => process.status).then(async (status) => {
-      await this.closeInput();
-      return status;
-    });
+    this.ended = Promise.race([this.#end(), this.#left.promise]);
   }
 
   /**
@@ -85,6 +80,18 @@ export class Child {
     }
   }
 
+  async #end(): Promise<ChildStatus> {
+    await Promise.all([
+      readLines(this.#process.stdout, (line) => this.#output.stdout(line)),
+      readLines(this.#process.stderr, (line) => this.#output.stderr(line), {
+        allowCR: true,
+      }),
+    ]);
+    const status = await this.#process.status;
+    await this.closeInput();
+    return status;
+  }
+
   /** Writes text; resolves when the pipe has taken it, or the child is gone. */
   async write(text: string): Promise<void> {
     try {
@@ -94,21 +101,29 @@ export class Child {
     }
   }
 
-  /** Ends the child's input. */
+  /** Ends the child's input; to do so again does nothing. */
   async closeInput(): Promise<void> {
-    if (this.#inputClosed) return;
-    this.#inputClosed = true;
     try {
       await this.#writer.close();
     } catch {
-      // Closed by the child's own end.
+      // Closed already, or by the child's own end.
     }
   }
 
-  /** Sends a signal, if the child still lives. */
+  /**
+   * Sends a signal to the program and all that it has started: a script around
+   * xorriso does not hand it on. Deno lets a scoped `--allow-run` signal the
+   * program alone.
+   */
   kill(signal: Deno.Signal): void {
+    const { state, partial } = Deno.permissions.querySync({ name: "run" });
     try {
-      this.#process.kill(signal);
+      if (state === "granted" && !partial) {
+        // It leads a group of processes, since it is detached.
+        Deno.kill(-this.#process.pid, signal);
+      } else {
+        this.#process.kill(signal);
+      }
     } catch {
       // It has ended by itself meanwhile.
     }
@@ -120,25 +135,25 @@ export class Child {
    *
    * @param grace Milliseconds that each step may take.
    */
-  async end(grace: number): Promise<ChildStatus> {
+  async end(grace: number): Promise<void> {
     // Not awaited: a child that does not read keeps the pipe full.
     this.closeInput();
-    if (await this.endsWithin(grace)) return await this.ended;
-    return await this.terminate(grace, true);
+    if (!await this.endsWithin(grace)) await this.terminate(grace, true);
   }
 
   /**
    * Ends a busy child by SIGTERM, and by SIGKILL if that does not help and
-   * does no harm.
+   * does no harm. Does not wait for its end.
    *
    * @param grace Milliseconds between the two.
    * @param mayKill Whether SIGKILL does no harm. xorriso that is writing to a
-   * drive is waited for instead.
+   * drive is to be waited for instead.
    */
-  async terminate(grace: number, mayKill: boolean): Promise<ChildStatus> {
+  async terminate(grace: number, mayKill: boolean): Promise<void> {
     this.kill("SIGTERM");
+    // For what the signal does not reach, as xorriso behind a script.
+    this.closeInput();
     if (mayKill && !await this.endsWithin(grace)) this.kill("SIGKILL");
-    return await this.ended;
   }
 
   /**
@@ -146,9 +161,10 @@ export class Child {
    * more, and this program can end without it.
    */
   leave(): void {
-    this.#isLeft = true;
+    this.#output = NOBODY;
     this.#process.unref();
     this.closeInput();
+    this.#left.resolve(undefined);
   }
 
   /**
@@ -157,29 +173,25 @@ export class Child {
    * @param grace Milliseconds.
    */
   async endsWithin(grace: number): Promise<boolean> {
-    const { promise: late, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), grace);
-    try {
-      return await Promise.race([this.ended.then(() => true), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const late = new AbortController();
+    const timely = await Promise.race([
+      this.ended.then(() => true),
+      running(grace, late.signal).then(() => false, () => true),
+    ]);
+    late.abort();
+    return timely;
   }
 }
 
-/** Reads all, always into the same buffer: a listing has megabytes. */
-async function drain(
-  stream: ReadableStream<Uint8Array>,
-  sink: (chunk: Uint8Array) => void,
+async function readLines(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  take: (line: string) => void,
+  { allowCR = false } = {},
 ): Promise<void> {
-  const reader = stream.getReader({ mode: "byob" });
-  let buffer = new ArrayBuffer(BUFFER);
-  for (;;) {
-    const { done, value } = await reader.read(new Uint8Array(buffer));
-    if (done) return;
-    sink(value);
-    buffer = value.buffer;
-  }
+  const lines = stream
+    .pipeThrough(new TextDecoderStream("utf-8", { ignoreBOM: true }))
+    .pipeThrough<string>(new TextLineStream({ allowCR }));
+  for await (const line of lines) take(line);
 }
 
 function spawnError(command: string, cause: unknown): unknown {

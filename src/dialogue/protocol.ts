@@ -30,7 +30,6 @@ const NOT_PLAIN = /[\p{Cc}\p{Cs}"\\]/gu;
 const COMMAND = /^-[a-z0-9_]+$/;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Quotes one word so that xorriso reads back exactly its bytes. */
 export function quote(word: string): string {
@@ -69,6 +68,18 @@ export function commandLine(words: readonly string[]): string {
   }
   const line = [command, ...rest.map(quote)].join(" ");
   if (byteLength(line) > MAX_LINE) throw tooLong(command, byteLength(line));
+  return line;
+}
+
+/**
+ * Makes one input line of commands and their words, whatever they are: each
+ * word counts for what it would as an argument of the program.
+ */
+export function wordsLine(words: readonly string[]): string {
+  const line = words.map(quote).join(" ");
+  if (byteLength(line) > MAX_LINE) {
+    throw tooLong(words[0] ?? "", byteLength(line));
+  }
   return line;
 }
 
@@ -224,68 +235,6 @@ export function isNoise(text: string): boolean {
     /^(?:=+|-+)$/.test(text);
 }
 
-const NEWLINE = 0x0a;
-
-/** Turns xorriso's stdout, cut anywhere, into packets. */
-export class PacketDecoder {
-  /** Pieces of a line that has no newline yet. */
-  #rest: Uint8Array[] = [];
-
-  /** Takes the next bytes and returns the packets that they complete. */
-  push(chunk: Uint8Array): Packet[] {
-    const end = chunk.lastIndexOf(NEWLINE) + 1;
-    if (end === 0) {
-      // A copy, since the giver may use its buffer again.
-      if (chunk.length > 0) this.#rest.push(chunk.slice());
-      return [];
-    }
-    const lines = this.#take(chunk.subarray(0, end));
-    if (end < chunk.length) this.#rest.push(chunk.slice(end));
-    return parsePackets(decoder.decode(lines));
-  }
-
-  /**
-   * Returns what is left when the output ends: the rest without newline, if
-   * any.
-   */
-  end(): Packet[] {
-    const rest = this.#take(new Uint8Array());
-    return rest.length === 0 ? [] : [parsePacket(decoder.decode(rest))];
-  }
-
-  #take(last: Uint8Array): Uint8Array {
-    if (this.#rest.length === 0) return last;
-    const pieces = [...this.#rest, last];
-    this.#rest = [];
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    const whole = new Uint8Array(length);
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
-  }
-}
-
-/**
- * Cuts complete lines. A newline byte is never part of another character in
- * UTF-8.
- */
-function parsePackets(text: string): Packet[] {
-  const packets: Packet[] = [];
-  let start = 0;
-  for (
-    let end = text.indexOf("\n");
-    end !== -1;
-    end = text.indexOf("\n", start)
-  ) {
-    packets.push(parsePacket(text.slice(start, end)));
-    start = end + 1;
-  }
-  return packets;
-}
-
 const CHANNELS: Readonly<Record<string, "R" | "I" | "M">> = {
   "R:0: ": "R",
   "R:1: ": "R",
@@ -295,7 +244,8 @@ const CHANNELS: Readonly<Record<string, "R" | "I" | "M">> = {
   "M:1: ": "M",
 };
 
-function parsePacket(line: string): Packet {
+/** Reads one line of xorriso's standard output. */
+export function parsePacket(line: string): Packet {
   const prefix = line.slice(0, 5);
   const channel = CHANNELS[prefix];
   if (channel === undefined) return { channel: "?", text: line };

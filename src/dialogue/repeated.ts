@@ -6,7 +6,7 @@
 
 import { encodeName } from "../names.ts";
 import { isNoise, unescape } from "./protocol.ts";
-import { parseProgress } from "./answers.ts";
+import { parseProgress } from "./progress.ts";
 
 const CHANGE =
   /^(?:(?:Added to|Removed from) ISO image: [a-z ]+ |Created directory in ISO image: |Renamed in ISO image: )(?=')/;
@@ -127,7 +127,7 @@ function volumeLength(lines: readonly string[], index: number): number {
 
 /** A text without the lines in it that are dropped if they come as such. */
 function withoutNoise(echo: string): string {
-  return echo.split("\n").filter((line, index) =>
+  return echo.split(/\r?\n/).filter((line, index) =>
     index === 0 || !isNoise(line) && parseProgress(line) === undefined
   ).join("\n");
 }

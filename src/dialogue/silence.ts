@@ -1,38 +1,52 @@
-/** Watching over somebody who should be at work. */
-
-import { LONGEST } from "../async.ts";
+/** Watching over a process that should be at work. */
 
 /** What is done when nothing moves. */
-export interface WatchOptions {
+export interface SilenceOptions {
   /** Milliseconds until `onStill`; from then on each time after twice as long. */
   readonly still: number;
   /** Milliseconds until `onSilent`. */
   readonly timeout: number;
-  /** Called when it is time to look why nothing moves. */
+  /** Called when it is time to find out why nothing moves. */
   onStill(): void;
   /** Called, once, when it has taken too long; given the milliseconds. */
   onSilent(silent: number): void;
 }
 
-/** Tells when nothing has moved for a while. Costs nothing while all moves. */
-export class Watch {
-  readonly #options: WatchOptions;
+/** Milliseconds between two looks at the clock, at most. */
+const STEP = 1000;
+
+/**
+ * Tells when nothing has moved for a while.
+ *
+ * Time is counted in steps, so that it does not pass while this program is
+ * stopped, by Ctrl-Z or with its container: that takes one step, however long
+ * it was, and there is one more to read what has arrived meanwhile.
+ */
+export class Silence {
+  readonly #options: SilenceOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #last = 0;
-  /** Milliseconds of silence at which the next look is taken. */
+  /** Whole steps since something has moved; -1 in the step in which it has. */
+  #steps = -1;
+  #timeout: number;
+  /** Milliseconds of silence after which `onStill` is called next. */
   #patience: number;
 
   /** Does not watch yet. */
-  constructor(options: WatchOptions) {
+  constructor(options: SilenceOptions) {
     this.#options = options;
+    this.#timeout = options.timeout;
     this.#patience = options.still;
   }
 
-  /** Begins to watch, or goes on; this moment counts as a move. */
-  start(): void {
-    if (this.#timer === undefined) this.#patience = this.#options.still;
+  /**
+   * Begins to watch, or goes on; this moment counts as a move.
+   *
+   * @param timeout Milliseconds until `onSilent`, where it is another time.
+   */
+  start(timeout = this.#options.timeout): void {
     this.moved();
-    this.#arm();
+    this.#timeout = timeout;
+    if (this.#timer === undefined) this.#next();
   }
 
   /** Watches no more. */
@@ -43,29 +57,30 @@ export class Watch {
 
   /** Notes that something has moved. */
   moved(): void {
-    this.#last = performance.now();
+    this.#steps = -1;
   }
 
-  #arm(): void {
-    const { timeout } = this.#options;
-    const silent = performance.now() - this.#last;
-    const left = Math.min(timeout, this.#patience) - silent;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#look();
-    }, Math.min(Math.max(left, 0), LONGEST));
+  #next(): void {
+    const step = Math.max(
+      1,
+      Math.min(STEP, this.#options.still, this.#timeout),
+    );
+    this.#timer = setTimeout(() => this.#pass(step), step);
   }
 
-  #look(): void {
-    const { still, timeout, onStill, onSilent } = this.#options;
-    const silent = performance.now() - this.#last;
-    if (silent >= timeout) return onSilent(silent);
-    if (silent < still) {
+  /** Judges after a step of so many milliseconds. */
+  #pass(step: number): void {
+    this.#next();
+    const { still, onStill, onSilent } = this.#options;
+    const silent = ++this.#steps * step;
+    if (silent > this.#timeout) {
+      this.stop();
+      onSilent(silent);
+    } else if (silent < still) {
       this.#patience = still;
     } else if (silent >= this.#patience) {
       this.#patience = 2 * silent;
       onStill();
     }
-    this.#arm();
   }
 }

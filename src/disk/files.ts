@@ -8,6 +8,8 @@
  * else, though: after one slow look the thread pool is used for a while.
  */
 
+import { systemName } from "../errors.ts";
+
 /** What tells one file on disk from all others, as `Deno.stat()` has it. */
 export interface Identity {
   /** The device that holds the file. */
@@ -100,5 +102,22 @@ export async function writeAll(
 ): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     done += await file.write(bytes.subarray(done, done + PIECE));
+  }
+}
+
+/**
+ * Has the names in a folder on the disk, where the script may read the folder.
+ *
+ * Without, the system gets to it by itself; ext4, XFS and btrfs do it for a new file that is synced.
+ */
+export async function syncFolder(path: string): Promise<void> {
+  const { state } = await Deno.permissions.query({ name: "read", path });
+  if (state !== "granted") return;
+  using folder = await Deno.open(path, { read: true });
+  try {
+    await folder.sync();
+  } catch (error) {
+    // Some network file systems know no such thing.
+    if (!["EINVAL", "ENOTSUP"].includes(systemName(error) ?? "")) throw error;
   }
 }

@@ -1,9 +1,16 @@
 /** An image file as the module itself handles it: opened, locked, recognised, taken back. */
 
-import { delay } from "../async.ts";
+import { delay } from "@std/async/delay";
+import { dirname } from "@std/path/posix/dirname";
 import { BLOCK } from "../dialogue/answers.ts";
 import { isCode, systemError, systemName, XorrisoError } from "../errors.ts";
-import { type Identity, isSame, readFull, writeAll } from "./files.ts";
+import {
+  type Identity,
+  isSame,
+  readFull,
+  syncFolder,
+  writeAll,
+} from "./files.ts";
 import {
   HEAD,
   type ImageState,
@@ -11,6 +18,7 @@ import {
   mirrorOf,
   readHead,
 } from "./head.ts";
+import { cleanAtExit } from "./leftovers.ts";
 import { letGo, lock, type LockOptions } from "./lock.ts";
 import {
   requireRead,
@@ -46,6 +54,7 @@ const ATTEMPTS = 10;
 export class ImageFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #created: boolean;
+  readonly #cleaning: Disposable | undefined;
   /** Why it cannot be written, though it was to be. */
   readonly #refusal: unknown;
   /** What the file was when it was last remembered. */
@@ -65,6 +74,9 @@ export class ImageFile implements AsyncDisposable {
     this.#created = opened.created;
     this.#known = info;
     this.#quiet = opened.created;
+    this.#cleaning = opened.created
+      ? cleanAtExit(() => this.#removeEmpty())
+      : undefined;
   }
 
   /**
@@ -164,6 +176,7 @@ export class ImageFile implements AsyncDisposable {
   async clear(): Promise<void> {
     this.requireWritable();
     await this.#file.truncate(0);
+    await this.#sync();
     await this.remember();
   }
 
@@ -232,9 +245,49 @@ export class ImageFile implements AsyncDisposable {
       // A time in the future tells nothing but whether it stays as it is.
       if (age >= QUIET || modified === watched) break;
       if (age < 0) watched = modified;
-      await delay(age < 0 ? QUIET : QUIET - age, signal);
+      await delay(age < 0 ? QUIET : QUIET - age, { ...(signal && { signal }) });
     }
     this.#quiet = true;
+  }
+
+  /**
+   * Makes sure that a commit has gone into this file, and that its bytes are on
+   * the disk; then takes its state as the known one.
+   *
+   * xorriso opens the path by itself, and somebody may have put another file
+   * there; and of its own fsync it takes ENOSPC for success.
+   *
+   * Throws with MEDIUM_CHANGED, MEDIUM_FULL or WRITE_ERROR.
+   *
+   * @param written Whether anything was to be written.
+   */
+  async afterCommit(written: boolean): Promise<void> {
+    const isElsewhere = written && this.#isKnown(await this.#file.stat());
+    if (isElsewhere || !this.#isInPlace()) {
+      throw new XorrisoError(
+        "MEDIUM_CHANGED",
+        `Cannot commit to "${this.path}": another file was in its place ` +
+          `while it was written; nothing has been stored in the image`,
+        { path: this.path },
+      );
+    }
+    await this.#sync();
+    await this.remember();
+  }
+
+  /** Has the bytes of the file on the disk, and the name of one that was made. */
+  async #sync(): Promise<void> {
+    try {
+      await this.#file.syncData();
+      if (this.#created) await syncFolder(dirname(this.path));
+    } catch (cause) {
+      throw systemError(cause, {
+        doing: `Cannot have "${this.path}" on the disk`,
+        path: this.path,
+        code: "WRITE_ERROR",
+        codes: { ENOSPC: "MEDIUM_FULL", EDQUOT: "MEDIUM_FULL" },
+      });
+    }
   }
 
   /** Takes the present state of the file as the known one. */
@@ -259,7 +312,7 @@ export class ImageFile implements AsyncDisposable {
     const same = now.length >= head.length &&
       now.every((byte, index) => byte === (head[index] ?? 0));
     const grown = (await this.#file.stat()).size > size;
-    if (same && grown && await this.#isInPlace()) {
+    if (same && grown && this.#isInPlace()) {
       await this.#file.truncate(size);
     }
     await this.remember();
@@ -275,28 +328,37 @@ export class ImageFile implements AsyncDisposable {
     if (this.#before === undefined) return;
     const { head, size } = this.#before;
     await this.#checkUnchanged();
-    await this.#write(0, head);
     await this.#file.truncate(size);
+    await this.#write(0, head);
     await this.remember();
   }
 
   /** Unlocks and closes; a file that was made here and is still empty goes. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#cleaning?.[Symbol.dispose]();
     try {
-      const { size } = await this.#file.stat();
-      // Removed while locked, so that nobody takes an unlinked file for real.
-      if (this.#created && size === 0 && await this.#isInPlace()) {
-        await Deno.remove(this.path);
-      }
+      // While locked, so that nobody takes an unlinked file for real.
+      if (this.#created) this.#removeEmpty();
     } finally {
       await letGo(this.#file);
     }
   }
 
+  /** Removes the file if nothing has been written to it. */
+  #removeEmpty(): void {
+    const { size } = this.#file.statSync();
+    if (size === 0 && this.#isInPlace()) {
+      Deno.removeSync(this.path);
+    }
+  }
+
   /** Whether the path still leads to this file. */
-  async #isInPlace(): Promise<boolean> {
-    const there = await Deno.lstat(this.path).catch(() => undefined);
-    return there !== undefined && isSame(there, this.#known);
+  #isInPlace(): boolean {
+    try {
+      return isSame(Deno.lstatSync(this.path), this.#known);
+    } catch {
+      return false; // what it leads to then is not this file, anyway
+    }
   }
 
   async #checkUnchanged(): Promise<void> {
@@ -340,7 +402,7 @@ export class ImageFile implements AsyncDisposable {
     this.requireWritable();
     await this.#file.seek(offset, Deno.SeekMode.Start);
     await writeAll(this.#file, bytes);
-    await this.#file.syncData();
+    await this.#sync();
   }
 }
 

@@ -1,6 +1,6 @@
 /** Locks on image files, by which only one program writes to an image at a time. */
 
-import { abortable } from "../async.ts";
+import { abortable } from "@std/async/abortable";
 import { systemError, XorrisoError } from "../errors.ts";
 
 /** How to wait for a lock. */
@@ -75,7 +75,8 @@ async function pause(
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, milliseconds);
   try {
-    await abortable(Promise.race([promise, event]), signal);
+    const any = Promise.race([promise, event]);
+    await (signal ? abortable(any, signal) : any);
   } finally {
     clearTimeout(timer);
   }
@@ -103,9 +104,7 @@ function watch(path: string): Disposable & { next(): Promise<unknown> } {
  * the file open, too, and would keep the lock until it becomes another program.
  */
 export async function letGo(file: Deno.FsFile): Promise<void> {
-  try {
-    await file.unlock();
-  } finally {
-    file.close();
-  }
+  // Where there are no locks, there is none to give back.
+  await file.unlock().catch(() => {});
+  file.close();
 }

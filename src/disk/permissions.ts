@@ -9,7 +9,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
-import { realPath, stat } from "./files.ts";
+import { readDir, realPath, stat } from "./files.ts";
 
 /** Tells whether a path, normalised as text alone, lies below `/dev/`. */
 export function isUnderDev(path: string): boolean {
@@ -250,6 +250,9 @@ async function requireAll(command: string): Promise<void> {
   for (const name of ["read", "write"] as const) {
     const { state, partial } = await Deno.permissions.query({ name });
     if (state === "granted" && !partial) continue;
+    if (state === "granted" && name === "write" && await isProgramDenied("/")) {
+      continue;
+    }
     const exception = partial ? `, and no --deny-${name}` : "";
     throw new Deno.errors.NotCapable(
       `Cannot give "${command}" to xorriso, since it may name any file: ` +
@@ -257,4 +260,32 @@ async function requireAll(command: string): Promise<void> {
         `with --allow-${name}${exception}`,
     );
   }
+}
+
+/**
+ * Whether all that is denied to be written below a folder are programs that may be run.
+ *
+ * Deno itself denies to write the programs of `--allow-run=xorriso`, so with that flag write
+ * permission is never whole, and no query tells why (Deno 2.9). So what is denied is looked for: a
+ * folder is `partial` where something below it is denied, and has to have something that explains it.
+ * What is not there cannot be found: a `--deny-write` of a name that does not exist yet, beside such a
+ * program or its folders, goes unnoticed.
+ */
+async function isProgramDenied(folder: string): Promise<boolean> {
+  let found = false;
+  for (const { name } of await readDir(folder).catch(() => [])) {
+    const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
+    const { state, partial } = await Deno.permissions.query({
+      name: "write",
+      path,
+    });
+    if (state === "granted" && !partial) continue;
+    const isProgram = state === "granted"
+      ? await isProgramDenied(path)
+      : (await Deno.permissions.query({ name: "run", command: path })).state ===
+        "granted";
+    if (!isProgram) return false;
+    found = true;
+  }
+  return found;
 }

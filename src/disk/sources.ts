@@ -24,6 +24,9 @@ export interface Source {
  */
 const TICK = 10;
 
+/** Bytes of the 100 extents that Linux reads of a file: xorriso's limit (-file_size_limit). */
+const MAX_SIZE = 100 * (2 ** 32 - 2048);
+
 /** How often to wait for a file that is being written right now. */
 const ATTEMPTS = 5;
 
@@ -51,6 +54,13 @@ export async function openSource(file: string | URL): Promise<Source> {
     if (!info.isFile) {
       const kind = info.isDirectory ? "a directory" : "no regular file";
       throw unreadable(name, `it is ${kind}`);
+    }
+    if (info.size > MAX_SIZE) {
+      throw unreadable(
+        name,
+        `it has ${info.size} bytes, and a file on the medium at most ` +
+          `${MAX_SIZE} (400 GiB); split it`,
+      );
     }
     return { name, path, size: info.size, state: stateOf(info) };
   } catch (error) {
@@ -87,7 +97,9 @@ export async function checkSource(
  *
  * @throws {XorrisoError} SOURCE_UNREADABLE if it cannot be read (any more).
  */
-export async function md5Of({ name, path }: Source): Promise<string> {
+export async function md5Of(
+  { name, path }: Pick<Source, "name" | "path">,
+): Promise<string> {
   const hash = (await loadMd5())();
   const { constants, promises } = await import("node:fs");
   try {

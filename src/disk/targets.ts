@@ -6,14 +6,24 @@
  */
 
 import { dirname } from "@std/path/posix/dirname";
-import type { Progress } from "../dialogue/answers.ts";
+import type { Progress } from "../options.ts";
 import { notify } from "../dialogue/dialogue.ts";
-import { systemError, XorrisoError } from "../errors.ts";
+import { systemError, systemName, XorrisoError } from "../errors.ts";
+import { type DiskAttributes, setAttributesSync } from "./attributes.ts";
 import { type Identity, isSame, stat, writeAll } from "./files.ts";
+import { cleanAtExit } from "./leftovers.ts";
 import { resolveForWrite } from "./permissions.ts";
 
+/** How a file that is complete gets its name. */
+export interface Placing {
+  /** What it has by then; the rest is as with any new file. */
+  readonly attributes?: DiskAttributes | undefined;
+  /** Whether what has the name gives way; else TARGET_EXISTS. @default {true} */
+  readonly replace?: boolean | undefined;
+}
+
 /** How to write a target. */
-export interface WriteOptions {
+export interface WriteOptions extends Placing {
   /** Whether its bytes are on the disk before it has its name. @default {true} */
   readonly sync?: boolean | undefined;
   /** Bytes that are to come, for the progress. */
@@ -32,7 +42,7 @@ export interface WriteOptions {
 export async function writeTarget(
   target: string,
   open: () => ReadableStream<Uint8Array>,
-  { sync = true, total, onProgress }: WriteOptions = {},
+  { sync = true, total, onProgress, ...placing }: WriteOptions = {},
 ): Promise<void> {
   using part = await PartFile.create(await resolveTarget(target));
   const report = meter(total, onProgress);
@@ -41,7 +51,7 @@ export async function writeTarget(
     report(chunk.length);
   }
   if (sync) await part.sync();
-  await part.place();
+  part.place(placing);
 }
 
 /** Counts bytes and reports how many are done. */
@@ -62,12 +72,14 @@ export class PartFile implements Disposable {
   readonly #target: string;
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  readonly #cleaning: Disposable;
   #state: "open" | "closed" | "placed" = "open";
 
   private constructor(target: string, path: string, file: Deno.FsFile) {
     this.#target = target;
     this.#path = path;
     this.#file = file;
+    this.#cleaning = cleanAtExit(() => Deno.removeSync(path));
   }
 
   /**
@@ -123,31 +135,29 @@ export class PartFile implements Disposable {
     }
   }
 
-  /** Gives the file the target's name. */
-  async place(): Promise<void> {
+  /**
+   * Gives the file its attributes, and then the target's name: by synchronous
+   * calls, which take less time than to have others do them.
+   */
+  place({ attributes, replace = true }: Placing = {}): void {
     this.#close();
     try {
-      await Deno.rename(this.#path, this.#target);
+      if (attributes !== undefined) setAttributesSync(this.#path, attributes);
+      if (replace) Deno.renameSync(this.#path, this.#target);
+      else renameNew(this.#path, this.#target);
       this.#state = "placed";
+      this.#cleaning[Symbol.dispose]();
     } catch (cause) {
-      throw unwritableBy(cause, this.#target);
-    }
-  }
-
-  /** The same by a synchronous call. */
-  placeSync(): void {
-    this.#close();
-    try {
-      Deno.renameSync(this.#path, this.#target);
-      this.#state = "placed";
-    } catch (cause) {
-      throw unwritableBy(cause, this.#target);
+      throw cause instanceof Deno.errors.AlreadyExists
+        ? alreadyThere(this.#target)
+        : unwritableBy(cause, this.#target);
     }
   }
 
   /** Removes the file, unless it has become the target. */
   [Symbol.dispose](): void {
     this.#close();
+    this.#cleaning[Symbol.dispose]();
     if (this.#state === "placed") return;
     try {
       Deno.removeSync(this.#path);
@@ -160,6 +170,38 @@ export class PartFile implements Disposable {
     if (this.#state !== "open") return;
     this.#file.close();
     this.#state = "closed";
+  }
+}
+
+/**
+ * Renames a file, if nothing has the new name.
+ *
+ * @throws {Deno.errors.AlreadyExists} If something has.
+ */
+function renameNew(path: string, target: string): void {
+  try {
+    Deno.linkSync(path, target);
+  } catch (error) {
+    // Where files have one name only, as on FAT, nothing better is to be had.
+    if (!NO_LINKS.has(systemName(error) ?? "")) throw error;
+    if (isThere(target)) throw new Deno.errors.AlreadyExists();
+    return Deno.renameSync(path, target);
+  }
+  Deno.removeSync(path);
+}
+
+/** What a file system says that gives files no second name. */
+const NO_LINKS: ReadonlySet<string> = new Set([
+  ...["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"],
+]);
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
@@ -210,8 +252,20 @@ export async function requireReplaceable(
   }
 }
 
+/** The error where something is that must not be replaced. */
+export function alreadyThere(
+  path: string,
+  what: string = "something is there already",
+): XorrisoError {
+  return new XorrisoError(
+    "TARGET_EXISTS",
+    `Cannot write "${path}": ${what}; choose another folder, or overwrite it`,
+    { path },
+  );
+}
+
 /** What a failure to write a target is to the caller. */
-function unwritableBy(cause: unknown, target: string): unknown {
+export function unwritableBy(cause: unknown, target: string): unknown {
   return systemError(cause, {
     doing: `Cannot write "${target}"`,
     path: target,

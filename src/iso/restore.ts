@@ -1,12 +1,14 @@
 /** Files of an image copied to targets on disk, or read and compared with their checksums. */
 
-import type { Entry, Progress } from "../dialogue/answers.ts";
+import type { Entry } from "../dialogue/answers.ts";
+import type { Progress } from "../options.ts";
 import { BLOCK } from "../dialogue/answers.ts";
 import type { Identity } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import {
   meter,
   PartFile,
+  type Placing,
   requireReplaceable,
   resolveTarget,
 } from "../disk/targets.ts";
@@ -40,7 +42,7 @@ export interface CheckJob {
 }
 
 /** A file in an image that is to be restored. */
-export interface CopyJob extends CheckJob {
+export interface CopyJob extends CheckJob, Placing {
   /** Path on disk, in a folder that exists. */
   readonly target: string;
 }
@@ -70,14 +72,14 @@ export async function copyExtents(
   image: string,
   entry: Entry,
   target: string,
-  options: CopyOptions & Pick<CopyJob, "md5"> = {},
+  options: CopyOptions & Omit<CopyJob, "entry" | "target"> = {},
 ): Promise<void> {
-  const { md5, inode, signal } = options;
+  const { inode, signal, ...rest } = options;
   signal?.throwIfAborted();
   const path = await resolveTarget(target, inode);
   using source = await ImageReader.open(image, inode);
   const report = meter(entry.size, options.onProgress);
-  await copyFile(source, { entry, target: path, md5 }, report, options);
+  await copyFile(source, { ...rest, entry, target: path }, report, options);
 }
 
 /**
@@ -158,7 +160,7 @@ class WrittenFiles implements Disposable {
   #placeSync(): void {
     for (const { job, part } of this.#waiting) {
       try {
-        if (!this.#failures.has(job)) part.placeSync();
+        if (!this.#failures.has(job)) part.place(job);
       } catch (error) {
         this.#failures.set(job, error);
       }
@@ -254,7 +256,7 @@ async function doMany<Job extends CheckJob>(
 /** Copies one file. */
 async function copyFile(
   source: ImageReader,
-  { entry, target, md5 }: CopyJob,
+  { entry, target, md5, ...placing }: CopyJob,
   report: (bytes: number) => void,
   { sync = true, signal }: CopyOptions,
 ): Promise<void> {
@@ -270,7 +272,7 @@ async function copyFile(
     requireMd5(hash.digest("hex"), md5, entry.path);
   }
   if (sync) await part.sync();
-  await part.place();
+  part.place(placing);
 }
 
 /** Reads a file by two buffers: the next chunk is read while the last is dealt with. */

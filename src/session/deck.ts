@@ -1,18 +1,14 @@
 /** One xorriso process with the drive or image that it works on. */
 
-import { delay } from "../async.ts";
-import {
-  type Answer,
-  Dialogue,
-  type ExchangeOptions,
-  notify,
-} from "../dialogue/dialogue.ts";
+import { delay } from "@std/async/delay";
+import { Dialogue, notify } from "../dialogue/dialogue.ts";
+import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
 import { DriveLog } from "./drive.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { acquire, release, type Target } from "./open.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { commandLine } from "../dialogue/protocol.ts";
-import type { Progress } from "../dialogue/answers.ts";
+import type { Progress } from "../options.ts";
 
 const TIMEOUT = 600_000;
 
@@ -61,7 +57,7 @@ export class Deck {
     this.log = log;
     this.burning = burning;
     log.onLate = () => this.#giveUp();
-    this.closed = dialogue.closed.then(() => release(target.image));
+    this.closed = dialogue.closed.then((gone) => release(target.image, gone));
     // Whoever waits for the end is told; nobody has to.
     this.closed.catch(() => {});
   }
@@ -89,7 +85,7 @@ export class Deck {
       );
       return new Deck(dialogue, target, options, log, burning);
     } catch (error) {
-      await release(target.image);
+      await release(target.image, true);
       throw error;
     }
   }
@@ -195,11 +191,6 @@ export class Deck {
     }
   }
 
-  /** Waits until all is in the log that the drive said before the last answer. */
-  async hear(): Promise<void> {
-    if (!this.isImage) await this.#dialogue.quiet();
-  }
-
   /**
    * Makes sure that the medium is the one that was opened.
    *
@@ -211,7 +202,6 @@ export class Deck {
    */
   async requireSame(doing: string): Promise<void> {
     const { device: path } = this.target;
-    await this.hear();
     if (this.log.has("exchanged")) {
       await this.end();
       throw new XorrisoError(
@@ -254,7 +244,7 @@ export class Deck {
           if (!isCode(error, "NOT_READY") || this.lost) throw error;
           if (performance.now() > deadline) throw error;
         }
-        await delay(TICK, signal);
+        await delay(TICK, { ...(signal && { signal }) });
       }
     } finally {
       clearInterval(timer);

@@ -1,6 +1,7 @@
 /** The optical drives of the machine. */
 
-import { type Answer, Dialogue } from "../dialogue/dialogue.ts";
+import { Dialogue } from "../dialogue/dialogue.ts";
+import type { Answer } from "../dialogue/exchange.ts";
 import { XorrisoError } from "../errors.ts";
 import {
   requireArgs,

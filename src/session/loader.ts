@@ -235,7 +235,6 @@ export class Loader {
       ...{ doing, path: device, tolerant: true },
       ...(signal && { signal }),
     });
-    await this.deck.hear();
     this.#foreign = undefined;
     if (problem !== undefined && this.#isAcceptable(problem, messages)) {
       this.#foreign = problem;
@@ -335,6 +334,7 @@ export class Loader {
       );
     }
     if (image !== undefined) await requireWrite(image.path, "the image");
+    image?.requireWritable();
     if (writable) return;
     throw new XorrisoError(
       "MEDIUM_NOT_WRITABLE",

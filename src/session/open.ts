@@ -10,8 +10,7 @@ import {
   resolveForRead,
 } from "../disk/permissions.ts";
 import type { Medium } from "../dialogue/answers.ts";
-import { parseWriteSpeed } from "../backend/settings.ts";
-import type { XorrisoOptions } from "../options.ts";
+import { parseWriteSpeed, type XorrisoOptions } from "../options.ts";
 
 /** What a session is about. */
 export interface Target {
@@ -45,13 +44,23 @@ export async function acquire(
     return { device, address: path, image: undefined, writable: wanted };
   }
   const writable = wanted && (create || await isGranted("write", path));
-  const image = await ImageFile.open(device, { writable, create });
+  const { lock, lockTimeout, signal } = options;
+  const locking = { lock, lockTimeout, signal };
+  const image = await ImageFile.open(device, { writable, create, ...locking });
   return { device, address: `stdio:${image.path}`, image, writable };
 }
 
-/** Lets go of an image file when no process uses it any more. */
-export async function release(image: ImageFile | undefined): Promise<void> {
-  await image?.restore();
+/**
+ * Lets go of an image file.
+ *
+ * @param gone Whether no process uses it any more.
+ */
+export async function release(
+  image: ImageFile | undefined,
+  gone: boolean,
+): Promise<void> {
+  // What has been left to itself may still write.
+  if (gone) await image?.restore();
   await image?.[Symbol.asyncDispose]();
 }
 
@@ -62,7 +71,7 @@ export function checkOptions(options: XorrisoOptions): void {
   if (assertVolumeId !== undefined) checkVolumeId(assertVolumeId);
   if (session !== undefined) checkSession(session);
   if (writeSpeed !== undefined) parseWriteSpeed(writeSpeed);
-  for (const name of ["timeout", "readyTimeout"] as const) {
+  for (const name of ["timeout", "readyTimeout", "lockTimeout"] as const) {
     const value = options[name];
     if (value === undefined || value >= 0) continue;
     throw new RangeError(`Cannot use the ${name} ${value}: it must be >= 0`);
@@ -122,7 +131,7 @@ export function stateError(state: string, device: string): XorrisoError {
 }
 
 /** The oldest version whose behaviour this module is built on. */
-const OLDEST = [1, 5, 4];
+const OLDEST = [1, 5, 2];
 
 /** The version of xorriso, if it is one that can be driven. */
 export function checkVersion(results: readonly string[]): string {

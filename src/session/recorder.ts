@@ -1,7 +1,7 @@
 /** The lower half of a session: what is written to the medium. */
 
-import { abortable } from "../async.ts";
-import type { Answer, ExchangeOptions } from "../dialogue/dialogue.ts";
+import { abortable } from "@std/async/abortable";
+import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
 import type { Deck } from "./deck.ts";
 import {
   type BlankMode,
@@ -15,6 +15,7 @@ import {
 import { isCode, XorrisoError } from "../errors.ts";
 import { Fifos } from "../disk/fifos.ts";
 import type { ImageFile } from "../disk/image.ts";
+import { keepTempFiles } from "../disk/temp.ts";
 import { Loader } from "./loader.ts";
 import { checkVolume } from "./open.ts";
 import type { CommitOptions, XorrisoOptions } from "../options.ts";
@@ -134,7 +135,7 @@ export class Recorder {
     const { promise: done, resolve } = Promise.withResolvers<void>();
     this.#last = before.then(() => done);
     try {
-      await abortable(before, signal);
+      await (signal ? abortable(before, signal) : before);
       return await work();
     } finally {
       resolve();
@@ -255,6 +256,7 @@ export class Recorder {
     this.#previous = this.#loader.loaded;
     const doing = this.doing("commit to");
     const fifos = new Fifos(sources);
+    using _kept = keepTempFiles();
     let written = false;
     try {
       const { messages, problem: told } = await this.#deck.burn("-commit", {
@@ -275,8 +277,8 @@ export class Recorder {
         doing,
         isSource ? undefined : problem,
       );
+      await image?.afterCommit(written);
       this.#loader.advance();
-      await image?.remember();
       return { lba, problem: isSource ? problem : undefined };
     } catch (error) {
       if (this.isImage && isBurnFailure(error)) await this.end();

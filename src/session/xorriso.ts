@@ -2,7 +2,8 @@
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { readCuts } from "./cuts.ts";
-import { type Answer, notify } from "../dialogue/dialogue.ts";
+import { notify } from "../dialogue/dialogue.ts";
+import type { Answer } from "../dialogue/exchange.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { checkMd5, readExtents } from "../iso/extents.ts";
 import {
@@ -18,6 +19,7 @@ import type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
+  Progress,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
@@ -48,7 +50,7 @@ import {
 } from "../iso/restore.ts";
 import { writeTarget } from "../disk/targets.ts";
 import { openSource } from "../disk/sources.ts";
-import type { Node, NodeType } from "../backend/tree.ts";
+import type { Node, NodeType } from "./nodes.ts";
 
 /** Takes the recorded MD5 of a path, in hexadecimal digits. */
 type TakeMd5 = (path: string, md5: string) => void;
@@ -788,14 +790,20 @@ export class Xorriso implements AsyncDisposable {
       return await copyMany(path, jobs, { ...options, inode });
     }
     const failures = new Map<CopyJob, unknown>();
+    const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
+    let before = 0;
+    const report = onProgress &&
+      ((progress: Progress) =>
+        onProgress({ ...progress, done: before + progress.done, total }));
     for (const job of jobs.toSorted(byPlace)) {
-      const { entry, target, md5 } = job;
+      const { entry, target, md5, attributes, replace } = job;
       try {
         await writeTarget(
           target,
           () => this.#content(entry, { md5, ...(signal && { signal }) }),
-          { sync },
+          { sync, attributes, replace, onProgress: report },
         );
+        before += entry.size;
       } catch (error) {
         signal?.throwIfAborted();
         failures.set(job, error);

@@ -1,6 +1,6 @@
 /** Options and results of storing, restoring and comparing whole trees. */
 
-import type { Progress } from "../dialogue/answers.ts";
+import type { Progress } from "../options.ts";
 
 /** A file or folder to be stored, and under which name. */
 export interface TreeSource {

@@ -1,78 +1,78 @@
 import { assertEquals } from "@std/assert";
-import { type Turn, Turns } from "../../src/backend/order.ts";
+import { Order, type Place } from "../../src/backend/order.ts";
 
-/** Whether a turn has come, once all that is ready has run. */
-async function hasCome(turn: Turn): Promise<boolean> {
-  let come = false;
-  turn.come.then(() => come = true);
+/** Whether a place is reached, once all that is ready has run. */
+async function isReached(place: Place): Promise<boolean> {
+  let reached = false;
+  place.reached.then(() => reached = true);
   // A macrotask: all microtasks have run before it.
   await new Promise((resolve) => setTimeout(resolve));
-  return come;
+  return reached;
 }
 
-Deno.test("Turns.take() lets a call about one name wait for the earlier one", async () => {
-  const turns = new Turns();
+Deno.test("Order.take() lets a call about one name wait for the earlier one", async () => {
+  const order = new Order();
   const [first, second, third] = [
-    turns.take("a"),
-    turns.take("a"),
-    turns.take("a"),
+    order.take("a"),
+    order.take("a"),
+    order.take("a"),
   ];
-  assertEquals(await hasCome(first), true);
-  assertEquals(await hasCome(second), false);
-  first.done();
-  assertEquals(await hasCome(second), true);
-  assertEquals(await hasCome(third), false);
-  second.done();
-  assertEquals(await hasCome(third), true);
+  assertEquals(await isReached(first), true);
+  assertEquals(await isReached(second), false);
+  first.leave();
+  assertEquals(await isReached(second), true);
+  assertEquals(await isReached(third), false);
+  second.leave();
+  assertEquals(await isReached(third), true);
 });
 
-Deno.test("Turns.take() lets names above and below wait for each other", async () => {
-  const turns = new Turns();
-  const above = turns.take("a/b");
-  const below = turns.take("a/b/c/d");
-  const top = turns.take("a");
-  assertEquals(await hasCome(below), false);
-  above.done();
-  assertEquals(await hasCome(below), true);
-  assertEquals(await hasCome(top), false);
-  below.done();
-  assertEquals(await hasCome(top), true);
+Deno.test("Order.take() lets names above and below wait for each other", async () => {
+  const order = new Order();
+  const above = order.take("a/b");
+  const below = order.take("a/b/c/d");
+  const top = order.take("a");
+  assertEquals(await isReached(below), false);
+  above.leave();
+  assertEquals(await isReached(below), true);
+  assertEquals(await isReached(top), false);
+  below.leave();
+  assertEquals(await isReached(top), true);
 });
 
-Deno.test("Turns.take() keeps a later name in order behind two that do not depend", async () => {
-  const turns = new Turns();
-  const children = [turns.take("a/x"), turns.take("a/y")];
-  const parent = turns.take("a");
+Deno.test("Order.take() keeps a later name in order behind two that do not depend", async () => {
+  const order = new Order();
+  const children = [order.take("a/x"), order.take("a/y")];
+  const parent = order.take("a");
   for (const child of children) {
-    assertEquals(await hasCome(child), true);
-    assertEquals(await hasCome(parent), false);
-    child.done();
+    assertEquals(await isReached(child), true);
+    assertEquals(await isReached(parent), false);
+    child.leave();
   }
-  assertEquals(await hasCome(parent), true);
+  assertEquals(await isReached(parent), true);
 });
 
-Deno.test("Turns.take() lets other names go at their own pace", async () => {
-  const turns = new Turns();
-  turns.take("a/b");
+Deno.test("Order.take() lets other names go at their own pace", async () => {
+  const order = new Order();
+  order.take("a/b");
   for (const name of ["a/bc", "a/c", "b", "ab", "a/d/b"]) {
-    assertEquals(await hasCome(turns.take(name)), true, name);
+    assertEquals(await isReached(order.take(name)), true, name);
   }
 });
 
-Deno.test("Turns.take() after all are done need not wait", async () => {
-  const turns = new Turns();
-  turns.take("a").done();
-  turns.take("a/b").done();
-  assertEquals(await hasCome(turns.take("a")), true);
+Deno.test("Order.take() after all are done need not wait", async () => {
+  const order = new Order();
+  order.take("a").leave();
+  order.take("a/b").leave();
+  assertEquals(await isReached(order.take("a")), true);
 });
 
-Deno.test("Turns.all() waits for every turn taken so far, not for later ones", async () => {
-  const turns = new Turns();
-  const early = [turns.take("a"), turns.take("b")];
-  const all = { come: turns.all(), done: () => {} };
-  turns.take("c");
-  early[0]?.done();
-  assertEquals(await hasCome(all), false);
-  early[1]?.done();
-  assertEquals(await hasCome(all), true);
+Deno.test("Order.all() waits for every turn taken so far, not for later ones", async () => {
+  const order = new Order();
+  const early = [order.take("a"), order.take("b")];
+  const all = { reached: order.all(), leave: () => {} };
+  order.take("c");
+  early[0]?.leave();
+  assertEquals(await isReached(all), false);
+  early[1]?.leave();
+  assertEquals(await isReached(all), true);
 });

@@ -1,9 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import {
-  parseWriteSpeed,
-  readSettings,
-  splitArgs,
-} from "../../src/backend/settings.ts";
+import { parseWriteSpeed } from "../../src/options.ts";
+import { readSettings, splitArgs } from "../../src/backend/settings.ts";
 import type { Environment } from "../../src/backend/settings.ts";
 
 const env = (values: Record<string, string>): Environment => ({

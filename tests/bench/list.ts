@@ -135,13 +135,13 @@ export async function open(scene: Scene): Promise<void> {
   const cli = new URL("../../src/cli.ts", import.meta.url).pathname;
   const name = "d000/file-000001.dat";
   await scene.contest({
-    work: "query of the command line",
+    work: "list of one name, command line",
     rounds: 15,
     ours: () =>
       timed(() =>
         run(
           ...[Deno.execPath(), "run", "--no-prompt", "--allow-run=xorriso"],
-          ...[`--allow-read=${image}`, cli, "query", url, name],
+          ...[`--allow-read=${image}`, cli, "list", url, name],
         )
       ),
     others: [

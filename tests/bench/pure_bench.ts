@@ -1,6 +1,6 @@
 /** What is pure text, for `deno bench`. */
 
-import { commandLine, PacketDecoder } from "../../src/dialogue/protocol.ts";
+import { commandLine, parsePacket } from "../../src/dialogue/protocol.ts";
 import { FileListing } from "../../src/dialogue/answers.ts";
 
 const COUNT = 10_000;
@@ -10,12 +10,10 @@ const LINES = Array.from(
   (_, i) => `File data lba:  0 , ${1000 + i} , 1 , 2048 , '/d/file-${i}.dat'`,
 );
 
-const BYTES = new TextEncoder().encode(
-  LINES.map((line) => `R:1:${line}\n`).join(""),
-);
+const PACKETS = LINES.map((line) => `R:1: ${line}`);
 
-Deno.bench(`PacketDecoder: ${COUNT} packets`, { group: "listing" }, () => {
-  new PacketDecoder().push(BYTES);
+Deno.bench(`parsePacket: ${COUNT} packets`, { group: "listing" }, () => {
+  for (const line of PACKETS) parsePacket(line);
 });
 
 Deno.bench(`FileListing: ${COUNT} lines`, { group: "listing" }, () => {

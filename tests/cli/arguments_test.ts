@@ -1,16 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
-  formatCommandHelp,
-  formatHelp,
   parseArguments,
   type Program,
+  suggest,
   UsageError,
 } from "../../src/cli/arguments.ts";
 
 const PROGRAM: Program<void> = {
   name: "tool",
   summary: "does things",
-  invocation: "deno run FLAGS tool.ts",
   commands: [
     {
       name: "put",
@@ -24,10 +22,20 @@ const PROGRAM: Program<void> = {
     },
     {
       name: "list",
+      alias: "ls",
       summary: "List things",
       operands: "URL",
       count: [1, 1],
-      flags: [{ name: "long", letter: "l", summary: "More of each" }],
+      flags: [
+        { name: "long", letter: "l", summary: "More of each" },
+        {
+          name: "by",
+          value: "KEY",
+          choices: ["name", "size"],
+          summary: "Order",
+        },
+        { name: "skip", letter: "s", value: "NAME", summary: "All but it" },
+      ],
       permissions: [],
       details: [],
       run: () => Promise.resolve(),
@@ -39,7 +47,8 @@ const PROGRAM: Program<void> = {
     { name: "help", letter: "h", summary: "Help" },
     { name: "version", letter: "V", summary: "Version" },
   ],
-  sections: [["Exit codes", ["0  done"]]],
+  topics: [],
+  footer: [],
 };
 
 /** What the parser makes of a command line. */
@@ -52,7 +61,7 @@ Deno.test("parseArguments() takes flags before, between and after operands", () 
   const expected = {
     command: "put",
     operands: ["url", "a"],
-    flags: { json: "", as: "b" },
+    flags: { json: ["true"], as: ["b"] },
   };
   assertEquals(parse("--json", "put", "url", "a", "--as", "b"), expected);
   assertEquals(parse("put", "--as=b", "url", "--json", "a"), expected);
@@ -63,7 +72,7 @@ Deno.test("parseArguments() takes any word as the value of a flag", () => {
     const expected = {
       command: "list",
       operands: ["url"],
-      flags: { args: value },
+      flags: { args: [value] },
     };
     assertEquals(parse("list", "url", "--args", value), expected);
     assertEquals(parse("list", "url", `--args=${value}`), expected);
@@ -88,96 +97,70 @@ Deno.test("parseArguments() takes all behind -- and a lone - for operands", () =
   ]);
 });
 
-Deno.test("parseArguments() lets the last of several values count", () => {
+Deno.test("parseArguments() keeps all values of a flag, in their order", () => {
   assertEquals(parse("put", "url", "a", "--as", "b", "--as", "c").flags, {
-    as: "c",
+    as: ["b", "c"],
   });
 });
 
 Deno.test("parseArguments() takes letters for flags, and help without operands", () => {
-  assertEquals(parse("list", "-l", "url").flags, { long: "" });
-  assertEquals(parse("put", "-h").flags, { help: "" });
+  assertEquals(parse("list", "-l", "url").flags, { long: ["true"] });
+  assertEquals(parse("put", "-h").flags, { help: ["true"] });
   assertEquals(parse("-V"), {
     command: undefined,
     operands: [],
-    flags: { version: "" },
+    flags: { version: ["true"] },
   });
 });
 
+Deno.test("parseArguments() takes letters that share a dash, the last one with a value", () => {
+  for (const words of [["-lls", "-x"], ["-ls-x"], ["-l", "-s", "-x"]]) {
+    const { operands, flags } = parse("ls", ...words, "url");
+    assertEquals([operands, flags.skip], [["url"], ["-x"]]);
+    assertEquals(flags.long?.every((value) => value === "true"), true);
+  }
+});
+
+Deno.test("suggest() names the word that is alike, and none if none is", () => {
+  const words = ["put", "list", "verify", "delete"];
+  assertEquals(suggest("lsit", words), ': did you mean "list"?');
+  assertEquals(suggest("verfy", words), ': did you mean "verify"?');
+  for (const word of ["", "x", "burn", "purge"]) {
+    assertEquals(suggest(word, words), "");
+  }
+});
+
 Deno.test("parseArguments() refuses what means nothing", async (t) => {
-  const cases: readonly [readonly string[], string, string | undefined][] = [
-    [[], "No command given", undefined],
-    [["--json"], "No command given", undefined],
-    [["putt", "url"], 'Unknown command "putt"', undefined],
-    [["", "url"], 'Unknown command ""', undefined],
-    [["put", "url", "a", "--ass=b"], 'Unknown flag "--ass"', "put"],
-    [["put", "url", "a", "-x"], 'Unknown flag "-x"', "put"],
-    [["put", "url", "a", "--__proto__"], 'Unknown flag "--__proto__"', "put"],
-    [["list", "url", "--as", "b"], 'The flag "--as" is not for "list"', "list"],
-    [["put", "url", "a", "--as"], 'The flag "--as" needs a value', "put"],
-    [["list", "--json=no", "u"], 'The flag "--json" takes no value', "list"],
-    [["put", "url"], 'Too few arguments: "put" needs URL PATH...', "put"],
-    [["list", "u", "v"], 'Too many arguments: "list" takes URL', "list"],
+  const cases: readonly [readonly string[], string][] = [
+    [[], "No command given"],
+    [["--json"], "No command given"],
+    [["putt", "url"], 'Unknown command "putt": did you mean "put"?'],
+    [["", "url"], 'Unknown command ""'],
+    [
+      ["put", "u", "a", "--ass=b"],
+      'Unknown flag "--ass": did you mean "--as"?',
+    ],
+    [["put", "url", "a", "-x"], 'Unknown flag "-x"'],
+    [["put", "url", "a", "--__proto__"], 'Unknown flag "--__proto__"'],
+    [["list", "url", "--as", "b"], 'The flag "--as" is not for "list"'],
+    [["put", "url", "a", "--as"], 'The flag "--as" needs a value'],
+    [["list", "url", "-ls"], 'The flag "-s" needs a value'],
+    [["list", "url", "-lx"], 'Unknown flag "-x"'],
+    [["list", "--json=no", "u"], 'The flag "--json" takes no value'],
+    [
+      ["list", "u", "--by", "age"],
+      'Cannot use "age" for "--by": it must be one of "name", "size"',
+    ],
+    [["put", "url"], 'Too few arguments: "put" needs URL PATH...'],
+    [["ls", "u", "v"], 'Too many arguments: "list" takes URL'],
   ];
-  for (const [words, message, command] of cases) {
+  for (const [words, message] of cases) {
     await t.step(words.join(" ") || "nothing", () => {
       const error = assertThrows(
         () => parseArguments(PROGRAM, words),
         UsageError,
       );
-      assertEquals([error.message, error.command], [message, command]);
+      assertEquals(error.message, message);
     });
   }
-});
-
-Deno.test("formatHelp() tells the commands, and formatCommandHelp() their flags", () => {
-  const [put] = PROGRAM.commands;
-  if (put === undefined) throw new Error("No command");
-  assertEquals(
-    formatHelp(PROGRAM),
-    `tool: does things
-
-Usage:
-  tool COMMAND URL [ARGUMENTS] [FLAGS]
-  deno run FLAGS tool.ts
-
-Commands:
-  put URL PATH...  Put things
-  list URL         List things
-
-  "tool COMMAND --help" has the flags of a command, and those that Deno needs for it.
-
-Flags of every command:
-      --json        As JSON
-      --args WORDS  More words
-  -h, --help        Help
-  -V, --version     Version
-
-Exit codes:
-  0  done
-`,
-  );
-  assertEquals(
-    formatCommandHelp(PROGRAM, put),
-    `tool put: Put things
-
-Usage:
-  tool put URL PATH... [FLAGS]
-  deno run FLAGS tool.ts put URL PATH...
-
-Flags:
-      --as NAME     Its name
-      --json        As JSON
-      --args WORDS  More words
-  -h, --help        Help
-  -V, --version     Version
-
-FLAGS that Deno needs:
-  Always:
-    --allow-run=tool
-
-Notes:
-  More of it.
-`,
-  );
 });

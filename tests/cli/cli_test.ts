@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { putImage, readTree, run, succeed } from "../support/program.ts";
 import {
+  exists,
   grows,
   makeFolder,
   makeSparse,
+  runShell,
   signalTo,
+  traceXorriso,
   until,
 } from "../support/helpers.ts";
+import { putImage, readTree, run, succeed } from "../support/program.ts";
 
 const CLI = new URL("../../src/cli.ts", import.meta.url).pathname;
 
@@ -69,17 +72,16 @@ Deno.test("the program runs with the flags that its help tells, and not with one
   await Deno.mkdir(dir);
   const cases: readonly (readonly string[])[] = [
     ["put", url, source],
-    ["get", url, "a", `${dir}/a`],
-    ["get", url, "f", dir],
+    ["get", url, "a", "--to", `${dir}/a`],
+    ["get", url, "f", "--to", dir],
     ["list", url],
-    ["query", url, "a"],
     ["delete", url, "f/b"],
     ["info", url],
     ["verify", url],
   ];
   for (const words of cases) {
-    const help = await succeed(words[0] ?? "", "--help");
-    const line = help.match(/^ {4}(--allow-run.*)$/m)?.[1] ?? "";
+    const help = await succeed("help", words[0] ?? "");
+    const line = help.match(/^ {2}An image +(--allow-run.*)$/m)?.[1] ?? "";
     const flags = line
       .replaceAll("IMAGE", `${folder.path}/a.iso`)
       .replaceAll("PATHS", source)
@@ -101,7 +103,7 @@ Deno.test("the program runs with the flags that its help tells, and not with one
 Deno.test("the program needs no permission for help, version and usage errors", async () => {
   for (
     const [words, expected] of [
-      [["--help"], 0],
+      [["help"], 0],
       [["put", "--help"], 0],
       [["--version"], 0],
       [["put", "--wrong"], 2],
@@ -112,7 +114,7 @@ Deno.test("the program needs no permission for help, version and usage errors", 
   }
 });
 
-Deno.test("get without TARGET restores into the current folder", async () => {
+Deno.test("get without --to restores into the current folder", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { "f/a": "a", "f/g/b": "b" });
   await Deno.mkdir(`${folder.path}/cwd`);
@@ -169,7 +171,7 @@ Deno.test("the program streams standard input and output, and keeps little of it
   await writer.close();
   assertEquals((await writing.output()).code, 0);
   const received = createHash("md5");
-  const reading = spawn(["get", url, "a", "-"]);
+  const reading = spawn(["get", url, "a", "--to", "-"]);
   await reading.stdin.close();
   let left = chunks * chunk.length;
   for await (const bytes of reading.stdout) {
@@ -189,7 +191,7 @@ Deno.test("the program ends quietly when its reader does", async () => {
   const url = `xorriso://${folder.path}/a.iso`;
   await makeSparse(`${folder.path}/zeros`, 16 << 20);
   await succeed("put", url, `${folder.path}/zeros`, "--create");
-  const child = spawn(["get", url, "zeros", "-"]);
+  const child = spawn(["get", url, "zeros", "--to", "-"]);
   const reader = child.stdout.getReader();
   await reader.read();
   await reader.cancel();
@@ -198,13 +200,20 @@ Deno.test("the program ends quietly when its reader does", async () => {
   assertEquals([(await child.status).code, stderr], [0, ""]);
 });
 
-for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+for (
+  const [signal, expected] of [
+    ["SIGHUP", 129],
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const
+) {
   Deno.test(`the program rolls back when ${signal} comes in the middle of a commit`, async () => {
     await using folder = await makeFolder();
     const url = await putImage(folder.path, { a: "a" });
     const image = `${folder.path}/a.iso`;
     const zeros = await makeSparse(`${folder.path}/zeros`);
-    const child = spawn(["put", url, zeros]);
+    // Without a terminal only what has all permissions can tell whether SIGHUP is meant.
+    const child = spawn(["put", url, zeros], ["--allow-all"]);
     await grows(image);
     signalTo(child, signal);
     const [{ code, stderr }] = await Promise.all([
@@ -221,6 +230,30 @@ for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     assertEquals(await succeed("verify", url), "a: OK\nb: OK\n");
   });
 }
+
+Deno.test("the program goes on after SIGHUP if it was started with nohup", async () => {
+  await using folder = await makeFolder();
+  for (
+    const [name, flags] of [["a", ENOUGH], ["b", ["--allow-all"]]] as const
+  ) {
+    const url = `xorriso://${folder.path}/${name}.iso`;
+    const child = new Deno.Command("nohup", {
+      args: [
+        ...[Deno.execPath(), "run", "--no-prompt", "--quiet", ...flags],
+        ...[CLI, "put", url, "-", "--as", "a", "--create"],
+      ],
+      ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    // More than a pipe holds: it is being read.
+    await writer.write(new Uint8Array(1 << 20));
+    signalTo(child, "SIGHUP");
+    await writer.close();
+    const { code, stderr } = await child.output();
+    assertEquals(code, 0);
+    assertMatch(new TextDecoder().decode(stderr), /^Stored 1 file, 1 MiB/);
+  }
+});
 
 Deno.test("the program does not wait for input that does not come when it is interrupted", async () => {
   await using folder = await makeFolder();
@@ -267,4 +300,42 @@ Deno.test("the program ends at once when it is interrupted again", async () => {
   assertEquals(code, 130);
   // An orderly end would first wait for 10 s.
   assert(performance.now() - begun < 5000);
+});
+
+Deno.test("the program leaves nothing behind when it is interrupted again", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await Deno.mkdir(`${path}/tmp`);
+  const xorriso = await traceXorriso(folder);
+  const url = `xorriso://${path}/a.iso`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--no-prompt", "--quiet", "--allow-all", CLI, "put", url],
+      ...["-", "--as", "a", "--create", "--xorriso-path", xorriso.path],
+    ],
+    env: { TMPDIR: `${path}/tmp` },
+    ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new Uint8Array(1 << 20));
+  await until(
+    async () =>
+      (await runShell("find $1 -type f -size +100k", `${path}/tmp`)) !== "",
+    "standard input is kept in a file",
+  );
+  const [pid = 0] = await xorriso.pids();
+  // What has stopped cannot end in an orderly way.
+  Deno.kill(pid, "SIGSTOP");
+  let isRunning = true;
+  const ended = child.output().finally(() => isRunning = false);
+  while (isRunning) {
+    signalTo(child, "SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { code } = await ended;
+  Deno.kill(pid, "SIGKILL");
+  await writer.abort().catch(() => {});
+  assertEquals(code, 130);
+  assertEquals(await readTree(`${path}/tmp`), {});
+  assert(!await exists(`${path}/a.iso`));
 });

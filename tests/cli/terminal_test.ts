@@ -1,13 +1,12 @@
 import { assertEquals } from "@std/assert";
-import type { Progress } from "../../src/dialogue/answers.ts";
 import {
+  alignColumns,
   escapeName,
   escapeText,
   formatBytes,
+  formatDate,
   formatDuration,
   formatJson,
-  formatProgress,
-  ProgressLine,
 } from "../../src/cli/terminal.ts";
 
 Deno.test("escapeName() leaves ordinary names of any alphabet as they are", () => {
@@ -59,15 +58,14 @@ Deno.test("formatJson() escapes what a terminal would obey, and stays the same v
   assertEquals(JSON.parse(text), value);
 });
 
-Deno.test("formatBytes() never shows four digits before the point", () => {
+Deno.test("formatBytes() has one digit behind the point, where there is one", () => {
   const cases = [
     [0, "0 B"],
-    [1023, "1023 B"],
-    [1024, "1.0 KiB"],
+    [1023, "1,023 B"],
+    [1024, "1 KiB"],
     [1536, "1.5 KiB"],
-    [1024 ** 2 - 1, "1.0 MiB"],
-    [25 * 1024 ** 3, "25.0 GiB"],
-    [5000 * 1024 ** 4, "5000.0 TiB"],
+    [25 * 1024 ** 3, "25 GiB"],
+    [5000 * 1024 ** 4, "4.9 PiB"],
   ] as const;
   for (const [bytes, expected] of cases) {
     assertEquals(formatBytes(bytes), expected);
@@ -76,92 +74,29 @@ Deno.test("formatBytes() never shows four digits before the point", () => {
 
 Deno.test("formatDuration() carries rounded seconds over", () => {
   const cases = [
-    [0, "0:00"],
-    [6.6, "0:07"],
-    [59.6, "1:00"],
-    [3599.9, "1:00:00"],
-    [3723, "1:02:03"],
+    [0, "0s"],
+    [6.6, "7s"],
+    [59.6, "1m"],
+    [3599.9, "1h"],
+    [3723, "1h 2m 3s"],
   ] as const;
   for (const [seconds, expected] of cases) {
     assertEquals(formatDuration(seconds), expected);
   }
 });
 
-Deno.test("formatProgress() shows bytes, rate and time left as far as they are known", () => {
-  const MiB = 1024 ** 2;
-  const all: Progress = {
-    phase: "writing",
-    done: 25 * MiB,
-    total: 100 * MiB,
-    rate: 5 * MiB,
-  };
-  assertEquals(
-    formatProgress(all, 80),
-    "Writing  25 %  25.0 MiB of 100.0 MiB  5.0 MiB/s  0:15 left",
-  );
-  assertEquals(
-    formatProgress({ ...all, rate: undefined }, 80),
-    "Writing  25 %  25.0 MiB of 100.0 MiB",
-  );
-  assertEquals(
-    formatProgress({ ...all, total: undefined }, 80),
-    "Writing  25.0 MiB  5.0 MiB/s",
-  );
-  assertEquals(
-    formatProgress(
-      { phase: "closing", done: 0, total: undefined, rate: 0 },
-      80,
-    ),
-    "Closing the session",
-  );
-  assertEquals(formatProgress(all, 12), "Writing  25");
-  assertEquals(formatProgress(all, 0), "");
+Deno.test("formatDate() has the local time to the minute", () => {
+  assertEquals(formatDate(new Date(2026, 0, 2, 3, 4, 59)), "2026-01-02 03:04");
 });
 
-/** A screen that keeps what is written, and a clock that is set by hand. */
-function makeScreen(isTerminal: boolean) {
-  const written: string[] = [];
-  const clock = { now: 0 };
-  const screen = {
-    isTerminal,
-    columns: () => 80,
-    write: (text: string) => void written.push(text),
-  };
-  return { written, clock, line: new ProgressLine(screen, () => clock.now) };
-}
-
-function writing(done: number): Progress {
-  return { phase: "writing", done, total: 1000, rate: undefined };
-}
-
-Deno.test("ProgressLine.update() draws over itself, not more often than the eye sees", () => {
-  const { written, clock, line } = makeScreen(true);
-  line.update(writing(0));
-  clock.now = 50;
-  line.update(writing(10));
-  clock.now = 2000;
-  line.update(writing(500));
-  line.update({ ...writing(0), phase: "closing" });
-  assertEquals(written, [
-    "\rWriting  0 %  0 B of 1000 B\x1b[K",
-    "\rWriting  50 %  500 B of 1000 B  250 B/s  0:02 left\x1b[K",
-    "\rClosing the session  0 %  0 B of 1000 B\x1b[K",
-  ]);
-});
-
-Deno.test("ProgressLine.print() erases the progress first, and only once", () => {
-  const { written, line } = makeScreen(true);
-  line.update(writing(0));
-  line.print("a");
-  line.print("b");
-  line.clear();
-  assertEquals(written.slice(1), ["\r\x1b[K", "a\n", "b\n"]);
-});
-
-Deno.test("ProgressLine.update() draws nothing where no terminal is", () => {
-  const { written, line } = makeScreen(false);
-  line.update(writing(0));
-  line.clear();
-  line.print("a");
-  assertEquals(written, ["a\n"]);
+Deno.test("alignColumns() lines up wide characters, and those of no width", () => {
+  assertEquals(
+    alignColumns([
+      ["日本", "1", "a"],
+      ["e\u0301", "20", "b"],
+      ["👍x", "300", ""],
+    ], [1]),
+    ["日本    1  a", "e\u0301      20  b", "👍x   300"],
+  );
+  assertEquals(alignColumns([]), []);
 });

@@ -1,19 +1,16 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { delay } from "../../src/async.ts";
-import {
-  type Answer,
-  Dialogue,
-  type DialogueOptions,
-  type ExchangeOptions,
-} from "../../src/dialogue/dialogue.ts";
+import { delay } from "@std/async/delay";
+import { Dialogue, type DialogueOptions } from "../../src/dialogue/dialogue.ts";
+import type { Answer, ExchangeOptions } from "../../src/dialogue/exchange.ts";
 import { XorrisoError } from "../../src/errors.ts";
 import { commandLine } from "../../src/dialogue/protocol.ts";
-import type { Progress } from "../../src/dialogue/answers.ts";
+import type { Progress } from "../../src/options.ts";
 import {
   assertCode,
   assertRejectsCode,
@@ -22,6 +19,7 @@ import {
   makeFolder,
   makeScript,
   rejection,
+  until,
 } from "../support/helpers.ts";
 
 /** Longer than anything here takes: a step that waits for it hangs. */
@@ -69,11 +67,12 @@ function makeFake(folder: Folder, cases: string): Promise<string> {
   return makeScript(
     folder,
     "fake-xorriso",
-    `printf 'banner of the library\\n\\n' >&2
+    `printf 'banner of the library\\n\\nREADY\\n' >&2
      printf 'I:1: pid %s\\nM:0: 0\\nM:0: READY\\n' $$
+     mark() { set -- $1; echo "$2" >&2; echo "M:0: $2"; }
      while IFS= read -r line; do
        case $line in
-       '-mark '*) printf 'M:0: %s\\n' "\${line#-mark }" ;;
+       '-mark '*) mark "$line" ;;
        -rollback_end) exit 0 ;;
        '-print '*) printf 'R:1: %s\\n' "\${line#-print }" ;;
        ${cases}
@@ -153,11 +152,11 @@ Deno.test("Dialogue.exchange() writes pipelined lines ahead, within a bound", as
        while IFS= read -r line; do
          case $line in
          -last*) break ;;
-         -mark*) marks="$marks \${line#-mark }" ;;
+         -mark*) marks="$marks|$line" ;;
          *) count=$((count + 1)) ;;
          esac
        done
-       for mark in $marks; do printf 'M:0: %s\\n' $mark; done
+       IFS='|'; for each in $marks; do unset IFS; mark "$each"; done; unset IFS
        printf 'R:1: %s\\n' $count ;;`,
   );
   const lines = ["-count", ...Array(50).fill("-x"), "-last"];
@@ -168,10 +167,10 @@ Deno.test("Dialogue.exchange() writes pipelined lines ahead, within a bound", as
 });
 
 /** Tells whether another line is there before the answer to this one. */
-const PEEK = `-peek) IFS= read -r mark
+const PEEK = `-peek) IFS= read -r own
   if timeout 0.2 sh -c 'IFS= read -r line'; then echo 'R:1: more'
   else echo 'R:1: alone'; fi
-  printf 'M:0: %s\\n' "\${mark#-mark }" ;;`;
+  mark "$own" ;;`;
 
 Deno.test("Dialogue.exchange() writes nothing ahead that depends on answers", async () => {
   for (const [first, second] of [[true, false], [false, true]] as const) {
@@ -261,11 +260,61 @@ Deno.test("Dialogue.exchange() counts what comes on standard error", async () =>
   }
 });
 
+Deno.test("Dialogue.exchange() waits for what is still to come on standard error", async () => {
+  await using session = await startFake(
+    `-late) IFS= read -r own; set -- $own; echo "M:0: $2"; sleep 0.1
+       echo 'libsomething: too late' >&2; echo "$2" >&2 ;;`,
+  );
+  const error = await assertRejectsCode(session.send("-late"), "UNKNOWN");
+  assertEquals(error.messages, ["libsomething: too late"]);
+});
+
+Deno.test("Dialogue.exchange() knows whose each line of standard error is", async () => {
+  // Standard output is far ahead.
+  await using session = await startFake(
+    `-first) IFS= read -r a; IFS= read -r line; IFS= read -r b
+       set -- $a; a=$2; set -- $b; b=$2
+       printf 'M:0: %s\\nR:1: x\\nM:0: %s\\n' $a $b; sleep 0.05
+       printf '%s\\nof the second\\n%s\\n' $a $b >&2 ;;`,
+  );
+  const [first, second, third] = await Promise.all(
+    ["-first", "-second", "-print x"].map((line) =>
+      session.send(line, { pipelined: true, tolerant: true })
+    ),
+  );
+  assertEquals([first?.problem, third?.problem], [undefined, undefined]);
+  assertEquals(second?.problem?.messages, ["of the second"]);
+  assertEquals(second?.results, ["x"]);
+});
+
+Deno.test("Dialogue.start() refuses a program that keeps its standard error to itself", async () => {
+  await using folder = await makeFolder();
+  const program = await makeScript(folder, "quiet", 'xorriso "$@" 2>/dev/null');
+  const error = await assertRejectsCode(
+    start(program, { still: 50 }),
+    "PROTOCOL",
+  );
+  assertStringIncludes(error.message, "standard error");
+});
+
 Deno.test("Dialogue.exchange() knows messages on standard error, too", async () => {
   await using session = await startFake(
     "-raw) echo 'libburn : FATAL : Lost connection to drive' >&2 ;;",
   );
   await assertRejectsCode(session.send("-raw"), "DRIVE_LOST");
+});
+
+Deno.test("Dialogue.exchange() tells long names that cannot be written from damage", async () => {
+  await using session = await startFake(
+    `-long) echo 'I:1: libisofs: FATAL : Image is most likely damaged. Calculated/written tree end address mismatch.' ;;`,
+  );
+  const error = await assertRejectsCode(session.send("-long"), "NAME_TOO_LONG");
+  assertEquals(
+    error.message,
+    "Cannot do it: a folder has more names of over 104 bytes than this " +
+      "xorriso can write; store fewer long names in one folder, or use " +
+      "xorriso 1.5.6 or newer",
+  );
 });
 
 Deno.test("Dialogue.exchange() reports what does not fit in bytes", async () => {
@@ -313,8 +362,7 @@ Deno.test("Dialogue gives progress to both listeners, and only there", async () 
 
 Deno.test("Dialogue.exchange() drops a queued line when it is aborted", async () => {
   await using session = await startFake(
-    `-slow) IFS= read -r mark; sleep 0.1
-       printf 'M:0: %s\\n' "\${mark#-mark }" ;;
+    `-slow) IFS= read -r own; sleep 0.1; mark "$own" ;;
      -never) exit 1 ;;`,
   );
   const controller = new AbortController();
@@ -637,6 +685,87 @@ Deno.test(
   },
 );
 
+/** Whether a process has ended, be it that nobody has noticed yet. */
+async function hasEnded(pid: number): Promise<boolean> {
+  const { success, stdout } = await new Deno.Command("cat", {
+    args: [`/proc/${pid}/stat`],
+    stderr: "null",
+  }).output();
+  return !success || new TextDecoder().decode(stdout).includes(") Z ");
+}
+
+/** Starts a program behind a script, as one that logs or sets a priority. */
+async function startBehind(
+  how: string,
+  cases: string,
+  options: Partial<DialogueOptions> = {},
+): Promise<Session> {
+  const folder = await makeFolder();
+  const fake = await makeFake(folder, cases);
+  const script = await makeScript(
+    folder,
+    "script",
+    `${how} '${fake}'; exit $?`,
+  );
+  const session = await start(script, options);
+  return {
+    ...session,
+    async [Symbol.asyncDispose]() {
+      await session.dialogue.end();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("Dialogue ends a program behind a script at once", async () => {
+  const controller = new AbortController();
+  await using session = await startBehind(
+    "nice",
+    "-hang) echo 'I:1: hanging'; while :; do sleep 0.01; done ;;",
+    {
+      onMessage: (line) => line === "hanging" && controller.abort("enough"),
+    },
+  );
+  const { signal } = controller;
+  assertEquals(await rejection(session.send("-hang", { signal })), "enough");
+  await until(() => hasEnded(session.pid), "the program has ended");
+});
+
+Deno.test("Dialogue waits for a program that no signal reaches, as long as it works", async () => {
+  const controller = new AbortController();
+  await using session = await startBehind(
+    "setsid",
+    `-work) for i in 1 2 3 4 5 6 7 8; do ${update("$i")}; sleep 0.1; done ;;`,
+    { grace: 150, onProgress: () => controller.abort("enough") },
+  );
+  const { signal } = controller;
+  const working = session.send("-work", { writes: true, signal });
+  assertEquals(await rejection(working), "enough");
+  // It has seen the end of its input when it was done.
+  assertEquals(await session.dialogue.closed, true);
+});
+
+Deno.test(
+  "Dialogue leaves a program alone that no signal reaches, once it is silent",
+  LEFT,
+  async () => {
+    const controller = new AbortController();
+    await using session = await startBehind(
+      "setsid",
+      "-hang) echo 'I:1: hanging'; while :; do sleep 0.01; done ;;",
+      {
+        grace: 50,
+        onMessage: (line) => line === "hanging" && controller.abort("enough"),
+      },
+    );
+    const { signal } = controller;
+    assertEquals(await rejection(session.send("-hang", { signal })), "enough");
+    assertEquals(await session.dialogue.closed, false);
+    assertEquals(isAlive(session.pid), true);
+    Deno.kill(session.pid, "SIGKILL");
+  },
+);
+
 Deno.test("Dialogue.start() fails with a program that is not xorriso", async () => {
   const options = { timeout: LONG, grace: LONG, mayKill: true };
   const start = (command: string) =>
@@ -681,6 +810,51 @@ Deno.test("Dialogue.start() can be aborted", async () => {
   );
 });
 
+Deno.test("Dialogue.start() sends further commands, and sets behind them what it relies on", async () => {
+  const options = { timeout: LONG, grace: LONG, mayKill: true };
+  const words = ["-iso_rr_pattern", "on", "-volid", "it's\n--", "-md5", "off"];
+  const dialogue = await Dialogue.start("xorriso", words, options);
+  const told: string[] = [];
+  for (const setting of ["-iso_rr_pattern", "-volid", "-md5"]) {
+    const { results } = await dialogue.exchange(
+      commandLine(["-status", setting]),
+      { doing: "Cannot ask" },
+    );
+    told.push(...results);
+  }
+  await dialogue.end();
+  assertEquals(told, [
+    "-iso_rr_pattern off",
+    "-volid 'it'\"'\"'s\\n--'",
+    "-md5 on",
+  ]);
+});
+
+Deno.test("Dialogue.start() fails with commands that xorriso does not know", async () => {
+  const options = { timeout: LONG, grace: LONG, mayKill: true };
+  const started = (words: readonly string[]) =>
+    rejection(Dialogue.start("xorriso", words, options));
+  const error = assertCode(await started(["-nosuch"]), "INVALID_COMMAND");
+  assertStringIncludes(error.message, 'Cannot start "xorriso": Not a known');
+  assertInstanceOf(await started(["-print", "x".repeat(8000)]), RangeError);
+});
+
+Deno.test("Dialogue.start() gives the program no argument that is not its own", async () => {
+  await using folder = await makeFolder();
+  const args = `${folder.path}/args`;
+  const program = await makeScript(
+    folder,
+    "program",
+    `echo "$@" >'${args}'; exec xorriso "$@"`,
+  );
+  const options = { timeout: LONG, grace: LONG, mayKill: true };
+  const dialogue = await Dialogue.start(program, ["-volid", "MINE"], options);
+  await dialogue.end();
+  const given = await Deno.readTextFile(args);
+  assert(given.startsWith("-no_rc -abort_on NEVER "), given);
+  assert(!given.includes("MINE"), given);
+});
+
 Deno.test("Dialogue.end() waits for what is in flight and queued", async () => {
   const session = await startFake(
     `-slow) sleep 0.1; echo 'R:1: done' ;;`,
@@ -709,7 +883,7 @@ Deno.test("Dialogue.end() ends a program that does not want to", async () => {
   const program = await makeScript(
     folder,
     "program",
-    `trap '' TERM; printf 'I:1: pid %s\\nM:0: READY\\n' $$
+    `trap '' TERM; echo READY >&2; printf 'I:1: pid %s\\nM:0: READY\\n' $$
      while :; do sleep 0.01; done`,
   );
   const { dialogue, pid } = await start(program, { grace: 30 });

@@ -227,6 +227,25 @@ Deno.test("classify() calls a problem that no rule knows UNKNOWN", () => {
   ]);
 });
 
+Deno.test("classify() knows the texts of newer versions", () => {
+  const mismatch = "Checksum mismatch between checksum tag and data blocks";
+  const aborted = "libisofs: FAILURE : Image loading aborted due to ";
+  assertCodes([
+    [
+      'libisoburn: FAILURE : Failed to find "session" "9"',
+      "SESSION_NOT_FOUND",
+    ],
+    ["libisoburn: FAILURE : Failed to find volid x", "SESSION_NOT_FOUND"],
+    [`libisofs: FAILURE : ${mismatch}`, "IMAGE_DAMAGED"],
+    [`libisofs: FAILURE : Session : ${mismatch}`, "IMAGE_DAMAGED"],
+    [`libisofs: FAILURE : Superblock : ${mismatch}`, "IMAGE_DAMAGED"],
+    [`libisofs: FAILURE : Relocated superblock : ${mismatch}`, "IMAGE_DAMAGED"],
+    [`libisofs: FAILURE : Directory tree : ${mismatch}`, "IMAGE_DAMAGED"],
+    [`${aborted}MD5 mismatch of image meta data`, "IMAGE_DAMAGED"],
+    [`${aborted}invalid MD5 checksum tag`, "IMAGE_DAMAGED"],
+  ]);
+});
+
 Deno.test("classify() lets an unknown first problem win, since what comes may follow from it", () => {
   const unknown = "libburn : FAILURE : Never seen\n";
   const missing = "xorriso : FAILURE : Cannot find path '/x' in loaded ISO " +

@@ -31,26 +31,25 @@ function spawn(
   command: string,
   args: readonly string[] = [],
 ): { child: Child; output: Output } {
-  let look = () => {};
+  let notice = () => {};
   const output: Output = {
     out: "",
     err: "",
     has(text) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      look = () => {
+      notice = () => {
         if (output.out.includes(text)) resolve();
       };
-      look();
+      notice();
       return promise;
     },
   };
-  const decoder = new TextDecoder();
   const child = Child.spawn(command, args, {
-    stdout: (chunk) => {
-      output.out += decoder.decode(chunk);
-      look();
+    stdout: (line) => {
+      output.out += `${line}\n`;
+      notice();
     },
-    stderr: (chunk) => void (output.err += decoder.decode(chunk)),
+    stderr: (line) => void (output.err += `${line}\n`),
   });
   return { child, output };
 }
@@ -92,15 +91,14 @@ Deno.test("Child.write() and both outputs get along without a deadlock", async (
   const text = "x".repeat(1_000_000);
   await child.write(text);
   await child.closeInput();
-  assertEquals((await child.ended).code, 0);
-  assertEquals([output.out.length, output.err.length], [1_000_000, 1_000_000]);
+  assertEquals((await child.ended)?.code, 0);
+  assertEquals([output.out.length, output.err.length], [1_000_001, 1_000_001]);
 });
 
 Deno.test("Child.ended waits for all output and for the process", async () => {
   // The grandchild holds the outputs open longer than the child lives.
   const { child, output } = sh("(sleep 0.1; echo late) & echo $$");
-  const { code } = await child.ended;
-  assertEquals(code, 0);
+  assertEquals((await child.ended)?.code, 0);
   const [pid, late] = output.out.split("\n");
   assertEquals(late, "late");
   assertEquals(isAlive(Number(pid)), false);
@@ -108,66 +106,112 @@ Deno.test("Child.ended waits for all output and for the process", async () => {
 
 Deno.test("Child.ended tells the signal that ended the child", async () => {
   const { child } = sh("kill -KILL $$");
-  assertObjectMatch(await child.ended, { code: 137, signal: "SIGKILL" });
+  assertObjectMatch(await child.ended ?? {}, { code: 137, signal: "SIGKILL" });
 });
 
 Deno.test("Child takes everything quietly when the child is gone", async () => {
   const { child } = sh("exit 3");
-  assertEquals((await child.ended).code, 3);
+  assertEquals((await child.ended)?.code, 3);
   await child.write("x");
   await child.closeInput();
   child.kill("SIGTERM");
-  assertEquals((await child.end(LONG)).code, 3);
-  assertEquals((await child.terminate(LONG, true)).code, 3);
+  await child.end(LONG);
+  await child.terminate(LONG, true);
 });
 
 Deno.test("Child.end() is content with a child that ends with its input", async () => {
   const { child, output } = sh("trap 'echo term' TERM; cat; exit 5");
   await child.write("last words");
-  assertObjectMatch(await child.end(LONG), { code: 5, signal: null });
-  assertEquals(output.out, "last words");
+  await child.end(LONG);
+  assertObjectMatch(await child.ended ?? {}, { code: 5, signal: null });
+  assertEquals(output.out, "last words\n");
 });
 
 Deno.test("Child.end() sends SIGTERM to a child that goes on", async () => {
   const { child, output } = sh("echo ready; exec sleep 60");
   await output.has("ready");
-  assertEquals((await child.end(10)).signal, "SIGTERM");
+  await child.end(10);
+  assertEquals((await child.ended)?.signal, "SIGTERM");
 });
 
 Deno.test("Child.end() comes to an end when the child does not read", async () => {
   const { child, output } = sh("echo ready; exec sleep 60");
   await output.has("ready");
   const written = child.write("x".repeat(1_000_000));
-  assertEquals((await child.end(10)).signal, "SIGTERM");
+  await child.end(10);
+  assertEquals((await child.ended)?.signal, "SIGTERM");
   await written;
 });
 
 Deno.test("Child.end() kills a child that will not end, if it may", async () => {
   await using folder = await makeFolder();
   const { child, output } = await spawnStubborn(folder);
-  assertEquals((await child.end(300)).signal, "SIGKILL");
+  await child.end(300);
+  assertEquals((await child.ended)?.signal, "SIGKILL");
   assertStringIncludes(output.out, "term");
 });
 
 Deno.test("Child.terminate() never kills a child that it must not", async () => {
   await using folder = await makeFolder();
   const { child, output } = await spawnStubborn(folder);
-  const ended = child.terminate(10, false);
+  await child.terminate(10, false);
   await output.has("term");
   await folder.file("go");
-  assertObjectMatch(await ended, { code: 7, signal: null });
+  assertObjectMatch(await child.ended ?? {}, { code: 7, signal: null });
 });
 
-Deno.test("Child.terminate() does not wait for the end of the input", async () => {
-  const { child, output } = sh(
-    "trap 'echo term; exit 4' TERM; echo ready; cat",
-  );
+Deno.test("Child.terminate() reaches what a script has started", async () => {
+  const { child, output } = sh("echo ready; sleep 60; true");
   await output.has("ready");
-  const ended = child.terminate(LONG, false);
-  // The shell runs its trap when `cat` is done.
-  await child.closeInput();
-  assertEquals((await ended).code, 4);
-  assertStringIncludes(output.out, "term");
+  await child.terminate(LONG, false);
+  assertEquals((await child.ended)?.signal, "SIGTERM");
+});
+
+Deno.test({
+  name: "Child.terminate() ends the input of what it may not signal",
+  permissions: { run: ["sh"] },
+  async fn() {
+    const { child, output } = sh("echo ready; cat; true");
+    await output.has("ready");
+    await child.terminate(LONG, false);
+    assertEquals((await child.ended)?.signal, "SIGTERM");
+  },
+});
+
+Deno.test(
+  "Child.leave() listens no more to what does not end",
+  // It is not waited for.
+  { sanitizeOps: false, sanitizeResources: false },
+  async () => {
+    const { child, output } = sh(
+      "trap '' TERM; echo $$; sleep 0.2; echo x; cat",
+    );
+    await output.has("\n");
+    child.leave();
+    assertEquals(await child.ended, undefined);
+    const pid = Number(output.out);
+    assertEquals(isAlive(pid), true);
+    Deno.kill(-pid, "SIGKILL");
+    assertEquals(output.out, `${pid}\n`);
+  },
+);
+
+Deno.test("Child hands on whole lines, however they come", async () => {
+  const { child, output } = sh(
+    `for byte in 'R' ':' ' a\\015' '\\nb' '\\015c' '\\n' '\\n\\357\\273\\277' 'd'; do
+       printf "$byte"; printf "$byte" >&2; sleep 0.002
+     done`,
+  );
+  await child.ended;
+  // On standard error, progress ends with CR alone.
+  assertEquals(output.out, "R: a\nb\rc\n\n\ufeffd\n");
+  assertEquals(output.err, "R: a\nb\nc\n\n\ufeffd\n");
+});
+
+Deno.test("Child loses no line by bytes that are not UTF-8", async () => {
+  const { child, output } = sh("printf 'a\\346\\227\\nb\\377'");
+  await child.ended;
+  assertEquals(output.out, "a\ufffd\nb\ufffd\n");
 });
 
 Deno.test("Child.spawn() tells how to install a program that is missing", () => {
@@ -205,6 +249,6 @@ Deno.test("Child.spawn() passes every argument as it is", async () => {
   const args = ["", " ", "'", '"', "\\", "\n", "*", "$HOME", "--", "é"];
   const { child, output } = spawn(program, args);
   await child.ended;
-  assertEquals(output.out, args.map((arg) => `${arg}|`).join(""));
+  assertEquals(output.out, args.map((arg) => `${arg}|`).join("") + "\n");
   assert(await exists(program));
 });

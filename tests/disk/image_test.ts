@@ -1,5 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
-import { delay } from "../../src/async.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
 import type { ImageState } from "../../src/disk/head.ts";
 import { ImageFile } from "../../src/disk/image.ts";
 import { Clock } from "../support/clock.ts";
@@ -542,4 +542,92 @@ Deno.test("ImageFile.undo() takes nothing back that another program has added to
   await writeSession(path, { "/c": "3" });
   await assertRejectsCode(image.undo(), "MEDIUM_CHANGED");
   assertEquals(await listImage(path), ["/a", "/b", "/c"]);
+});
+
+Deno.test("ImageFile.afterCommit() has the bytes on the disk, and the name of a new image", async () => {
+  await using folder = await makeFolder();
+  const { prototype } = Deno.FsFile;
+  const { sync, syncData } = prototype;
+  const synced: string[] = [];
+  prototype.syncData = async function () {
+    synced.push("content");
+    await syncData.call(this);
+  };
+  prototype.sync = async function () {
+    synced.push("folder");
+    await sync.call(this);
+  };
+  try {
+    const path = `${folder.path}/new.iso`;
+    await using image = await ImageFile.open(path, CREATE);
+    await image.beforeCommit();
+    await append(path, "session");
+    await image.afterCommit(true);
+    assertEquals(synced, ["content", "folder"]);
+    await image.beforeCommit();
+    await image.afterCommit(false);
+  } finally {
+    Object.assign(prototype, { sync, syncData });
+  }
+});
+
+Deno.test("ImageFile.afterCommit() tells that the disk did not take all", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x");
+  const { prototype } = Deno.FsFile;
+  const { syncData } = prototype;
+  try {
+    for (
+      const [name, code] of [
+        ["ENOSPC", "MEDIUM_FULL"],
+        ["EDQUOT", "MEDIUM_FULL"],
+        ["EIO", "WRITE_ERROR"],
+      ] as const
+    ) {
+      await image.beforeCommit();
+      await append(image.path, "session");
+      prototype.syncData = () =>
+        Promise.reject(Object.assign(new Error(), { code: name }));
+      await assertRejectsCode(image.afterCommit(true), code);
+      Object.assign(prototype, { syncData });
+      await image.remember();
+      await image.undo();
+      assertEquals(await Deno.readTextFile(image.path), "x");
+    }
+  } finally {
+    Object.assign(prototype, { syncData });
+  }
+});
+
+Deno.test("ImageFile.afterCommit() tells that another file was written, or is there now", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x");
+  const { path } = image;
+  const aside = `${path}.aside`;
+  await image.beforeCommit();
+  await image.afterCommit(false);
+  // Exchanged for the time of the commit alone.
+  await image.beforeCommit();
+  await Deno.rename(path, aside);
+  await Deno.writeTextFile(path, "session");
+  await Deno.rename(aside, path);
+  await assertRejectsCode(image.afterCommit(true), "MEDIUM_CHANGED");
+  // Exchanged for good after it has grown.
+  await image.beforeCommit();
+  await append(path, "session");
+  await Deno.rename(path, aside);
+  await Deno.writeTextFile(path, "other");
+  await assertRejectsCode(image.afterCommit(true), "MEDIUM_CHANGED");
+  assertEquals(await Deno.readTextFile(path), "other");
+});
+
+Deno.test("ImageFile.open() says that a link to be created leads nowhere", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/link.iso`;
+  await Deno.symlink(`${folder.path}/missing/x.iso`, path);
+  const error = await assertRejectsCode(
+    ImageFile.open(path, CREATE),
+    "NO_DRIVE",
+  );
+  assertStringIncludes(error.message, "it is a link to something that is not");
 });

@@ -7,6 +7,8 @@ import {
   requireWrite,
   resolveForRead,
 } from "../../src/disk/permissions.ts";
+import { wordsLine } from "../../src/dialogue/protocol.ts";
+import { readPackets } from "../support/packets.ts";
 
 const { NotCapable, NotFound } = Deno.errors;
 
@@ -341,20 +343,19 @@ Deno.test("resolveForWrite() passes with read and write of what a link leads to"
 });
 
 Deno.test("requireArgs() knows how many words each harmless command takes", async () => {
-  const words = [...HARMLESS].flatMap(([name, count]) => [
-    `-${name}`,
-    ...Array.from({ length: count }, () => "nonsense"),
-    `-after_${name}`,
-  ]);
-  const { stdout, stderr } = await new Deno.Command("xorriso", {
-    args: ["-no_rc", "-abort_on", "NEVER", "-report_about", "ALL", ...words],
-    clearEnv: true,
-  }).output();
-  const decoder = new TextDecoder();
-  const output = decoder.decode(stdout) + decoder.decode(stderr);
-  const unknown = output.matchAll(/Not a known command: +'(.*)'/g);
+  // As the words of a session's options are sent.
+  const lines = Array.from(HARMLESS, ([name, count]) =>
+    wordsLine([
+      `-${name}`,
+      ...Array.from({ length: count }, () => "nonsense"),
+      `-after_${name}`,
+      ...["-abort_on", "NEVER", "-report_about", "ALL"],
+    ]));
+  const unknown = (await readPackets(lines)).map(({ text }) =>
+    /Not a known command: +'(.*)'/.exec(text)?.[1]
+  ).filter((word) => word !== undefined);
   assertEquals(
-    Array.from(unknown, ([, word]) => word),
+    unknown,
     Array.from(HARMLESS.keys(), (name) => `-after_${name}`),
   );
 });
@@ -392,6 +393,27 @@ Deno.test("requireArgs() takes no permission with exceptions for a full one", as
     assertStringIncludes(
       await runWith([...all, `--deny-${name}=/etc`], check),
       `run again with --allow-${name}, and no --deny-${name}`,
+    );
+  }
+});
+
+Deno.test("requireArgs() passes with the flags that the README tells", async () => {
+  const check = 'p.requireArgs(["-map", "/etc/hostname", "/x"])';
+  // Deno denies to write what may be run: write permission is never whole then.
+  const flags = ["--allow-run=xorriso", "--allow-read", "--allow-write"];
+  assertEquals(
+    await runWith(
+      flags,
+      `Deno.permissions.query({ name: "write" }).then(({ partial }) => partial)`,
+    ),
+    "true",
+  );
+  assertEquals(await runWith(flags, check), "granted");
+  const refused = "run again with --allow-write, and no --deny-write";
+  for (const denied of ["/etc", "/usr/bin/env", "/etc/missing/x"]) {
+    assertStringIncludes(
+      await runWith([...flags, `--deny-write=${denied}`], check),
+      refused,
     );
   }
 });

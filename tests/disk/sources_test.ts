@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { delay } from "../../src/async.ts";
+import { delay } from "@std/async/delay";
 import { checkSource, md5Of, openSource } from "../../src/disk/sources.ts";
 import {
   assertCode,
@@ -51,6 +51,18 @@ Deno.test("openSource() refuses what is no regular file", async () => {
     assertEquals(error.path, source);
     assertStringIncludes(error.message, `Cannot store "${source}": `);
   }
+});
+
+Deno.test("openSource() refuses what is larger than a file on the medium can be", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("sparse");
+  await Deno.truncate(path, 429_496_524_800);
+  assertEquals((await openSource(path)).size, 429_496_524_800);
+  await Deno.truncate(path, 429_496_524_801);
+  const error = await assertRejectsCode(openSource(path), "SOURCE_UNREADABLE");
+  assertEquals(error.path, path);
+  assertStringIncludes(error.message, "429496524801 bytes");
+  assertStringIncludes(error.message, "429496524800 (400 GiB)");
 });
 
 Deno.test("openSource() throws a TypeError for what can be no path", async () => {

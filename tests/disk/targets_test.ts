@@ -2,7 +2,7 @@ import { writeTarget } from "../../src/disk/targets.ts";
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { CHUNK } from "../../src/iso/extents.ts";
-import type { Progress } from "../../src/dialogue/answers.ts";
+import type { Progress } from "../../src/options.ts";
 import {
   assertRejectsCode,
   makeFolder,

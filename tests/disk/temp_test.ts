@@ -77,6 +77,8 @@ Deno.test("spool() keeps bytes and streams, and knows their MD5", async () => {
     bytes,
     ReadableStream.from([bytes.subarray(0, 1), bytes.subarray(1)]),
     new Blob([bytes as BlobPart]).stream(),
+    new Blob([bytes as BlobPart]),
+    new File([bytes as BlobPart], "name"),
   ];
   for (const [i, content] of contents.entries()) {
     const path = `${folder.path}/${i}`;
@@ -148,4 +150,151 @@ Deno.test("spool() tells of a full disk, and leaves nothing there", async () => 
   );
   assertMatch(stdout, /^TARGET_UNWRITABLE: .*File too large.*tempDir\n$/);
   assertEquals(await exists(path), false);
+});
+
+Deno.test("spool() takes bytes alone, and leaves nothing of a stream that gives else", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/spool`;
+  const bytes = new Uint8Array(3);
+  for (
+    const [chunk, kind] of [
+      [new DataView(bytes.buffer), "DataView"],
+      [new Uint16Array(1), "Uint16Array"],
+      [bytes.buffer, "ArrayBuffer"],
+      ["text", "String"],
+      [undefined, "Undefined"],
+    ] as const
+  ) {
+    const stream = ReadableStream.from([bytes, chunk, bytes]);
+    const outcome = rejection(spool(stream as ReadableStream, path));
+    assertStringIncludes(`${await outcome}`, `TypeError: Cannot store`);
+    assertStringIncludes(`${await outcome}`, kind);
+    assertEquals(await exists(path), false);
+  }
+  for (const content of [bytes.buffer, 5, null, { stream: "x" }]) {
+    // What a caller without types may give.
+    const given = content as unknown as Uint8Array;
+    await assertRejects(() => spool(given, path), TypeError, "give a path");
+  }
+});
+
+Deno.test("spool() takes a stream that is empty, not one that has been used up or is locked", async () => {
+  await using folder = await makeFolder();
+  const empties = [
+    new ReadableStream({ start: (controller) => controller.close() }),
+    ReadableStream.from<Uint8Array>([]),
+    new Blob([]).stream(),
+  ];
+  for (const [i, stream] of empties.entries()) {
+    assertEquals((await spool(stream, `${folder.path}/${i}`)).size, 0);
+  }
+  const path = `${folder.path}/spool`;
+  const used = ReadableStream.from([new Uint8Array(9)]);
+  for await (const _ of used);
+  await assertRejects(() => spool(used, path), TypeError, "read to its end");
+  const locked = ReadableStream.from([new Uint8Array(9)]);
+  const reader = locked.getReader();
+  await assertRejects(() => spool(locked, path), TypeError, "locked");
+  assertEquals(await exists(path), false);
+  // Who has read only the beginning stores the rest.
+  await reader.read();
+  reader.releaseLock();
+  const part = ReadableStream.from([new Uint8Array(1), new Uint8Array(2)]);
+  const first = part.getReader();
+  await first.read();
+  first.releaseLock();
+  assertEquals((await spool(part, path)).size, 2);
+});
+
+/** A program that makes a temporary folder with a file in it, and ends as it is told. */
+async function endWith(
+  parent: string,
+  code: string,
+  wrapper: readonly string[] = [],
+): Promise<void> {
+  const module = new URL("../../src/disk/temp.ts", import.meta.url).href;
+  const { stdout } = await runDeno(
+    `import { keepTempFiles, spool, TempFolder } from ${JSON.stringify(module)};
+     const folder = await TempFolder.make(${JSON.stringify(parent)});
+     await spool(new Uint8Array(9), folder.next());
+     console.log((await Array.fromAsync(Deno.readDir(folder.path))).length);
+     ${code}`,
+    wrapper,
+  );
+  assertEquals(stdout, "2\n"); // it has come that far
+}
+
+/** Names of the temporary folders in a folder. */
+async function namesIn(parent: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(parent));
+  return entries.map(({ name }) => name);
+}
+
+Deno.test("TempFolder goes with a program that exits or fails", async () => {
+  await using folder = await makeFolder();
+  const pause = "await new Promise((resolve) => setTimeout(resolve, 10_000));";
+  for (
+    const code of [
+      "Deno.exit(3);",
+      "throw new Error();",
+      `Promise.reject(new Error()); ${pause}`,
+      `setTimeout(() => { throw new Error(); }); ${pause}`,
+    ]
+  ) {
+    await endWith(folder.path, code);
+    assertEquals(await namesIn(folder.path), [], code);
+  }
+  // What the program handles does not end it.
+  await endWith(
+    folder.path,
+    `addEventListener("error", (event) => event.preventDefault());
+     await (await TempFolder.make(${
+      JSON.stringify(folder.path)
+    }))[Symbol.asyncDispose]();
+     setTimeout(() => { throw new Error(); });
+     await new Promise((resolve) => setTimeout(resolve, 50));
+     await Deno.stat(folder.path + "/1");
+     await Deno.mkdir(${JSON.stringify(`${folder.path}/handled`)});`,
+  );
+  assertEquals(await namesIn(folder.path), ["handled"]);
+});
+
+Deno.test("TempFolder stays while a commit may read it, though the program exits", async () => {
+  await using folder = await makeFolder();
+  await endWith(folder.path, "const kept = keepTempFiles(); Deno.exit();");
+  const [left = ""] = await namesIn(folder.path);
+  assertEquals((await namesIn(`${folder.path}/${left}`)).sort(), [
+    ...["1", "busy", "owner"],
+  ]);
+  // The xorriso of that program may go on: nobody removes it today.
+  await endWith(folder.path, "await folder[Symbol.asyncDispose]();");
+  assertEquals(await namesIn(folder.path), [left]);
+  const yesterday = new Date(Date.now() - 24 * 3600 * 1000);
+  await Deno.utime(`${folder.path}/${left}`, yesterday, yesterday);
+  await endWith(folder.path, "await folder[Symbol.asyncDispose]();");
+  assertEquals(await namesIn(folder.path), []);
+});
+
+Deno.test("TempFolder.make() removes what a killed program left, and nothing else", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await using alive = await TempFolder.make(path);
+  await Deno.mkdir(`${path}/xorriso-foreign`);
+  await Deno.writeTextFile(`${path}/xorriso-foreign/owner`, "somebody else");
+  await endWith(path, 'Deno.kill(Deno.pid, "SIGKILL");');
+  const kept = (await namesIn(path)).filter((name) =>
+    name === "xorriso-foreign" || path + "/" + name === alive.path
+  );
+  assertEquals((await namesIn(path)).length, 3);
+  // One with something in it that no program of this kind puts there.
+  await endWith(
+    path,
+    `await Deno.writeTextFile(folder.path + "/letter", "");
+     Deno.kill(Deno.pid, "SIGKILL");`,
+  );
+  const [strange = ""] = (await namesIn(path)).filter((name) =>
+    !kept.includes(name)
+  );
+  await endWith(path, "await folder[Symbol.asyncDispose]();");
+  assertEquals((await namesIn(path)).sort(), [...kept, strange].sort());
 });

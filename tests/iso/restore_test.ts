@@ -3,11 +3,8 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { XorrisoError } from "../../src/errors.ts";
 import { CHUNK } from "../../src/iso/extents.ts";
-import {
-  BLOCK,
-  type Entry,
-  type Progress,
-} from "../../src/dialogue/answers.ts";
+import { BLOCK, type Entry } from "../../src/dialogue/answers.ts";
+import type { Progress } from "../../src/options.ts";
 import {
   checkMany,
   copyExtents,
@@ -540,4 +537,94 @@ Deno.test("copyExtents() goes on when the listener of its progress throws", asyn
   }
   assertEquals(reported, [bug, bug, bug]);
   await assertContent(target, at.content(entry));
+});
+
+Deno.test("copyMany() gives files their attributes before their names", async () => {
+  await using at = await makeImages(10, LARGE);
+  const mtime = new Date(-86_400_000);
+  const jobs = at.jobs().map((job) => {
+    return { ...job, attributes: { mode: 0o640, mtime } };
+  });
+  assertEquals(await copyMany(at.image, jobs), new Map());
+  for (const { target } of jobs) {
+    const info = await Deno.lstat(target);
+    assertEquals([(info.mode ?? 0) & 0o7777, info.mtime], [0o640, mtime]);
+  }
+});
+
+Deno.test("copyMany() keeps what is there where it must not be replaced", async () => {
+  await using at = await makeImages(10, LARGE, 20);
+  const jobs = at.jobs().map((job) => ({ ...job, replace: false }));
+  const [small, large, free] = jobs;
+  for (const job of [small, large]) {
+    await Deno.writeTextFile(job?.target ?? "", "mine");
+  }
+  const failures = await copyMany(at.image, jobs);
+  for (const job of [small, large]) {
+    assertCode(job && failures.get(job), "TARGET_EXISTS");
+    assertEquals(await Deno.readTextFile(job?.target ?? ""), "mine");
+  }
+  assertEquals(failures.size, 2);
+  assertEquals((await Deno.lstat(free?.target ?? "")).size, 20);
+  assertEquals((await names(at.target)).length, 3);
+});
+
+Deno.test("copyMany() replaces no FIFO and no folder", async () => {
+  await using at = await makeImages(10, LARGE, 20, 30);
+  const jobs = at.jobs();
+  await makeFifo(`${at.target}/0`);
+  await makeFifo(`${at.target}/1`);
+  await Deno.mkdir(`${at.target}/2`);
+  const failures = await copyMany(at.image, jobs);
+  assertEquals([...failures.keys()], jobs.slice(0, 3));
+  for (const error of failures.values()) {
+    assertCode(error, "TARGET_UNWRITABLE");
+  }
+  assert((await Deno.lstat(`${at.target}/0`)).isFifo);
+  assert((await Deno.lstat(`${at.target}/1`)).isFifo);
+  assertEquals(await names(at.target), ["0", "1", "2", "3"]);
+});
+
+Deno.test("copyMany() and copyExtents() have files on the disk before they get their names", async () => {
+  await using at = await makeImages(10, LARGE, 20);
+  const { prototype } = Deno.FsFile;
+  const { syncData } = prototype;
+  const named: string[][] = [];
+  prototype.syncData = async function () {
+    named.push(await names(at.target).then((all) => all.filter(isTarget)));
+    await syncData.call(this);
+  };
+  const isTarget = (name: string) => !name.startsWith(".");
+  try {
+    await copyMany(at.image, at.jobs(), { sync: false });
+    assertEquals(named, []);
+    for (const name of await names(at.target)) {
+      await Deno.remove(`${at.target}/${name}`);
+    }
+    await copyMany(at.image, at.jobs());
+    // The large one comes by itself, the small ones together.
+    assertEquals(named, [[], ["1"], ["1"]]);
+    await copyExtents(at.image, at.job(0).entry, `${at.target}/x`);
+    assertEquals(named.slice(3), [["0", "1", "2"]]);
+  } finally {
+    Object.assign(prototype, { syncData });
+  }
+});
+
+Deno.test("copyMany() names no file that the disk does not take", async () => {
+  await using at = await makeImages(10, LARGE, 20);
+  const { prototype } = Deno.FsFile;
+  const { syncData } = prototype;
+  prototype.syncData = () =>
+    Promise.reject(new Error("No space left on device (os error 28)"));
+  try {
+    const failures = await copyMany(at.image, at.jobs());
+    assertEquals(failures.size, 3);
+    for (const error of failures.values()) {
+      assertCode(error, "TARGET_UNWRITABLE");
+    }
+  } finally {
+    Object.assign(prototype, { syncData });
+  }
+  assertEquals(await names(at.target), []);
 });

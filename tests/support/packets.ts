@@ -3,7 +3,8 @@
  * the parsers.
  */
 
-import { type Packet, PacketDecoder } from "../../src/dialogue/protocol.ts";
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { type Packet, parsePacket } from "../../src/dialogue/protocol.ts";
 
 /** Sends lines to a xorriso process and returns its packets. */
 export async function readPackets(lines: readonly string[]): Promise<Packet[]> {
@@ -21,13 +22,12 @@ export async function readPackets(lines: readonly string[]): Promise<Packet[]> {
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  const decoder = new PacketDecoder();
   const packets: Packet[] = [];
   const reading = (async () => {
-    for await (const chunk of child.stdout) {
-      packets.push(...decoder.push(chunk));
-    }
-    packets.push(...decoder.end());
+    const lines = child.stdout
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough<string>(new TextLineStream());
+    for await (const line of lines) packets.push(parsePacket(line));
   })();
   const writer = child.stdin.getWriter();
   await writer.write(

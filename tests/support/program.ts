@@ -1,6 +1,6 @@
 /** What the tests of the command line have in common. */
 import { assert, assertEquals } from "@std/assert";
-import type { Io } from "../../src/cli/job.ts";
+import type { Io } from "../../src/cli/run.ts";
 import { main } from "../../src/cli/main.ts";
 import { age, exists } from "./helpers.ts";
 
@@ -16,6 +16,8 @@ export interface World {
   readonly stdin?: ReadableStream<Uint8Array>;
   /** Whether both outputs are terminals. */
   readonly isTerminal?: boolean;
+  /** Columns that the terminals have. */
+  readonly columns?: number;
   readonly signal?: AbortSignal;
   /** Takes standard output in place of `Outcome.stdout`. */
   readonly write?: (bytes: Uint8Array) => Promise<void>;
@@ -24,7 +26,7 @@ export interface World {
 /** Runs the program inside this process. */
 export async function run(
   words: readonly string[],
-  { stdin, isTerminal = false, signal, write }: World = {},
+  { stdin, isTerminal = false, columns = 80, signal, write }: World = {},
 ): Promise<Outcome> {
   const written: Uint8Array[] = [];
   let stderr = "";
@@ -32,6 +34,7 @@ export async function run(
     stdin: () => stdin ?? ReadableStream.from([]),
     stdout: {
       isTerminal,
+      columns: () => columns,
       write: write ?? ((bytes) => {
         written.push(bytes.slice());
         return Promise.resolve();
@@ -39,10 +42,11 @@ export async function run(
     },
     stderr: {
       isTerminal,
-      columns: () => 80,
+      columns: () => columns,
       write: (text) => void (stderr += text),
     },
     signal: signal ?? new AbortController().signal,
+    now: () => 0,
   };
   const code = await main(words, io);
   const stdout = await new Blob(written as BlobPart[]).text();

@@ -182,7 +182,7 @@ async function breakPipe(
     ["list", url],
     ["list", url, "--long"],
     ["list", url, "--json"],
-    ["get", url, "large", "-"],
+    ["get", url, "large", "--to", "-"],
     ["verify", url],
     ["info", url],
   ]);

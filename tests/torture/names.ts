@@ -276,7 +276,7 @@ async function tryCli(
     .decode((await run("list", url, "--json")).stdout).trim().split("\n")
     .map((line): string => JSON.parse(line).name);
   torture.check(same(json, wanted), where, () => difference(json, wanted));
-  await run("get", url, "in", `${folder}/out`, "--quiet");
+  await run("get", url, "in", "--to", `${folder}/out`, "--quiet");
   for (const name of names) {
     const path = `${folder}/out/${name}`;
     const bytes = await Deno.readFile(path).catch(() => new Uint8Array());
@@ -378,7 +378,7 @@ async function tryForeign(
     where,
     () => `${JSON.stringify(text)}: ${told}`,
   );
-  const cli = await runCli(torture, {}, "get", urlOf(image), ".", "cli-out");
+  const cli = await runCli(torture, {}, "get", urlOf(image), "--to", "cli-out");
   torture.check(
     cli.code < 100,
     where,

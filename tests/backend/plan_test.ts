@@ -1,38 +1,37 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
-  type Node,
-  type NodeType,
-  Plan,
-  type PlannedChange,
-  Tree,
-} from "../../src/backend/tree.ts";
+  type EntryType,
+  Index,
+  type IndexedNode,
+} from "../../src/backend/index.ts";
+import { Plan, type PlannedChange } from "../../src/backend/plan.ts";
 import { assertCode } from "../support/helpers.ts";
 
-function file(path: string, size = 1): Node {
+function file(path: string, size = 1): IndexedNode {
   return { path, type: "file", size, extents: [{ lba: 32, blocks: 1 }] };
 }
 
-function node(path: string, type: NodeType): Node {
+function node(path: string, type: EntryType): IndexedNode {
   return { path, type, size: 0, extents: [] };
 }
 
-/** A tree of `/b` with a file, a directory with a file, and a link. */
-function makeTree(above: [string, NodeType][] = []): Tree {
-  const tree = new Tree("/b", new Map(above));
-  for (const path of ["/b/file", "/b/dir/file"]) tree.set(file(path));
-  tree.set(node("/b/dir", "directory"));
-  tree.set(node("/b/link", "other"));
-  return tree;
+/** A index of `/b` with a file, a directory with a file, and a link. */
+function makeIndex(above: [string, EntryType][] = []): Index {
+  const index = new Index("/b", new Map(above));
+  for (const path of ["/b/file", "/b/dir/file"]) index.set(file(path));
+  index.set(node("/b/dir", "directory"));
+  index.set(node("/b/link", "link"));
+  return index;
 }
 
 function put(name: string, overwrite?: boolean): PlannedChange {
   return overwrite === undefined
-    ? { kind: "put", name }
-    : { kind: "put", name, overwrite };
+    ? { kind: "file", name }
+    : { kind: "file", name, overwrite };
 }
 
 function remove(name: string): PlannedChange {
-  return { kind: "delete", name };
+  return { kind: "remove", name };
 }
 
 /** What is to be done, in short. */
@@ -53,69 +52,64 @@ function refused(
   assertEquals(operations(plan), before);
 }
 
-Deno.test("Tree.set() knows files by their name below the directory", () => {
-  const tree = makeTree();
-  assertEquals(tree.size, 2);
-  assertEquals(tree.get("dir/file"), {
+Deno.test("Index.set() knows files by their name below the directory", () => {
+  const index = makeIndex();
+  assertEquals(index.size, 4);
+  assertEquals(index.get("dir/file"), {
     name: "dir/file",
+    type: "file",
     size: 1,
     extents: [{ lba: 32, blocks: 1 }],
   });
-  assertEquals([...tree.files()].map(({ name }) => name), ["file", "dir/file"]);
-  assertEquals(tree.get("dir"), undefined);
-});
-
-Deno.test("Tree.set() leaves out what is not below the directory", () => {
-  const tree = makeTree();
-  for (const path of ["/b", "/", "/bc", "/c/file", "/bfile"]) {
-    tree.set(file(path));
-  }
-  assertEquals(tree.size, 2);
-});
-
-Deno.test("Tree.set() replaces what was there, whatever it was", () => {
-  const tree = makeTree();
-  tree.set(file("/b/link", 7));
-  assertEquals(tree.typeOf("link"), "file");
-  assertEquals(tree.get("link")?.size, 7);
-  tree.set(node("/b/file", "directory"));
-  assertEquals(tree.typeOf("file"), "directory");
-  assertEquals(tree.get("file"), undefined);
-});
-
-Deno.test("Tree.typeOf() tells files, directories and others", () => {
-  const tree = makeTree();
   assertEquals(
-    ["file", "dir", "dir/file", "link", "none"].map((n) => tree.typeOf(n)),
-    ["file", "directory", "file", "other", undefined],
+    Array.from(index.all(), ({ name }) => name),
+    ["file", "dir/file", "dir", "link"],
   );
-  tree.delete("link");
-  tree.delete("file");
-  assertEquals(tree.typeOf("link"), undefined);
-  assertEquals(tree.typeOf("file"), undefined);
+  assertEquals([index.countIn(""), index.countIn("dir")], [3, 1]);
 });
 
-Deno.test("Tree.addParents() notes the directories above a name", () => {
-  const tree = new Tree("/", new Map());
-  tree.set(file("/x/y/z"));
-  tree.addParents("x/y/z");
-  assertEquals(tree.typeOf("x"), "directory");
-  assertEquals(tree.typeOf("x/y"), "directory");
-  assertEquals(tree.typeOf("x/y/z"), "file");
+Deno.test("Index.set() leaves out what is not below the directory", () => {
+  const index = makeIndex();
+  for (const path of ["/b", "/", "/bc", "/c/file", "/bfile"]) {
+    index.set(file(path));
+  }
+  assertEquals(index.size, 4);
+});
+
+Deno.test("Index.set() replaces what was there, whatever it was", () => {
+  const index = makeIndex();
+  index.set(file("/b/link", 7));
+  assertEquals(index.typeOf("link"), "file");
+  assertEquals(index.get("link")?.size, 7);
+  index.set(node("/b/file", "directory"));
+  assertEquals(index.typeOf("file"), "directory");
+  assertEquals(index.countIn(""), 3);
+});
+
+Deno.test("Index.typeOf() tells files, directories and links", () => {
+  const index = makeIndex();
+  assertEquals(
+    ["file", "dir", "dir/file", "link", "none"].map((n) => index.typeOf(n)),
+    ["file", "directory", "file", "link", undefined],
+  );
+  index.delete("link");
+  index.delete("file");
+  assertEquals(index.typeOf("link"), undefined);
+  assertEquals(index.typeOf("file"), undefined);
 });
 
 Deno.test("Plan.add() replaces a file, unless told not to", () => {
-  const plan = new Plan(makeTree());
+  const plan = new Plan(makeIndex());
   plan.add(put("file"));
   plan.add(put("new", false));
   refused(plan, put("dir/file", false), "ENTRY_EXISTS");
   refused(plan, put("new", false), "ENTRY_EXISTS");
   plan.add(put("new", true));
-  assertEquals(operations(plan), ["put file (1)", "put new (2)"]);
+  assertEquals(operations(plan), ["file file (1)", "file new (2)"]);
 });
 
 Deno.test("Plan.add() never puts a file in place of a directory or a link", () => {
-  const plan = new Plan(makeTree());
+  const plan = new Plan(makeIndex());
   refused(plan, put("dir"), "ENTRY_EXISTS");
   refused(plan, put("link"), "ENTRY_EXISTS");
   plan.add(put("p/q/r"));
@@ -124,7 +118,7 @@ Deno.test("Plan.add() never puts a file in place of a directory or a link", () =
 });
 
 Deno.test("Plan.add() never turns a file into a directory", () => {
-  const plan = new Plan(makeTree());
+  const plan = new Plan(makeIndex());
   refused(plan, put("file/x"), "ENTRY_EXISTS");
   refused(plan, put("file/x/y"), "ENTRY_EXISTS");
   refused(plan, put("link/x"), "ENTRY_EXISTS");
@@ -135,14 +129,14 @@ Deno.test("Plan.add() never turns a file into a directory", () => {
 });
 
 Deno.test("Plan.add() puts nothing below a file above its directory", () => {
-  const plan = new Plan(makeTree([["/", "directory"], ["/b", "file"]]));
+  const plan = new Plan(makeIndex([["/", "directory"], ["/b", "file"]]));
   refused(plan, put("x"), "ENTRY_EXISTS");
-  const sound = new Plan(makeTree([["/", "directory"], ["/b", "directory"]]));
+  const sound = new Plan(makeIndex([["/", "directory"], ["/b", "directory"]]));
   sound.add(put("x"));
 });
 
 Deno.test("Plan.add() frees a name that is deleted before", () => {
-  const plan = new Plan(makeTree());
+  const plan = new Plan(makeIndex());
   plan.add(remove("file"));
   assertEquals(plan.typeOf("file"), undefined);
   plan.add(put("file/x"));
@@ -150,11 +144,11 @@ Deno.test("Plan.add() frees a name that is deleted before", () => {
   refused(plan, put("file"), "ENTRY_EXISTS");
   refused(plan, remove("file"), "ENTRY_NOT_FOUND");
   // The removal has to come first.
-  assertEquals(operations(plan), ["delete file (1)", "put file/x (1)"]);
+  assertEquals(operations(plan), ["remove file (1)", "file file/x (1)"]);
 });
 
 Deno.test("Plan.add() gives a pending directory's name back with its last file", () => {
-  const plan = new Plan(makeTree());
+  const plan = new Plan(makeIndex());
   plan.add(put("p/q/r"));
   plan.add(put("p/s"));
   plan.add(put("p/s"));
@@ -164,14 +158,14 @@ Deno.test("Plan.add() gives a pending directory's name back with its last file",
   plan.add(remove("p/s"));
   assertEquals(plan.typeOf("p"), undefined);
   plan.add(put("p"));
-  assertEquals(operations(plan).at(-1), "put p (1)");
+  assertEquals(operations(plan).at(-1), "file p (1)");
 });
 
-Deno.test("Plan.add() deletes only files that are there", () => {
-  const plan = new Plan(makeTree());
+Deno.test("Plan.add() deletes only files and links that are there", () => {
+  const plan = new Plan(makeIndex());
   refused(plan, remove("none"), "ENTRY_NOT_FOUND");
   refused(plan, remove("dir"), "ENTRY_NOT_FOUND");
-  refused(plan, remove("link"), "ENTRY_NOT_FOUND");
+  plan.add(remove("link"));
   plan.add(remove("file"));
   refused(plan, remove("file"), "ENTRY_NOT_FOUND");
   plan.add(put("none"));
@@ -180,17 +174,60 @@ Deno.test("Plan.add() deletes only files that are there", () => {
 });
 
 Deno.test("Plan.operations() has the last change of each name, in its order", () => {
-  const plan = new Plan(makeTree());
+  const plan = new Plan(makeIndex());
   plan.add(put("a"));
   plan.add(put("b"));
   plan.add(remove("a"));
   plan.add(put("a"));
-  assertEquals(operations(plan), ["put b (1)", "put a (3)"]);
+  assertEquals(operations(plan), ["file b (1)", "file a (3)"]);
   assertEquals(
-    plan.changes().map(({ kind, name }) => `${kind} ${name}`),
-    ["put b", "put a", "delete a", "put a"],
+    Array.from(plan.changes, ({ kind, name }) => `${kind} ${name}`),
+    ["file a", "file b", "remove a", "file a"],
   );
   assertEquals(plan.size, 2);
+});
+
+Deno.test("Plan.add() lets a folder go with its last entry", () => {
+  const plan = new Plan(makeIndex());
+  plan.add(remove("dir/file"));
+  assertEquals(plan.typeOf("dir"), undefined);
+  plan.add(put("dir"));
+  assertEquals(operations(plan), ["remove dir/file (1)", "file dir (1)"]);
+});
+
+Deno.test("Plan.add() leaves a folder that was empty, and one that is named", () => {
+  const index = makeIndex();
+  index.set(node("/b/empty", "directory"));
+  const plan = new Plan(index);
+  plan.add(put("empty/x"));
+  plan.add(remove("empty/x"));
+  assertEquals(plan.typeOf("empty"), "directory");
+  plan.add({ kind: "attributes", name: "dir" });
+  plan.add(remove("dir/file"));
+  assertEquals(plan.typeOf("dir"), "directory");
+});
+
+Deno.test("Plan.add() moves a folder with all below it, once", () => {
+  const plan = new Plan(makeIndex());
+  plan.add(put("dir/new"));
+  plan.add({ kind: "move", from: "dir", name: "x/y" });
+  assertEquals(
+    ["dir", "dir/file", "x", "x/y", "x/y/file", "x/y/new"].map((name) =>
+      plan.typeOf(name)
+    ),
+    [undefined, undefined, "directory", "directory", "file", "file"],
+  );
+  refused(plan, { kind: "move", from: "x", name: "x/y/z" }, "ENTRY_EXISTS");
+  refused(plan, { kind: "move", from: "file", name: "link" }, "ENTRY_EXISTS");
+  plan.add({ kind: "move", from: "file", name: "x/y/new" });
+  // What comes later than a move is not done before it.
+  plan.add(put("dir/new"));
+  assertEquals(operations(plan), [
+    "file dir/new (1)",
+    "move x/y (1)",
+    "move x/y/new (1)",
+    "file dir/new (1)",
+  ]);
 });
 
 Deno.test("Plan.add() agrees with a plain model on random changes", () => {
@@ -202,13 +239,13 @@ Deno.test("Plan.add() agrees with a plain model on random changes", () => {
   };
   const names = ["a", "a/a", "a/b", "a/a/a", "b", "b/a", "c"];
   for (let round = 0; round < 200; round++) {
-    const tree = new Tree("/", new Map());
+    const index = new Index("/", new Map());
     const files = new Set<string>();
     if (random(2) === 0) {
-      tree.set(file("/c"));
+      index.set(file("/c"));
       files.add("c");
     }
-    const plan = new Plan(tree);
+    const plan = new Plan(index);
     for (let step = 0; step < 12; step++) {
       const name = names[random(names.length)] ?? "a";
       const isPut = random(3) > 0;
@@ -228,9 +265,11 @@ Deno.test("Plan.add() agrees with a plain model on random changes", () => {
       if (done && !isPut) files.delete(name);
     }
     // What stands in the end is what the operations make, done one by one.
-    const result = new Set([...tree.files()].map(({ name }) => name));
+    const result = new Set(
+      Array.from(index.all(), ({ name }) => name),
+    );
     for (const { last } of plan.operations()) {
-      if (last.kind === "put") result.add(last.name);
+      if (last.kind === "file") result.add(last.name);
       else result.delete(last.name);
     }
     assertEquals([...result].sort(), [...files].sort(), `seed ${seed}`);

@@ -1,0 +1,275 @@
+/** One batch of changes: staged, committed, checked, taken back where wrong. */
+
+import { eachOf } from "../async.ts";
+import { BLOCK } from "../dialogue/answers.ts";
+import { checkSource } from "../disk/sources.ts";
+import { isCode, XorrisoError } from "../errors.ts";
+import { join, show } from "../names.ts";
+import type { Changes } from "../session/changes.ts";
+import { driver, type Xorriso } from "../session/xorriso.ts";
+import type { Pending } from "./change.ts";
+import { checkWritten, readWritten } from "./check.ts";
+import type { CommitOptions } from "../options.ts";
+import type { Operation } from "./plan.ts";
+import { stage, type Steps, stepsOf } from "./steps.ts";
+import { orNone, type Store } from "./store.ts";
+
+/** How to write a batch. */
+export type WriteOptions = Omit<CommitOptions, "force">;
+
+/** What is wrong with operations of a batch, each with its error. */
+export type Failures = Map<Operation<Pending>, unknown>;
+
+/** Changes that are written as one session. */
+export class Batch {
+  readonly #store: Store;
+  #operations: readonly Operation<Pending>[];
+
+  /** What has failed so far. */
+  readonly failures: Failures = new Map();
+
+  /** Nothing is told to xorriso yet. */
+  constructor(store: Store, operations: readonly Operation<Pending>[]) {
+    this.#store = store;
+    this.#operations = operations;
+  }
+
+  /**
+   * Writes it as one session, and checks that it is what it should be. What
+   * fails is told by `failures`.
+   *
+   * @param isChecked Whether the medium was asked if there is room for each.
+   */
+  async write(options: WriteOptions, isChecked: boolean): Promise<void> {
+    try {
+      await this.#try(options, isChecked);
+    } catch (error) {
+      this.#drop(new Map(this.#operations.map((each) => [each, error])));
+    }
+  }
+
+  async #try(options: WriteOptions, isChecked: boolean): Promise<void> {
+    const session = await this.#store.session();
+    try {
+      await driver(session).exclusive(async (changes) => {
+        try {
+          await this.#write(session, changes, options, isChecked);
+        } catch (error) {
+          // What is on the medium is not what the index says.
+          this.#store.forget();
+          if (isCode(error, "MEDIUM_CHANGED")) await changes.end();
+          throw error;
+        }
+      });
+    } catch (error) {
+      // xorriso was stopped, for it waited in vain for what is a FIFO now.
+      if (isCode(error, "SOURCE_CHANGED")) {
+        return await this.#goOn(session, error, options);
+      }
+      throw isCode(error, "MEDIUM_FULL") ? await this.#measure(error) : error;
+    }
+  }
+
+  async #write(
+    session: Xorriso,
+    changes: Changes,
+    options: WriteOptions,
+    isChecked: boolean,
+  ): Promise<void> {
+    await changes.requireWritable();
+    let force = false;
+    for (;;) {
+      options.signal?.throwIfAborted();
+      if (!isChecked) await this.#dropTooLarge(session);
+      const { view, isEmpty } = await this.#stage(changes);
+      if (isEmpty && !force) return;
+      const committed = await changes.commit(
+        { ...options, force },
+        this.#sources(),
+      );
+      const written = await readWritten(this.#store, this.#operations);
+      const bad = await this.#moved();
+      const { directory } = this.#store;
+      await checkWritten(
+        ...[this.#operations, view, written, committed] as const,
+        ...[session, directory, bad] as const,
+      );
+      if (bad.size === 0) return written.keep();
+      // xorriso has written wrong bytes, perhaps over a good older version: go
+      // back to the tree before it, which is the one that readers see, and
+      // write the rest again.
+      this.#drop(bad);
+      const undone = await changes.undo();
+      force = undone === "pending";
+      if (undone !== "impossible") continue;
+      await this.#remove(session, changes, bad);
+      await changes.commit(options, []);
+      this.#store.forget();
+      return;
+    }
+  }
+
+  /** Writes the rest where xorriso could not go on because of some sources. */
+  async #goOn(
+    session: Xorriso,
+    error: XorrisoError,
+    options: WriteOptions,
+  ): Promise<void> {
+    const moved = await this.#moved();
+    if (moved.size === 0) throw error;
+    this.#drop(moved);
+    // An image is as before; a drive has begun to burn, and may be in use.
+    if (session.isImage) return await this.#try(options, false);
+    throw new XorrisoError(
+      "ABORTED",
+      `Cannot store it: another file of the same batch has changed, and ` +
+        `xorriso could not go on; store it again`,
+      { cause: error },
+    );
+  }
+
+  /** The files that are to be read. */
+  #sources(): string[] {
+    return this.#operations.flatMap(({ last: { prepared } }) =>
+      prepared === undefined ? [] : [prepared.source.path]
+    );
+  }
+
+  #drop(failures: ReadonlyMap<Operation<Pending>, unknown>): void {
+    if (failures.size === 0) return;
+    for (const operation of this.#operations) {
+      if (!failures.has(operation)) continue;
+      this.failures.set(operation, failures.get(operation));
+    }
+    this.#operations = this.#operations.filter((each) => !failures.has(each));
+  }
+
+  async #dropTooLarge(session: Xorriso): Promise<void> {
+    if (this.#operations.every((each) => sizeOf(each) === 0)) return;
+    const { free } = await session.medium();
+    const tooBig = this.#operations.filter((each) => sizeOf(each) > free);
+    this.#drop(
+      new Map(tooBig.map((each) => [
+        each,
+        tooLarge(each.last.name, sizeOf(each), free),
+      ])),
+    );
+  }
+
+  /** Stages it, without what fails by itself. */
+  async #stage(changes: Changes): Promise<Steps> {
+    const index = await this.#store.index();
+    // A source may be a link by now, to what the script may not read.
+    this.#drop(await this.#moved());
+    for (;;) {
+      const steps = stepsOf(index, this.#operations);
+      this.#drop(steps.refused);
+      const failed = await tell(changes, steps);
+      if (failed.size === 0) return steps;
+      const lost = [...failed.values()].find(isLoss);
+      if (lost !== undefined) throw lost;
+      // A file that cannot be staged has removed the one that it should have
+      // replaced: begin again without it.
+      this.#drop(failed);
+      await changes.rollback();
+    }
+  }
+
+  /** The changes whose sources are not what they were. */
+  async #moved(): Promise<Failures> {
+    const moved: Failures = new Map();
+    await eachOf(this.#operations, async (operation) => {
+      const { prepared } = operation.last;
+      const problem = prepared && await checkSource(prepared.source);
+      if (problem !== undefined) moved.set(operation, problem);
+    });
+    return moved;
+  }
+
+  /** Stages the removal of what should not have been written. */
+  async #remove(
+    session: Xorriso,
+    changes: Changes,
+    bad: ReadonlyMap<Operation<Pending>, unknown>,
+  ): Promise<void> {
+    const { lookUp } = driver(session);
+    for (const { last: { kind, name } } of bad.keys()) {
+      const path = join(this.#store.directory, name);
+      if (kind === "remove" || kind === "attributes") continue;
+      if (await orNone(lookUp(path)) === undefined) continue;
+      await changes.remove(path, { recursive: true });
+    }
+  }
+
+  /** Adds the sizes that xorriso did not tell. */
+  async #measure(error: XorrisoError): Promise<XorrisoError> {
+    if (error.needed !== undefined && error.free !== undefined) return error;
+    const needed = error.needed ??
+      this.#operations.reduce((sum, each) => sum + sizeOf(each), 0);
+    const free = await this.#store.session()
+      .then((session) => session.medium())
+      // The verdict is out already.
+      .then((medium) => medium.free, () => undefined);
+    return new XorrisoError(error.code, error.message, {
+      messages: error.messages,
+      needed,
+      // A file system without any room is reported as one of 1 TiB.
+      free: error.free ?? (free !== undefined && free > needed ? 0 : free),
+      cause: error,
+    });
+  }
+}
+
+/** Sends all lines of a batch; returns what xorriso refuses. */
+async function tell(
+  changes: Changes,
+  { first, last }: Steps,
+): Promise<Failures> {
+  const failed: Failures = new Map();
+  await eachOf(first, async ([operation, steps]) => {
+    try {
+      await Promise.all(steps.map((step) => stage(changes, step)));
+    } catch (error) {
+      failed.set(operation, error);
+    }
+  });
+  // What is deeper changes the time of what is above.
+  const deepestFirst = [...last].toSorted(([, a], [, b]) =>
+    b.path.split("/").length - a.path.split("/").length
+  );
+  await eachOf(deepestFirst, async ([operation, step]) => {
+    if (failed.has(operation)) return;
+    try {
+      await stage(changes, step);
+    } catch (error) {
+      failed.set(operation, error);
+    }
+  });
+  return failed;
+}
+
+/** Bytes that an operation needs on the medium. */
+function sizeOf({ last }: Operation<Pending>): number {
+  const size = last.prepared?.source.size ?? 0;
+  return Math.ceil(size / BLOCK) * BLOCK;
+}
+
+/** The error for a content that cannot fit. */
+export function tooLarge(
+  name: string,
+  needed: number,
+  free: number,
+): XorrisoError {
+  return new XorrisoError(
+    "MEDIUM_FULL",
+    `Cannot store ${show(name)}: it needs ${needed} bytes, the medium has ` +
+      `${free} free; use another medium`,
+    { path: name, needed, free },
+  );
+}
+
+/** Whether the session itself failed, so that nothing can be staged. */
+function isLoss(error: unknown): boolean {
+  return isCode(error, "SESSION_LOST") || isCode(error, "TIMEOUT") ||
+    isCode(error, "PROTOCOL") || isCode(error, "CLOSED");
+}

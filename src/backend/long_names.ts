@@ -1,0 +1,132 @@
+/**
+ * Long names that xorriso 1.5.4 cannot write, found before anything is written.
+ *
+ * With recorded checksums a name of more than 104 bytes does not fit into its
+ * record; what does not fit goes to blocks behind the folder. 1.5.4 counts one
+ * block too many where an entry's part ends in the last 27 bytes of one, and
+ * then writes a session that cannot be used. Each folder stands for itself.
+ */
+
+import { encodeName, show } from "../names.ts";
+import { isCode, XorrisoError } from "../errors.ts";
+import { TempFolder } from "../disk/temp.ts";
+import type { XorrisoOptions } from "../options.ts";
+import { driver, Xorriso } from "../session/xorriso.ts";
+
+/** An entry of a folder, as far as it matters here. */
+export interface FolderEntry {
+  /** Its name in the folder. */
+  readonly name: string;
+  /** What it is. */
+  readonly type: "file" | "directory" | "link" | "other";
+  /** Where a link leads to. */
+  readonly link?: string | undefined;
+}
+
+/** The one version that has the fault (1.5.2, 1.5.6 and 1.5.8 were tried). */
+const FAULTY = "1.5.4";
+
+/** Bytes of a name up to which nothing goes behind the folder. */
+const FITS = 104;
+
+/** Bytes of a longer name that stay in its record. */
+const STAY = 72;
+
+/** Bytes behind a folder up to which no entry can end where the fault is. */
+const SAFE = 2020;
+
+/** Bytes of it that the root takes, for the signatures of the extensions used. */
+const ROOT = 342;
+
+/** Whether a name alone can make its folder one that has to be looked at. */
+export function isLong(name: string): boolean {
+  return name.length * 3 > FITS && encodeName(name).length > FITS;
+}
+
+/** Bytes that an entry takes behind its folder, or somewhat more. */
+function bytesBehind({ name, link }: FolderEntry): number {
+  const bytes = encodeName(name).length +
+    (link === undefined ? 0 : encodeName(link).length + PART * partsOf(link));
+  return bytes <= FITS ? 0 : bytes - STAY;
+}
+
+/** Bytes of each part of a link's text besides its own. */
+const PART = 2;
+
+function partsOf(link: string): number {
+  return link.split("/").length + 2;
+}
+
+/** Whether every xorriso writes a folder with these entries. */
+export function isSafe(path: string, entries: Iterable<FolderEntry>): boolean {
+  let sum = path === "/" ? ROOT : 0;
+  for (const entry of entries) sum += bytesBehind(entry);
+  return sum <= SAFE;
+}
+
+/**
+ * Finds folders whose names xorriso cannot write: those beyond the rule are
+ * rehearsed, with empty files in a temporary image, where they fail in the
+ * same way.
+ *
+ * @param version Version of the xorriso that is to write them.
+ * @param folders All entries of each folder that gets a long name, as they
+ * will be, by the path of the folder.
+ * @param options How the medium is opened.
+ * @returns The error for each long name of such a folder, by its path.
+ */
+export async function refusedFolders(
+  version: string,
+  folders: ReadonlyMap<string, readonly FolderEntry[]>,
+  options: XorrisoOptions = {},
+): Promise<Map<string, XorrisoError>> {
+  const refused = new Map<string, XorrisoError>();
+  if (version !== FAULTY) return refused;
+  for (const [path, entries] of folders) {
+    if (isSafe(path, entries) || await rehearse(path, entries, options)) {
+      continue;
+    }
+    const message =
+      `Cannot store the long names in ${show(path)}: xorriso ${FAULTY} has a ` +
+      `fault with so many names of more than ${FITS} bytes in one folder; use ` +
+      `xorriso 1.5.6 or newer, or put them into several folders`;
+    refused.set(path, new XorrisoError("NAME_TOO_LONG", message, { path }));
+  }
+  return refused;
+}
+
+/** Writes a folder of such entries, empty all of them; tells whether it went well. */
+async function rehearse(
+  path: string,
+  entries: readonly FolderEntry[],
+  { xorrisoPath, xorrisoArgs, joliet, tempDir, signal, timeout }:
+    XorrisoOptions,
+): Promise<boolean> {
+  await using temp = await TempFolder.make(tempDir);
+  const empty = temp.next();
+  await Deno.writeFile(empty, new Uint8Array());
+  await using session = await Xorriso.open(`${temp.path}/rehearsal.iso`, {
+    create: true,
+    ...(xorrisoPath !== undefined && { xorrisoPath }),
+    ...(xorrisoArgs !== undefined && { xorrisoArgs }),
+    ...(joliet !== undefined && { joliet }),
+    ...(timeout !== undefined && { timeout }),
+    ...(signal !== undefined && { signal }),
+  });
+  const folder = path === "/" ? "" : "/folder";
+  try {
+    await driver(session).exclusive(async (changes) => {
+      await Promise.all(entries.map(({ name, type, link }) => {
+        const at = `${folder}/${name}`;
+        if (type === "directory") return changes.makeFolder(at);
+        if (link !== undefined) return changes.link(link, at);
+        return changes.stage(empty, at);
+      }));
+      await changes.commit(signal ? { signal } : {}, [empty]);
+    });
+    return true;
+  } catch (error) {
+    if (isCode(error, "NAME_TOO_LONG")) return false;
+    throw error;
+  }
+}

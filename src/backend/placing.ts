@@ -1,0 +1,26 @@
+/** How a file of a medium appears on disk: its attributes, and what gives way to it. */
+
+import type { Placing } from "../disk/targets.ts";
+import type { BackendEntry } from "./index.ts";
+import type { GetOptions } from "./options.ts";
+
+/** Bits of a mode by which a program runs as another user or group. */
+export const SET_ID = 0o6000;
+
+/** How an entry appears on disk. */
+export function placingOf(
+  entry: BackendEntry,
+  { overwrite = "always", ...options }: GetOptions,
+): Placing {
+  const { mode = true, setId = false, mtime = true, owner = false } = options;
+  const kept = setId ? 0o7777 : 0o7777 & ~SET_ID;
+  return {
+    replace: overwrite === "always",
+    attributes: {
+      ...(mode && entry.mode !== undefined && { mode: entry.mode & kept }),
+      ...(mtime && entry.mtime && { mtime: entry.mtime }),
+      ...(owner && entry.uid !== undefined && { uid: entry.uid }),
+      ...(owner && entry.gid !== undefined && { gid: entry.gid }),
+    },
+  };
+}

@@ -1,0 +1,340 @@
+/** Changes that are not written yet, each checked when it is asked for. */
+
+import { XorrisoError } from "../errors.ts";
+import { join, show } from "../names.ts";
+import { type EntryType, folderOf, foldersAbove, type Index } from "./index.ts";
+
+/** One change that has been asked for. */
+export interface PlannedChange {
+  /** What is to become of the name. */
+  readonly kind:
+    | "file"
+    | "folder"
+    | "link"
+    | "attributes"
+    | "move"
+    | "remove";
+  /** Name relative to the backend's directory. */
+  readonly name: string;
+  /** With `move`: the name before. */
+  readonly from?: string;
+  /** With `file` and `move`: whether a file of that name may be replaced. */
+  readonly overwrite?: boolean;
+  /** With `remove`: whether a folder goes with all that is below it. */
+  readonly recursive?: boolean;
+}
+
+/** What is to be done to one name: its last change; all settle with it. */
+export class Operation<Change extends PlannedChange> {
+  /** All changes of that name in call order; the last one stands. */
+  readonly all: Change[];
+
+  /** The first change, so far alone. */
+  constructor(change: Change) {
+    this.all = [change];
+    this.last = change;
+  }
+
+  /** The change that stands. */
+  last: Change;
+
+  /** Takes a later change, if nothing of the older one is left by it. */
+  takes(change: Change): boolean {
+    if (!isWhole(this.last) || !isWhole(change)) return false;
+    this.all.push(change);
+    this.last = change;
+    return true;
+  }
+}
+
+/** Whether a change leaves nothing of what an earlier one has made. */
+function isWhole({ kind, recursive = false }: PlannedChange): boolean {
+  return kind === "file" || kind === "remove" && !recursive;
+}
+
+/**
+ * Names as they would be if changes were made.
+ *
+ * A folder goes with its last entry, unless it is kept: one that was empty
+ * before is nobody's to remove.
+ */
+export class View {
+  readonly #index: Index;
+  readonly #kept: ReadonlySet<string>;
+  /** What differs from the index; undefined is gone. */
+  readonly #types = new Map<string, EntryType | undefined>();
+  readonly #counts = new Map<string, number>();
+
+  /** The names of an index. */
+  constructor(index: Index, kept: ReadonlySet<string> = new Set()) {
+    this.#index = index;
+    this.#kept = kept;
+  }
+
+  /** What a name is; undefined if it is not there. */
+  typeOf(name: string): EntryType | undefined {
+    return this.#types.has(name)
+      ? this.#types.get(name)
+      : this.#index.typeOf(name);
+  }
+
+  /** How many entries a folder has itself. */
+  countIn(folder: string): number {
+    return this.#counts.get(folder) ?? this.#index.countIn(folder);
+  }
+
+  /** Adds a name, and the folders above it. */
+  add(name: string, type: EntryType): void {
+    const folder = folderOf(name);
+    if (this.typeOf(name) === undefined) {
+      if (folder !== "" && this.typeOf(folder) === undefined) {
+        this.add(folder, "directory");
+      }
+      this.#counts.set(folder, this.countIn(folder) + 1);
+    }
+    this.#types.set(name, type);
+  }
+
+  /**
+   * Removes a name and all below it.
+   *
+   * @returns The folders above that go with it, the lowest first.
+   */
+  remove(name: string): string[] {
+    for (const below of this.below(name)) this.#drop(below);
+    this.#drop(name);
+    const gone: string[] = [];
+    for (
+      let folder = folderOf(name);
+      this.#goes(folder);
+      folder = folderOf(folder)
+    ) {
+      this.#drop(folder);
+      gone.push(folder);
+    }
+    return gone;
+  }
+
+  /** Whether a folder goes, since its last entry has gone. */
+  #goes(folder: string): boolean {
+    if (folder === "" || this.#kept.has(folder)) return false;
+    const wasEmpty = this.#index.typeOf(folder) === "directory" &&
+      this.#index.countIn(folder) === 0;
+    return this.countIn(folder) === 0 && !wasEmpty;
+  }
+
+  /** Gives a name and all below it another one; as {@linkcode View.remove}. */
+  move(from: string, to: string): string[] {
+    const moved: [string, EntryType | undefined][] = this.below(from)
+      .map((name) => [to + name.slice(from.length), this.typeOf(name)]);
+    const type = this.typeOf(from);
+    if (type !== undefined) this.add(to, type);
+    for (const [name, type] of moved) if (type) this.add(name, type);
+    return this.remove(from);
+  }
+
+  /** All names below a folder. */
+  below(folder: string): string[] {
+    if (this.typeOf(folder) !== "directory") return [];
+    if (this.countIn(folder) === 0) return [];
+    const prefix = `${folder}/`;
+    const names = new Set<string>();
+    for (const { name } of this.#index.all()) names.add(name);
+    for (const name of this.#types.keys()) names.add(name);
+    return [...names].filter((name) =>
+      name.startsWith(prefix) && this.typeOf(name) !== undefined
+    );
+  }
+
+  #drop(name: string): void {
+    if (this.typeOf(name) === undefined) return;
+    this.#types.set(name, undefined);
+    const folder = folderOf(name);
+    this.#counts.set(folder, this.countIn(folder) - 1);
+  }
+}
+
+/**
+ * Changes on top of an index, each checked when it is added.
+ *
+ * xorriso silently turns a file into a directory when something is stored
+ * below its name, and its content is gone; here that is refused.
+ */
+export class Plan<Change extends PlannedChange> {
+  readonly #index: Index;
+  readonly #kept = new Set<string>();
+  readonly #view: View;
+  readonly #changes = new Set<Change>();
+  readonly #operations = new Set<Operation<Change>>();
+  /** Operations that a later change of the name may become a part of. */
+  readonly #open = new Map<string, Operation<Change>>();
+
+  /** A plan on top of an index, empty. */
+  constructor(index: Index) {
+    this.#index = index;
+    this.#view = new View(index, this.#kept);
+  }
+
+  /** Number of changes to be made. */
+  get size(): number {
+    return this.#operations.size;
+  }
+
+  /** All changes, in call order. */
+  get changes(): ReadonlySet<Change> {
+    return this.#changes;
+  }
+
+  /** What is to be done, in order. */
+  operations(): Operation<Change>[] {
+    return [...this.#operations];
+  }
+
+  /** What a name would be if all that is planned were done. */
+  typeOf(name: string): EntryType | undefined {
+    return this.#view.typeOf(name);
+  }
+
+  /**
+   * Adds a change.
+   *
+   * Throws with ENTRY_EXISTS or ENTRY_NOT_FOUND where it cannot be done; the
+   * plan is then as before.
+   */
+  add(change: Change): void {
+    this.check(change);
+    const { kind, name } = change;
+    apply(this.#view, change);
+    if (isKept(change)) this.#kept.add(name);
+    this.#changes.add(change);
+    const open = this.#open.get(name);
+    if (open?.takes(change)) {
+      // The order of operations is that of the last changes.
+      this.#operations.delete(open);
+      this.#operations.add(open);
+      return;
+    }
+    const operation = new Operation(change);
+    this.#operations.add(operation);
+    // Nothing is done earlier or later than a move that it may rest on.
+    if (kind === "move") this.#open.clear();
+    else this.#open.set(name, operation);
+  }
+
+  /** Throws where a change cannot be done. */
+  check(change: PlannedChange): void {
+    checkChange(change, this.#index, this.#view);
+  }
+}
+
+/** Whether a change names a folder that shall stay, even without entries. */
+export function isKept({ kind }: PlannedChange): boolean {
+  return kind === "folder" || kind === "attributes";
+}
+
+/** Makes a change in a view; returns the folders that go by it. */
+export function apply(
+  view: View,
+  { kind, name, from = "" }: PlannedChange,
+): string[] {
+  switch (kind) {
+    case "file":
+    case "link":
+      view.add(name, kind);
+      return [];
+    case "folder":
+      view.add(name, "directory");
+      return [];
+    case "attributes":
+      return [];
+    case "move":
+      return view.move(from, name);
+    case "remove":
+      return view.remove(name);
+  }
+}
+
+/**
+ * Refuses what would bend the tree, or is about what is not there.
+ *
+ * @param view What is there when the change is made.
+ */
+export function checkChange(
+  change: PlannedChange,
+  { directory, above }: Index,
+  view: View,
+): void {
+  const { kind, name, from = "", overwrite = true } = change;
+  const type = view.typeOf(name);
+  if (kind === "remove") {
+    const isFull = type === "directory" && view.countIn(name) > 0;
+    if (type === undefined) throw missing("delete", directory, name);
+    if (type === "directory" && !change.recursive) {
+      throw missing(
+        "delete",
+        directory,
+        name,
+        isFull ? "it is a folder that is not empty" : "it is a folder",
+      );
+    }
+    return;
+  }
+  if (kind === "attributes") {
+    if (type === undefined) throw missing("change", directory, name);
+    return;
+  }
+  for (const [path, type] of above) {
+    if (type !== "directory") throw exists(join(directory, name), path);
+  }
+  for (const folder of foldersAbove(name)) {
+    const type = view.typeOf(folder);
+    if (type !== undefined && type !== "directory") {
+      throw exists(join(directory, name), join(directory, folder));
+    }
+  }
+  if (kind === "move") {
+    if (view.typeOf(from) === undefined) {
+      throw missing("rename", directory, from);
+    }
+    if (`${name}/`.startsWith(`${from}/`)) {
+      throw new XorrisoError(
+        "ENTRY_EXISTS",
+        `Cannot rename ${show(join(directory, from))} to ` +
+          `${show(join(directory, name))}: that is itself or below it`,
+        { path: join(directory, name) },
+      );
+    }
+  }
+  if (type === undefined) return;
+  const isSame = kind === "folder" && type === "directory" ||
+    kind === "link" && type === "link" ||
+    kind === "file" && type === "file" ||
+    kind === "move" && type === "file" && view.typeOf(from) === "file";
+  if (isSame && (overwrite || kind === "folder")) return;
+  throw exists(join(directory, name));
+}
+
+function missing(
+  doing: string,
+  directory: string,
+  name: string,
+  why = "there is none",
+): XorrisoError {
+  const path = join(directory, name);
+  return new XorrisoError(
+    "ENTRY_NOT_FOUND",
+    `Cannot ${doing} ${show(path)}: ${why}`,
+    { path },
+  );
+}
+
+function exists(path: string, obstacle: string = path): XorrisoError {
+  const why = path === obstacle
+    ? "something is there already that must not be replaced"
+    : `${show(obstacle)} is no directory`;
+  return new XorrisoError(
+    "ENTRY_EXISTS",
+    `Cannot store ${show(path)}: ${why}; choose another name`,
+    { path },
+  );
+}

@@ -1,0 +1,56 @@
+/** The commands that change names on the medium: `delete` and `move`. */
+import { UsageError } from "./arguments.ts";
+import { findEntries } from "./find.ts";
+import type { Run } from "./run.ts";
+import { plural, some } from "./terminal.ts";
+
+/** `delete URL NAME...` */
+export async function remove(run: Run): Promise<void> {
+  const recursive = run.has("recursive");
+  await using backend = await run.open();
+  const entries = await findEntries(run, backend);
+  // Of a list that is wrong in one place nothing is removed.
+  if (run.exit !== 0) return;
+  const folders = new Set(
+    entries.filter(({ type }) => type === "directory").map(({ name }) => name),
+  );
+  const [folder] = folders;
+  if (folder !== undefined && !recursive) {
+    throw new UsageError(
+      `"${folder}" is a folder: add "--recursive" to remove what is below it`,
+    );
+  }
+  // A folder takes with it what is below.
+  const highest = entries.filter(({ name }) =>
+    !folders.has(name.slice(0, Math.max(0, name.lastIndexOf("/"))))
+  );
+  const results = await backend.apply(
+    highest.map(({ name }) => ({ kind: "remove", name, recursive })),
+    { signal: run.signal, onProgress: (progress) => run.progress(progress) },
+  );
+  const failed = results.filter(({ error }) => error !== undefined);
+  for (const { error } of failed) run.fail(error);
+  const kept = failed.map(({ name }) => name);
+  const removed = entries.filter(({ name }) =>
+    !kept.some((each) => name === each || name.startsWith(`${each}/`))
+  );
+  for (const { name } of removed) run.tellEntry({ kind: "removed", name });
+  const files = removed.filter(({ name }) => !folders.has(name)).length;
+  await run.sumUp(
+    [
+      `Removed ${plural(files, "file")}`,
+      ...some(removed.length - files, "folder"),
+    ],
+    { files, folders: removed.length - files },
+  );
+}
+
+/** `move URL NAME NEW` */
+export async function move(run: Run): Promise<void> {
+  const [, from = "", to = ""] = run.operands;
+  const { signal } = run;
+  await using backend = await run.open();
+  await backend.rename(from, to, { overwrite: run.has("overwrite"), signal });
+  await backend.commit({ signal });
+  await run.sumUp([`Moved "${from}" to "${to}"`], { from, to });
+}

@@ -1,0 +1,142 @@
+/** Completions of the command line for shells, made from the table of commands. */
+import { encodeName } from "../names.ts";
+import {
+  type Command,
+  type Flag,
+  type Program,
+  UsageError,
+} from "./arguments.ts";
+import type { Run } from "./run.ts";
+
+/** How the script for a shell is written. */
+const SCRIPTS: Readonly<Record<string, (program: Program<Run>) => string[]>> = {
+  bash: forBash,
+  zsh: forZsh,
+  fish: forFish,
+};
+
+/** The shells that there are completions for. */
+export const SHELLS: readonly string[] = Object.keys(SCRIPTS);
+
+/** `completions SHELL` */
+export async function completions(
+  run: Run,
+  program: Program<Run>,
+): Promise<void> {
+  const [shell = ""] = run.operands;
+  const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
+  if (script === undefined) {
+    throw new UsageError(
+      `There are no completions for "${shell}", only for ${SHELLS.join(", ")}`,
+    );
+  }
+  await run.write(encodeName(script(program).join("\n") + "\n"));
+}
+
+/** The words that each command, also by its shorter name, can be called by. */
+function namesOf({ name, alias }: Command<Run>): string[] {
+  return alias === undefined ? [name] : [name, alias];
+}
+
+/** The flags of a command, those of all commands included. */
+function flagsOf(program: Program<Run>, command: Command<Run>): Flag[] {
+  return [...command.flags, ...program.flags];
+}
+
+/** Writes a text as one word of any of the shells; help has no apostrophes. */
+function quote(text: string): string {
+  return `'${text}'`;
+}
+
+function forBash(program: Program<Run>): string[] {
+  const { commands, topics, name } = program;
+  const words = commands.flatMap(namesOf).join(" ");
+  const pages = [...commands, ...topics].map(({ name }) => name).join(" ");
+  return [
+    "_xorriso_backend() {",
+    '  local word=${COMP_WORDS[COMP_CWORD]} words=""',
+    '  case "$COMP_CWORD ${COMP_WORDS[1]} $word" in',
+    `    1\\ *) words=${quote(words)} ;;`,
+    `    2\\ help\\ *) words=${quote(pages)} ;;`,
+    `    2\\ completions\\ *) words=${quote(SHELLS.join(" "))} ;;`,
+    ...commands.map((command) => {
+      const flags = flagsOf(program, command).map(({ name }) => `--${name}`);
+      const cases = namesOf(command).map((each) => `*\\ ${each}\\ -*`);
+      return `    ${cases.join(" | ")}) words=${quote(flags.join(" "))} ;;`;
+    }),
+    "  esac",
+    '  COMPREPLY=($(compgen -W "$words" -- "$word"))',
+    "}",
+    // Without a word of ours these are names of files.
+    `complete -o default -F _xorriso_backend ${name}`,
+  ];
+}
+
+function forZsh(program: Program<Run>): string[] {
+  const { commands, topics, name } = program;
+  const described = commands.flatMap((command) =>
+    namesOf(command).map((each) => quote(`${each}:${command.summary}`))
+  );
+  const pages = [...commands, ...topics].map(({ name }) => name);
+  return [
+    `#compdef ${name}`,
+    "_xorriso_backend() {",
+    "  local -a commands flags",
+    `  commands=(${described.join(" ")})`,
+    "  if (( CURRENT == 2 )); then _describe command commands; return; fi",
+    "  case $words[2] in",
+    `    help) compadd ${pages.join(" ")}; return ;;`,
+    `    completions) compadd ${SHELLS.join(" ")}; return ;;`,
+    ...commands.map((command) => {
+      const flags = flagsOf(program, command).flatMap(
+        ({ name, letter, value, summary }) => {
+          const about = `[${summary}]`;
+          const argument = value === undefined ? "" : `:${value}:_files`;
+          const long = `--${name}${value === undefined ? "" : "="}`;
+          return [
+            quote(`*${long}${about}${argument}`),
+            ...letter === undefined
+              ? []
+              : [quote(`*-${letter}${about}${argument}`)],
+          ];
+        },
+      );
+      return `    ${namesOf(command).join("|")}) flags=(${flags.join(" ")}) ;;`;
+    }),
+    "  esac",
+    "  shift words; (( CURRENT-- ))",
+    `  _arguments -s $flags ${quote("*:file:_files")}`,
+    "}",
+    `compdef _xorriso_backend ${name}`,
+  ];
+}
+
+function forFish(program: Program<Run>): string[] {
+  const { commands, topics, name } = program;
+  const complete = `complete -c ${name}`;
+  const behind = (names: readonly string[]) =>
+    `${complete} -n ${quote(`__fish_seen_subcommand_from ${names.join(" ")}`)}`;
+  const pages = [...commands, ...topics].map(({ name }) => name).join(" ");
+  return [
+    ...commands.flatMap((command) =>
+      namesOf(command).map((each) =>
+        `${complete} -f -n __fish_use_subcommand -a ${each} -d ${
+          quote(command.summary)
+        }`
+      )
+    ),
+    `${behind(["help"])} -f -a ${quote(pages)}`,
+    `${behind(["completions"])} -f -a ${quote(SHELLS.join(" "))}`,
+    ...commands.flatMap((command) =>
+      flagsOf(program, command).map(({ name, letter, value, summary }) =>
+        [
+          behind(namesOf(command)),
+          `-l ${name}`,
+          ...letter === undefined ? [] : [`-s ${letter}`],
+          ...value === undefined ? [] : ["-r"],
+          `-d ${quote(summary)}`,
+        ].join(" ")
+      )
+    ),
+  ];
+}

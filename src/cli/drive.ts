@@ -1,0 +1,58 @@
+/** The commands that are about a drive and its medium as such: `blank`, `format`, `finish`, `eject`, `load`. */
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { BlankMode, FormatMode } from "../session/drive.ts";
+import type { Run } from "./run.ts";
+import { formatBytes } from "./terminal.ts";
+
+/** `blank URL` */
+export async function blank(run: Run): Promise<void> {
+  await using backend = await run.open({ foreign: true });
+  await backend.blank(erasing<BlankMode>(run));
+  await tellMedium(run, backend);
+}
+
+/** `format URL` */
+export async function format(run: Run): Promise<void> {
+  await using backend = await run.open({ foreign: true });
+  await backend.format(erasing<FormatMode>(run));
+  await tellMedium(run, backend);
+}
+
+/** How a medium is erased; the table of commands knows which modes there are. */
+function erasing<Mode extends string>(run: Run) {
+  const mode = run.value("mode");
+  return {
+    ...mode === undefined ? {} : { mode: mode as Mode },
+    force: run.has("force"),
+    signal: run.signal,
+  };
+}
+
+/** `finish URL` */
+export async function finish(run: Run): Promise<void> {
+  await using backend = await run.open();
+  await backend.finish({ signal: run.signal });
+  await tellMedium(run, backend);
+}
+
+/** `eject URL` */
+export async function eject(run: Run): Promise<void> {
+  await using backend = await run.open({ foreign: true });
+  await backend.eject();
+  run.note("Ejected");
+}
+
+/** `load URL` */
+export async function load(run: Run): Promise<void> {
+  // Opening pulls the tray in.
+  await using backend = await run.open({ readOnly: true });
+  await tellMedium(run, backend);
+}
+
+/** Tells what is in the drive now. */
+async function tellMedium(run: Run, backend: XorrisoBackend): Promise<void> {
+  const { drive, profile, status, volumeId = null, free } = await backend
+    .medium();
+  await run.printJson([{ drive, profile, status, volumeId, free }]);
+  run.note(`${profile}, ${status}, ${formatBytes(free)} free`);
+}

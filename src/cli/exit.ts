@@ -1,0 +1,99 @@
+/** What an error means to who called the program: an exit code, a code word, a message in flags. */
+import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
+import { UsageError } from "./arguments.ts";
+
+/** Exit codes, as the help has them. */
+export const EXIT = {
+  done: 0,
+  failure: 1,
+  usage: 2,
+  notFound: 3,
+  medium: 4,
+  permission: 5,
+  checksum: 6,
+  incomplete: 7,
+  interrupted: 130,
+} as const;
+
+/** The exit code of each error code. */
+export const EXIT_CODES: Readonly<Record<XorrisoErrorCode, number>> = {
+  NO_DRIVE: EXIT.medium,
+  DRIVE_BUSY: EXIT.medium,
+  DRIVE_LOST: EXIT.medium,
+  NOT_READY: EXIT.medium,
+  PERMISSION_DENIED: EXIT.permission,
+  NO_MEDIUM: EXIT.medium,
+  NOT_ISO: EXIT.medium,
+  IMAGE_DAMAGED: EXIT.medium,
+  MEDIUM_NOT_WRITABLE: EXIT.medium,
+  MEDIUM_FULL: EXIT.medium,
+  MEDIUM_CHANGED: EXIT.medium,
+  VOLUME_MISMATCH: EXIT.medium,
+  SESSION_NOT_FOUND: EXIT.notFound,
+  READ_ERROR: EXIT.medium,
+  WRITE_ERROR: EXIT.medium,
+  BLANK_FAILED: EXIT.medium,
+  ENTRY_NOT_FOUND: EXIT.notFound,
+  ENTRY_EXISTS: EXIT.failure,
+  NAME_TOO_LONG: EXIT.failure,
+  SOURCE_UNREADABLE: EXIT.failure,
+  SOURCE_CHANGED: EXIT.failure,
+  TARGET_EXISTS: EXIT.failure,
+  TARGET_UNWRITABLE: EXIT.failure,
+  TOO_MANY_FILES: EXIT.failure,
+  CHECKSUM_MISMATCH: EXIT.checksum,
+  INVALID_COMMAND: EXIT.failure,
+  ABORTED: EXIT.failure,
+  SESSION_LOST: EXIT.failure,
+  TIMEOUT: EXIT.failure,
+  PROTOCOL: EXIT.failure,
+  CLOSED: EXIT.failure,
+  UNKNOWN: EXIT.failure,
+};
+
+/** Nobody reads standard output any more: no failure of this program, but there is no more to do. */
+export class OutputClosed extends Error {}
+
+/** Exit code and code word of any error. */
+export function judge(error: unknown): { exit: number; code: string } {
+  if (error instanceof XorrisoError) {
+    return { exit: EXIT_CODES[error.code], code: error.code };
+  }
+  if (error instanceof Deno.errors.NotCapable) {
+    return { exit: EXIT.permission, code: "NOT_CAPABLE" };
+  }
+  // Files that are not there are a XorrisoError; what is left is the executable.
+  if (error instanceof Deno.errors.NotFound) {
+    return { exit: EXIT.permission, code: "NO_XORRISO" };
+  }
+  const isUsage = error instanceof UsageError || error instanceof TypeError ||
+    error instanceof RangeError;
+  return isUsage
+    ? { exit: EXIT.usage, code: "USAGE" }
+    : { exit: EXIT.failure, code: "UNKNOWN" };
+}
+
+/** The flags that stand for options of the module which its messages name. */
+const FLAGS: Readonly<Record<string, string>> = {
+  create: "--create",
+  force: "--force",
+  recover: "--recover",
+  lockTimeout: "--wait",
+  mirror: "--mirror",
+  overwrite: "--overwrite",
+  recursive: "--recursive",
+  volumeId: "--volume-id",
+  xorrisoPath: "--xorriso-path",
+  tempDir: "TMPDIR",
+};
+
+/** Puts the flags of the command line where a message names options; what is quoted stays as it is. */
+export function nameFlags(message: string): string {
+  return message.replace(
+    /"(?:[^"\\]|\\.)*"|\b(with|by|add) (\w+)/g,
+    (text, verb, option) => {
+      const flag = Object.hasOwn(FLAGS, option ?? "") && FLAGS[option];
+      return flag ? `${verb} ${flag}` : text;
+    },
+  );
+}

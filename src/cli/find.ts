@@ -1,0 +1,77 @@
+/** The names of a command line, looked up on the medium: what matches nothing is a failure. */
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { ListedEntry, ListOptions } from "../backend/options.ts";
+import { type Location, parseLocation } from "../backend/url.ts";
+import { isDrivePath } from "../disk/permissions.ts";
+import { XorrisoError } from "../errors.ts";
+import { parents } from "../names.ts";
+import { selectEntries } from "../tree/select.ts";
+import { suggest } from "./arguments.ts";
+import type { Run } from "./run.ts";
+
+/** More names than these are not searched for one that is spelled alike. */
+const MANY = 10_000;
+
+/**
+ * Finds the entries that the operands behind the URL mean; without any these are all.
+ *
+ * Names, folders and globs that match nothing are told as failures.
+ *
+ * @throws {XorrisoError} ENTRY_NOT_FOUND when the directory of the URL is not there.
+ */
+export async function findEntries(
+  run: Run,
+  backend: XorrisoBackend,
+  options: ListOptions = {},
+): Promise<ListedEntry[]> {
+  const [url = "", ...names] = run.operands;
+  const entries = await backend.list({ ...options, all: true });
+  if (entries.length === 0) await requireDirectory(run, parseLocation(url));
+  if (names.length === 0) return entries;
+  const { found, missing } = selectEntries(entries, names);
+  const known = missing.length > 0 ? namesOf(entries) : [];
+  for (const name of missing) {
+    run.fail(notFound(`"${name}"`, name, known));
+  }
+  return found;
+}
+
+/** Tells a directory in which nothing is from one that is not there. */
+async function requireDirectory(
+  run: Run,
+  { device, directory }: Location,
+): Promise<void> {
+  if (directory === "/") return;
+  const what = `the directory "${directory}"`;
+  // A drive cannot be opened again meanwhile: there an empty one counts as none.
+  if (await isDrivePath(device)) throw notFound(what, directory, []);
+  await using root = await run.openAt({ device }, { readOnly: true });
+  const entries = await root.list({ all: true });
+  const name = directory.slice(1);
+  if (entries.some((entry) => entry.name === name)) return;
+  throw notFound(what, directory, namesOf(entries).map((each) => `/${each}`));
+}
+
+/** Names of entries and of the folders above them. */
+function namesOf(entries: readonly ListedEntry[]): string[] {
+  const known = new Set<string>();
+  for (const { name } of entries.slice(0, MANY)) {
+    known.add(name);
+    for (const folder of parents(name)) known.add(folder);
+  }
+  known.delete("/");
+  return [...known];
+}
+
+/** The error of a name that is not on the medium. */
+function notFound(
+  what: string,
+  name: string,
+  known: Iterable<string>,
+): XorrisoError {
+  return new XorrisoError(
+    "ENTRY_NOT_FOUND",
+    `Cannot find ${what} on the medium${suggest(name, known)}`,
+    { path: name },
+  );
+}

@@ -1,0 +1,138 @@
+/** The commands that show drives and media: `info` and `devices`. */
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { RecordedSession } from "../dialogue/answers.ts";
+import { XorrisoError } from "../errors.ts";
+import type { Run } from "./run.ts";
+import { alignColumns, formatBytes } from "./terminal.ts";
+
+/** `info URL` */
+export async function info(run: Run): Promise<void> {
+  await using backend = await openToLook(run);
+  const medium = await backend.medium();
+  const sessions = await backend.sessions();
+  // Only what was opened for writing can tell what a session takes.
+  const room = backend.writable ? await backend.room() : undefined;
+  const { drive, profile, status, volumeId, used, free } = medium;
+  if (run.has("json")) {
+    const { appendable } = medium;
+    const known = {
+      volumeId: volumeId ?? null,
+      used,
+      free,
+      room: room ?? null,
+    };
+    return await run.printJson([
+      { drive, profile, status, ...known, appendable, sessions },
+    ]);
+  }
+  // An image may grow as long as its disk has room: what that has left is no part of it.
+  const isImage = profile.startsWith("stdio");
+  const lines = alignColumns([
+    [isImage ? "Image" : "Drive", run.name(drive)],
+    ["Medium", `${profile}, ${status}`],
+    ["Volume id", volumeId === undefined ? "none" : run.name(volumeId)],
+    ["Used", run.size(used)],
+    ["Free", run.size(free)],
+    ["Room", room === undefined ? "unknown" : `${run.size(room)} for files`],
+    ["Sessions", String(sessions.length)],
+  ]);
+  const rows = sessions.map(({ number, size, volumeId }) => [
+    String(number),
+    run.size(size),
+    run.name(volumeId),
+  ]);
+  const bar = drawBar(sessions, isImage ? undefined : free, run.columns - 1);
+  await run.print(
+    [...lines, ...sessions.length === 0 ? [] : ["", bar, ""]],
+    (line) => [line],
+  );
+  await run.print(rows, (row) => ["", ...row], [1, 2]);
+}
+
+/**
+ * Draws which session takes what of a medium, and how much is free: `|111112223······|  60 %`.
+ *
+ * @param sessions Oldest first; each is drawn as the last digit of its number.
+ * @param free Bytes behind the last session; `undefined` where this says nothing of how full it is.
+ * @param columns Width of the whole.
+ */
+export function drawBar(
+  sessions: readonly Pick<RecordedSession, "number" | "lba" | "size">[],
+  free: number | undefined,
+  columns: number,
+): string {
+  const end = sessions.reduce(
+    (end, { lba, size }) => Math.max(end, lba * BLOCK + size),
+    0,
+  );
+  const capacity = end + (free ?? 0);
+  const share = free === undefined
+    ? ""
+    : `  ${Math.round(end / capacity * 100)} %`;
+  const width = Math.max(10, columns - share.length - 2);
+  const cells = Array.from({ length: width }, (_, i) => {
+    const middle = (i + 0.5) / width * capacity;
+    if (middle > end) return "·";
+    // What lies between two sessions belongs to the older one.
+    const { number = 0 } = sessions.findLast(({ lba }) =>
+      lba * BLOCK <= middle
+    ) ?? sessions[0] ?? {};
+    return String(number % 10);
+  });
+  return `|${cells.join("")}|${share}`;
+}
+
+/** Bytes of a block. */
+const BLOCK = 2048;
+
+/** Opens a medium for writing, to see what fits; for reading where that cannot be. */
+async function openToLook(run: Run): Promise<XorrisoBackend> {
+  try {
+    return await run.open();
+  } catch (error) {
+    if (!(error instanceof XorrisoError) || !ONLY_READABLE.has(error.code)) {
+      throw error;
+    }
+    return await run.open({ readOnly: true });
+  }
+}
+
+/** What does not keep a medium from being read. */
+const ONLY_READABLE: ReadonlySet<string> = new Set([
+  "DRIVE_BUSY",
+  "MEDIUM_NOT_WRITABLE",
+  "PERMISSION_DENIED",
+]);
+
+/** `devices` */
+export async function devices(run: Run): Promise<void> {
+  const found = await run.devices();
+  await run.print(
+    found.map(({ device, vendor, product, medium, error }) => ({
+      device,
+      vendor,
+      product,
+      medium: medium === undefined ? null : {
+        profile: medium.profile,
+        status: medium.status,
+        volumeId: medium.volumeId ?? null,
+        free: medium.free,
+      },
+      error: error instanceof XorrisoError ? error.code : null,
+    })),
+    ({ device, vendor, product, medium, error }) => [
+      run.name(device),
+      run.name(`${vendor} ${product}`.trim()) || "unknown",
+      medium === null
+        ? error ?? ""
+        : `${medium.profile}, ${medium.status}, ${
+          formatBytes(medium.free)
+        } free`,
+    ],
+  );
+  for (const { error } of found) {
+    if (!(error instanceof XorrisoError)) continue;
+    if (error.code !== "NO_MEDIUM") run.note(error.message);
+  }
+  if (found.length === 0) run.note("No optical drive was found");
+}

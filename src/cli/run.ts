@@ -1,0 +1,377 @@
+/** One run of the program: what it was asked, how it opens the medium, prints, fails and sums up. */
+import { abortable } from "@std/async/abortable";
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { BackendOptions, Place } from "../backend/options.ts";
+import { readSettings, splitArgs } from "../backend/settings.ts";
+import { parseLocation } from "../backend/url.ts";
+import { parseWriteSpeed, type Progress } from "../options.ts";
+import { encodeName } from "../names.ts";
+import { XorrisoError } from "../errors.ts";
+import type { Device } from "../session/devices.ts";
+import type { LeftOut, TreeEvent } from "../tree/options.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
+import { EXIT, judge, nameFlags, OutputClosed } from "./exit.ts";
+import { ProgressLine, type Screen } from "./progress.ts";
+import {
+  alignColumns,
+  escapeName,
+  escapeText,
+  formatBytes,
+  formatDuration,
+  formatJson,
+} from "./terminal.ts";
+
+/** What the program has of the world outside. */
+export interface Io {
+  /** Opens standard input; called at most once, and only by what reads it. */
+  readonly stdin: () => ReadableStream<Uint8Array>;
+  /** Standard output, for data alone. */
+  readonly stdout: Output;
+  /** Standard error, for everything else. */
+  readonly stderr: Screen;
+  /** Aborted when the user interrupts the program. */
+  readonly signal: AbortSignal;
+  /** A clock in milliseconds. */
+  readonly now: () => number;
+}
+
+/** Where data goes: standard output, or its stand-in in a test. */
+export interface Output {
+  /** Whether a person may be looking, so that names must be escaped. */
+  readonly isTerminal: boolean;
+  /** Columns of the terminal; used only if it is one. */
+  columns(): number;
+  /** Writes all the bytes; rejects with `Deno.errors.BrokenPipe` when nobody reads on. */
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+/** What has become of a name. */
+type Named =
+  & { readonly kind: string }
+  & Pick<TreeEvent, "name" | "size" | "from">;
+
+/** Columns of what is no terminal. */
+const COLUMNS = 80;
+
+/** Bytes of text that are gathered before they are written. */
+const BUFFER = 65536;
+
+/** One run of a command. */
+export class Run {
+  /** The operands behind the command. */
+  readonly operands: readonly string[];
+  /** Aborted when the user interrupts the program. */
+  readonly signal: AbortSignal;
+  /** Opens standard input. */
+  readonly stdin: () => ReadableStream<Uint8Array>;
+  readonly #flags: Arguments<Run>["flags"];
+  readonly #stdout: Output;
+  readonly #progress: ProgressLine;
+  readonly #now: () => number;
+  readonly #start: number;
+  #exit: number = EXIT.done;
+  #left = 0;
+  readonly #entries: Named[] = [];
+
+  /**
+   * Does nothing yet.
+   *
+   * @param args The command line.
+   * @param io The world outside.
+   */
+  constructor(args: Pick<Arguments<Run>, "operands" | "flags">, io: Io) {
+    this.operands = args.operands;
+    this.signal = io.signal;
+    this.stdin = io.stdin;
+    this.#flags = args.flags;
+    this.#stdout = io.stdout;
+    this.#progress = new ProgressLine(io.stderr, io.now);
+    this.#now = io.now;
+    this.#start = io.now();
+  }
+
+  /** The exit code so far: the highest of all failures, else whether something was left out. */
+  get exit(): number {
+    if (this.#exit !== EXIT.done) return this.#exit;
+    return this.#left > 0 ? EXIT.incomplete : EXIT.done;
+  }
+
+  /** Columns that a line of output may have. */
+  get columns(): number {
+    return this.#stdout.isTerminal ? this.#stdout.columns() : COLUMNS;
+  }
+
+  /** Whether a flag is set. */
+  has(flag: string): boolean {
+    return this.#flags.has(flag);
+  }
+
+  /** The value of a flag, the last one of several; `undefined` if it is not set. */
+  value(flag: string): string | undefined {
+    return this.#flags.get(flag)?.at(-1);
+  }
+
+  /** All values of a flag that can be given more than once. */
+  values(flag: string): readonly string[] {
+    return this.#flags.get(flag) ?? [];
+  }
+
+  /**
+   * Opens the medium of the first operand; staging and commit are left to the command.
+   *
+   * The module behind it is loaded only here, so that help and usage errors are at once.
+   */
+  async open(options: BackendOptions = {}): Promise<XorrisoBackend> {
+    return await this.openAt(parseLocation(this.operands[0] ?? ""), options);
+  }
+
+  /** Opens another directory of the medium in the same way. */
+  async openAt(
+    place: Place,
+    options: BackendOptions = {},
+  ): Promise<XorrisoBackend> {
+    const speed = this.value("write-speed");
+    const all = defined<BackendOptions>({
+      ...this.#program(),
+      writeSpeed: speed === undefined ? undefined : parseWriteSpeed(speed),
+      assertVolumeId: this.value("assert-volid"),
+      session: parseSession(this.value("session")),
+      lockTimeout: parseSeconds(this.value("wait")),
+      recover: this.has("recover") || undefined,
+      autoCommit: false,
+      signal: this.signal,
+      onProgress: (progress) => this.progress(progress),
+      ...options,
+    });
+    const { XorrisoBackend } = await import("../backend/backend.ts");
+    this.signal.throwIfAborted();
+    return await XorrisoBackend.open(place, all);
+  }
+
+  /** Lists the optical drives. */
+  async devices(): Promise<Device[]> {
+    const options = this.#program();
+    const { devices } = await import("../session/devices.ts");
+    this.signal.throwIfAborted();
+    return await devices({
+      ...readSettings(options),
+      ...options,
+      signal: this.signal,
+    });
+  }
+
+  /** Which xorriso to start, and how. */
+  #program(): Pick<BackendOptions, "xorrisoPath" | "xorrisoArgs"> {
+    const words = this.value("xorriso-args");
+    return defined<BackendOptions>({
+      xorrisoPath: this.value("xorriso-path"),
+      xorrisoArgs: words === undefined ? undefined : splitArgs(words),
+    });
+  }
+
+  /** Shows progress, if somebody looks and has not asked for silence. */
+  progress(progress: Progress): void {
+    if (!this.has("quiet") && !this.has("json")) {
+      this.#progress.update(progress);
+    }
+  }
+
+  /** Erases the progress. */
+  clearProgress(): void {
+    this.#progress.clear();
+  }
+
+  /** How a name is printed: as it is into a pipe, escaped for a terminal. */
+  name(name: string): string {
+    return this.#stdout.isTerminal ? escapeName(name) : name;
+  }
+
+  /** How a size is printed: for people, or with `--bytes` as a plain number. */
+  size(bytes: number): string {
+    return this.has("bytes") ? String(bytes) : formatBytes(bytes);
+  }
+
+  /**
+   * Prints objects on standard output, one a line.
+   *
+   * @param values What to print; `--json` takes the objects themselves.
+   * @param toCells Makes the cells of a line for people, which are aligned.
+   * @param right Numbers of the columns that stand at their right edge, from 0.
+   */
+  async print<T>(
+    values: readonly T[],
+    toCells: (value: T) => readonly string[],
+    right?: readonly number[],
+  ): Promise<void> {
+    const lines = this.has("json")
+      ? values.map(formatJson)
+      : alignColumns(values.map(toCells), right);
+    let text = "";
+    for (const line of lines) {
+      text += line + "\n";
+      if (text.length < BUFFER) continue;
+      await this.write(encodeName(text));
+      text = "";
+    }
+    if (text !== "") await this.write(encodeName(text));
+  }
+
+  /** Prints objects on standard output if that is asked for by `--json`. */
+  async printJson(values: readonly unknown[]): Promise<void> {
+    if (this.has("json")) await this.print(values, () => []);
+  }
+
+  /**
+   * Writes bytes to standard output.
+   *
+   * @throws {OutputClosed} When nobody reads on.
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    // Elsewhere the two do not meet.
+    if (this.#stdout.isTerminal) this.#progress.clear();
+    try {
+      // A reader that stalls may never let it end.
+      await abortable(this.#stdout.write(bytes), this.signal);
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
+      throw error;
+    }
+  }
+
+  /** Tells people what is no failure. */
+  note(text: string): void {
+    if (this.has("quiet") || this.has("json")) return;
+    this.#progress.print(escapeText(text));
+  }
+
+  /**
+   * Tells what was not stored or restored; this is no failure but makes the exit code 7.
+   *
+   * @param left Its name, the reason in one word, and in an error's words.
+   */
+  leaveOut(
+    { name, path, reason, error }: Omit<LeftOut, "reason"> & {
+      readonly reason: string;
+    },
+  ): void {
+    this.#left++;
+    const message = nameFlags(error.message);
+    if (reason === "failed") this.fail(error);
+    else if (this.has("json")) {
+      this.#progress.print(
+        formatJson({ left: { name, path, reason, message } }),
+      );
+    } else this.note(message);
+  }
+
+  /** Tells what has become of a name, if somebody wants to know it of each. */
+  tellEntry({ kind, name, size, from }: Named): void {
+    // What is left is told with all reasons.
+    if (kind === "left") return;
+    if (this.has("json")) {
+      this.#entries.push(defined<Named>({ kind, name, size, from }));
+    }
+    if (kind === "unchanged" || !this.has("verbose") && !this.has("dry-run")) {
+      return;
+    }
+    this.note(
+      `${kind.padEnd(10)}  ${name}` +
+        (size === undefined ? "" : `  (${formatBytes(size)})`) +
+        (from === undefined ? "" : `  (was ${from})`),
+    );
+  }
+
+  /** What the calls about trees have in common. */
+  treeOptions() {
+    return {
+      dryRun: this.has("dry-run"),
+      signal: this.signal,
+      onProgress: (progress: Progress) => this.progress(progress),
+      onEntry: (event: TreeEvent) => this.tellEntry(event),
+    };
+  }
+
+  /**
+   * Tells in a last line what has been done, what was left out, and how long it took if that was long.
+   *
+   * @param parts What has been done.
+   * @param value The same for `--json`, on standard output behind what has become of each name.
+   */
+  async sumUp(
+    parts: readonly string[],
+    value: Record<string, unknown>,
+  ): Promise<void> {
+    const seconds = (this.#now() - this.#start) / 1000;
+    const left = this.#left;
+    await this.printJson([
+      ...this.#entries,
+      { summary: { ...value, left, seconds } },
+    ]);
+    this.note([
+      ...parts,
+      ...left > 0 ? [`${left} left out`] : [],
+      ...seconds >= 1 ? [formatDuration(seconds)] : [],
+    ].join(", "));
+  }
+
+  /**
+   * Tells a failure, and remembers its exit code.
+   *
+   * @param error What was thrown.
+   */
+  fail(error: unknown): void {
+    const { exit, code } = judge(error);
+    this.#exit = Math.max(this.#exit, exit);
+    const { path, needed, free } = error instanceof XorrisoError
+      ? error
+      : { path: undefined, needed: undefined, free: undefined };
+    const message = error instanceof Error ? error.message : String(error);
+    // JSON leaves out what is undefined.
+    this.#tell({ code, message: nameFlags(message), path, needed, free });
+  }
+
+  /** Tells that the user has interrupted the program. */
+  interrupt(): void {
+    this.#exit = EXIT.interrupted;
+    this.#tell({ code: "INTERRUPTED", message: "Interrupted" });
+  }
+
+  #tell(
+    error:
+      & { readonly code: string; readonly message: string }
+      & Partial<
+        Pick<XorrisoError, "path" | "needed" | "free">
+      >,
+  ): void {
+    this.#progress.print(
+      this.has("json")
+        ? formatJson({ error })
+        : `xorriso-backend: ${escapeText(error.message)}`,
+    );
+  }
+}
+
+/** Options without those that are undefined, which an optional property must not be. */
+export function defined<T>(options: { [K in keyof T]?: T[K] | undefined }): T {
+  const set = Object.entries(options).filter(([, value]) =>
+    value !== undefined
+  );
+  return Object.fromEntries(set) as T;
+}
+
+/** Reads the value of `--session`; nothing is the newest. */
+function parseSession(text = "latest"): number | undefined {
+  if (text === "latest") return undefined;
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
+  throw new UsageError(
+    `Cannot use the session "${text}": it must be a number from 1, or "latest"`,
+  );
+}
+
+/** Reads the value of `--wait`, in milliseconds. */
+function parseSeconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (/^\d/.test(text) && seconds < 1e6) return seconds * 1000;
+  throw new UsageError(`Cannot wait "${text}": it must be a number of seconds`);
+}

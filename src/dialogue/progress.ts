@@ -1,0 +1,83 @@
+/** How far xorriso is: its progress reports as values. */
+
+import type { Progress } from "../options.ts";
+import { BLOCK, parseSize } from "./answers.ts";
+
+/** Reads a progress line; undefined if it is none. */
+export function parseProgress(line: string): Progress | undefined {
+  const [, text] = /^xorriso : UPDATE : +(.*)$/.exec(line) ?? [];
+  if (text === undefined) return undefined;
+  return parseWriting(text) ?? parseTransfer(text) ?? parseWork(text);
+}
+
+/**
+ * `Writing:      19763s    0.5%   fifo   0%  buf  50%   35.2xD`, the last one
+ * not always there.
+ */
+function parseWriting(text: string): Progress | undefined {
+  const match = /^Writing: +(\d+)s(?: +([\d.]+)%)?/.exec(text);
+  if (match === null) return undefined;
+  const done = Number(match[1]) * BLOCK;
+  const share = Number(match[2] ?? 0) / 100;
+  const total = share > 0 ? Math.round(done / share) : undefined;
+  return { phase: "writing", done, total, rate: parseRate(text) };
+}
+
+/**
+ * `1 files restored (2048.0m) in 10 seconds = 152.5xD`, and the like for blocks
+ * and for content that is checked.
+ */
+function parseTransfer(text: string): Progress | undefined {
+  const rate = parseRate(text);
+  const restored = /^\d+ files restored \( *(\S+)\) in /.exec(text)?.[1];
+  if (restored !== undefined) {
+    const done = parseSize(restored) ?? 0;
+    return { phase: "restoring", done, total: undefined, rate };
+  }
+  const checked = /^(\S+) content bytes read in /.exec(text)?.[1];
+  if (checked !== undefined) {
+    const done = parseSize(checked) ?? 0;
+    return { phase: "checking", done, total: undefined, rate };
+  }
+  const blocks = /^(\d+) (?:of (\d+) )?blocks read in /.exec(text);
+  if (blocks === null) return undefined;
+  return {
+    phase: "reading",
+    done: Number(blocks[1]) * BLOCK,
+    total: blocks[2] === undefined ? undefined : Number(blocks[2]) * BLOCK,
+    rate,
+  };
+}
+
+/** Work that counts no bytes, by the way its lines begin. */
+const WORK: readonly (readonly [RegExp, Progress["phase"]])[] = [
+  [/^\d+ nodes read in /, "reading"],
+  [/^\d+ files added in /, "staging"],
+  [/^Closing track\/session\. Working since /, "closing"],
+  [/^Thank you for being patient/, "waiting"],
+  [/^Blanking\b/, "blanking"],
+  [/^Formatting\b/, "formatting"],
+];
+
+function parseWork(text: string): Progress | undefined {
+  const phase = WORK.find(([pattern]) => pattern.test(text))?.[1];
+  if (phase === undefined) return undefined;
+  return { phase, done: 0, total: undefined, rate: undefined };
+}
+
+/**
+ * Bytes per second of single speed with CD, DVD and BD: `176.4k`, `4d = 5540k`
+ * and the limits of `-speed` in xorriso's manual; the figure for BD is the
+ * standard's 35.965 Mbit/s.
+ */
+const SINGLE_SPEED: Readonly<Record<string, number>> = {
+  C: 176_400,
+  D: 1_385_000,
+  B: 4_495_625,
+};
+
+function parseRate(text: string): number | undefined {
+  const [, speed, unit = ""] = / ([\d.]+)x([CDB]) *$/.exec(text) ?? [];
+  const single = SINGLE_SPEED[unit];
+  return single === undefined ? undefined : Math.round(Number(speed) * single);
+}
