@@ -16,8 +16,8 @@ export interface Flag {
   readonly summary: string;
 }
 
-/** A command of the command line; everything that help, completions and the parser have to know. */
-export interface Command<Context> {
+/** A command of the command line; all that help, completions and the parser have to know. */
+export interface Command {
   /** What it is called by. */
   readonly name: string;
   /** A shorter name. */
@@ -34,8 +34,6 @@ export interface Command<Context> {
   readonly details: readonly string[];
   /** Deno's flags that it needs, each with the case that it is for. */
   readonly permissions: readonly (readonly [string, string])[];
-  /** Runs it. */
-  readonly run: (context: Context) => Promise<void>;
 }
 
 /** A page of help that is not about a command. */
@@ -49,13 +47,13 @@ export interface Topic {
 }
 
 /** A table of commands, and what is true of all of them. */
-export interface Program<Context> {
+export interface Program {
   /** What the program is called by. */
   readonly name: string;
   /** What it is, in one line. */
   readonly summary: string;
   /** The commands, in the order of help. */
-  readonly commands: readonly Command<Context>[];
+  readonly commands: readonly Command[];
   /** Flags that every command has. */
   readonly flags: readonly Flag[];
   /** Further pages of help. */
@@ -65,9 +63,9 @@ export interface Program<Context> {
 }
 
 /** A command line that has been read. */
-export interface Arguments<Context> {
+export interface Arguments {
   /** The command; only with `--help` and `--version` there need be none. */
-  readonly command: Command<Context> | undefined;
+  readonly command: Command | undefined;
   /** The operands behind the command. */
   readonly operands: readonly string[];
   /** The values of the flags that are set, by name; a switch has the value `"true"`. */
@@ -82,10 +80,10 @@ export class UsageError extends Error {}
  *
  * @throws {UsageError} When there is none; it names the one that is spelled almost like it.
  */
-export function findCommand<Context>(
-  { commands }: Program<Context>,
+export function findCommand(
+  { commands }: Program,
   name: string,
-): Command<Context> {
+): Command {
   const found = commands.find((each) =>
     name === each.name || name === each.alias
   );
@@ -100,10 +98,10 @@ export function findCommand<Context>(
  *
  * @throws {UsageError} When the command or a flag is unknown, or operands or values are missing or too many.
  */
-export function parseArguments<Context>(
-  program: Program<Context>,
+export function parseArguments(
+  program: Program,
   words: readonly string[],
-): Arguments<Context> {
+): Arguments {
   const all = [
     ...program.flags,
     ...program.commands.flatMap(({ flags }) => flags),

@@ -1,28 +1,21 @@
 /** Completions of the command line for shells, made from the table of commands. */
 import { encodeName } from "../names.ts";
-import {
-  type Command,
-  type Flag,
-  type Program,
-  UsageError,
-} from "./arguments.ts";
+import { type Command, type Flag, UsageError } from "./arguments.ts";
+import { PROGRAM } from "./program.ts";
 import type { Run } from "./run.ts";
 
 /** How the script for a shell is written. */
-const SCRIPTS: Readonly<Record<string, (program: Program<Run>) => string[]>> = {
+const SCRIPTS: Readonly<Record<string, () => string[]>> = {
   bash: forBash,
   zsh: forZsh,
   fish: forFish,
 };
 
 /** The shells that there are completions for. */
-export const SHELLS: readonly string[] = Object.keys(SCRIPTS);
+const SHELLS = Object.keys(SCRIPTS);
 
 /** `completions SHELL` */
-export async function completions(
-  run: Run,
-  program: Program<Run>,
-): Promise<void> {
+export async function completions(run: Run): Promise<void> {
   const [shell = ""] = run.operands;
   const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
   if (script === undefined) {
@@ -30,17 +23,19 @@ export async function completions(
       `There are no completions for "${shell}", only for ${SHELLS.join(", ")}`,
     );
   }
-  await run.write(encodeName(script(program).join("\n") + "\n"));
+  await run.write(encodeName(script().join("\n") + "\n"));
 }
 
+const { commands, topics, name } = PROGRAM;
+
 /** The words that each command, also by its shorter name, can be called by. */
-function namesOf({ name, alias }: Command<Run>): string[] {
+function namesOf({ name, alias }: Command): string[] {
   return alias === undefined ? [name] : [name, alias];
 }
 
 /** The flags of a command, those of all commands included. */
-function flagsOf(program: Program<Run>, command: Command<Run>): Flag[] {
-  return [...command.flags, ...program.flags];
+function flagsOf(command: Command): Flag[] {
+  return [...command.flags, ...PROGRAM.flags];
 }
 
 /** Writes a text as one word of any of the shells; help has no apostrophes. */
@@ -48,8 +43,7 @@ function quote(text: string): string {
   return `'${text}'`;
 }
 
-function forBash(program: Program<Run>): string[] {
-  const { commands, topics, name } = program;
+function forBash(): string[] {
   const words = commands.flatMap(namesOf).join(" ");
   const pages = [...commands, ...topics].map(({ name }) => name).join(" ");
   return [
@@ -60,7 +54,7 @@ function forBash(program: Program<Run>): string[] {
     `    2\\ help\\ *) words=${quote(pages)} ;;`,
     `    2\\ completions\\ *) words=${quote(SHELLS.join(" "))} ;;`,
     ...commands.map((command) => {
-      const flags = flagsOf(program, command).map(({ name }) => `--${name}`);
+      const flags = flagsOf(command).map(({ name }) => `--${name}`);
       const cases = namesOf(command).map((each) => `*\\ ${each}\\ -*`);
       return `    ${cases.join(" | ")}) words=${quote(flags.join(" "))} ;;`;
     }),
@@ -72,8 +66,7 @@ function forBash(program: Program<Run>): string[] {
   ];
 }
 
-function forZsh(program: Program<Run>): string[] {
-  const { commands, topics, name } = program;
+function forZsh(): string[] {
   const described = commands.flatMap((command) =>
     namesOf(command).map((each) => quote(`${each}:${command.summary}`))
   );
@@ -88,10 +81,11 @@ function forZsh(program: Program<Run>): string[] {
     `    help) compadd ${pages.join(" ")}; return ;;`,
     `    completions) compadd ${SHELLS.join(" ")}; return ;;`,
     ...commands.map((command) => {
-      const flags = flagsOf(program, command).flatMap(
-        ({ name, letter, value, summary }) => {
+      const flags = flagsOf(command).flatMap(
+        ({ name, letter, value, choices, summary }) => {
           const about = `[${summary}]`;
-          const argument = value === undefined ? "" : `:${value}:_files`;
+          const words = choices ? `(${choices.join(" ")})` : "_files";
+          const argument = value === undefined ? "" : `:${value}:${words}`;
           const long = `--${name}${value === undefined ? "" : "="}`;
           return [
             quote(`*${long}${about}${argument}`),
@@ -111,8 +105,7 @@ function forZsh(program: Program<Run>): string[] {
   ];
 }
 
-function forFish(program: Program<Run>): string[] {
-  const { commands, topics, name } = program;
+function forFish(): string[] {
   const complete = `complete -c ${name}`;
   const behind = (names: readonly string[]) =>
     `${complete} -n ${quote(`__fish_seen_subcommand_from ${names.join(" ")}`)}`;
@@ -128,12 +121,13 @@ function forFish(program: Program<Run>): string[] {
     `${behind(["help"])} -f -a ${quote(pages)}`,
     `${behind(["completions"])} -f -a ${quote(SHELLS.join(" "))}`,
     ...commands.flatMap((command) =>
-      flagsOf(program, command).map(({ name, letter, value, summary }) =>
+      flagsOf(command).map(({ name, letter, value, choices, summary }) =>
         [
           behind(namesOf(command)),
           `-l ${name}`,
           ...letter === undefined ? [] : [`-s ${letter}`],
           ...value === undefined ? [] : ["-r"],
+          ...choices ? [`-f -a ${quote(choices.join(" "))}`] : [],
           `-d ${quote(summary)}`,
         ].join(" ")
       )

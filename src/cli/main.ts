@@ -3,9 +3,22 @@ import config from "../../deno.json" with { type: "json" };
 import { encodeName } from "../names.ts";
 import { parseArguments } from "./arguments.ts";
 import { EXIT, OutputClosed } from "./exit.ts";
-import { formatCommandHelp, formatHelp } from "./help.ts";
+import { formatCommandHelp, formatHelp, help } from "./help.ts";
+import { move, remove } from "./change.ts";
+import { completions } from "./completions.ts";
+import { blank, eject, finish, format, load } from "./drive.ts";
+import { get } from "./get.ts";
+import { devices, info } from "./info.ts";
+import { list, verify } from "./list.ts";
+import { put } from "./put.ts";
 import { PROGRAM } from "./program.ts";
 import { type Io, Run } from "./run.ts";
+
+/** What the commands of the table do. */
+export const COMMANDS: Readonly<Record<string, (run: Run) => Promise<void>>> = {
+  ...{ put, get, list, verify, delete: remove, move, info, devices },
+  ...{ blank, format, finish, eject, load, help, completions },
+};
 
 /**
  * Runs one command line.
@@ -24,14 +37,12 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     const { command } = args;
     if (run.has("help")) {
       await run.write(encodeName(
-        command === undefined
-          ? formatHelp(PROGRAM)
-          : formatCommandHelp(PROGRAM, command),
+        command === undefined ? formatHelp() : formatCommandHelp(command),
       ));
     } else if (run.has("version") || command === undefined) {
       await run.write(encodeName(`${PROGRAM.name} ${config.version}\n`));
     } else {
-      await command.run(run);
+      await COMMANDS[command.name]?.(run);
     }
   } catch (error) {
     if (io.signal.aborted) run.interrupt();

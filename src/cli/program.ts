@@ -1,16 +1,8 @@
 /** The program `xorriso-backend`: its table of commands, which parser, help and completions are made from. */
 import type { Command, Flag, Program } from "./arguments.ts";
-import { move, remove } from "./change.ts";
-import { blank, eject, finish, format, load } from "./drive.ts";
-import { get } from "./get.ts";
-import { completions, SHELLS } from "./completions.ts";
-import { describe, help, wrap } from "./help.ts";
-import { devices, info } from "./info.ts";
-import { list, verify } from "./list.ts";
-import { put } from "./put.ts";
-import type { Run } from "./run.ts";
+import { describeFlags, wrap } from "./terminal.ts";
 
-type Permissions = Command<Run>["permissions"];
+type Permissions = Command["permissions"];
 
 const SESSION: Flag = {
   name: "session",
@@ -51,7 +43,7 @@ const CHANGING: Permissions = [
   A_DRIVE,
 ];
 
-const COMMANDS: readonly Command<Run>[] = [
+const COMMANDS: readonly Command[] = [
   {
     name: "put",
     summary: "Store files and folders, in one new session",
@@ -86,7 +78,6 @@ const COMMANDS: readonly Command<Run>[] = [
       'PATH "-" is standard input; it needs --as, and is first written to a file in /tmp, or in the folder that TMPDIR names with --allow-env=TMPDIR.',
       "Nothing is stored if a PATH is missing. What cannot be stored of a folder is left out and named, exit 7.",
     ],
-    run: put,
   },
   {
     name: "get",
@@ -116,7 +107,6 @@ const COMMANDS: readonly Command<Run>[] = [
       "DIR is the folder that is restored into, by default the current one. What is below a single NAME appears in PATH itself, several NAMEs below it; a single file is PATH unless that is a folder.",
       "A file appears only when it is complete and its checksum is right. Nothing is restored if nothing is found for a NAME.",
     ],
-    run: get,
   },
   {
     name: "list",
@@ -135,7 +125,6 @@ const COMMANDS: readonly Command<Run>[] = [
     details: [
       A_NAME,
     ],
-    run: list,
   },
   {
     name: "verify",
@@ -145,7 +134,6 @@ const COMMANDS: readonly Command<Run>[] = [
     flags: [SESSION, RECOVER],
     permissions: READING,
     details: [A_NAME, "Exit 6 if a checksum is wrong."],
-    run: verify,
   },
   {
     name: "delete",
@@ -167,7 +155,6 @@ const COMMANDS: readonly Command<Run>[] = [
       "This gives no space back, and older sessions keep the files: see --session.",
       "Nothing is removed if nothing is found for a NAME, or a folder without --recursive.",
     ],
-    run: remove,
   },
   {
     name: "move",
@@ -181,7 +168,6 @@ const COMMANDS: readonly Command<Run>[] = [
     ],
     permissions: CHANGING,
     details: ["No content is written again."],
-    run: move,
   },
   {
     name: "info",
@@ -194,7 +180,6 @@ const COMMANDS: readonly Command<Run>[] = [
       "The bar draws each session as the last digit of its number.",
       "Room is what files may take that are stored next, all in one session. It is unknown for an image that Deno may not write (--allow-write=IMAGE), and where --session is given.",
     ],
-    run: info,
   },
   {
     name: "devices",
@@ -207,7 +192,6 @@ const COMMANDS: readonly Command<Run>[] = [
       "--allow-run=xorriso --allow-read=/dev --allow-write=/dev",
     ]],
     details: ["Drives with an open tray are closed by that."],
-    run: devices,
   },
   {
     name: "blank",
@@ -227,7 +211,6 @@ const COMMANDS: readonly Command<Run>[] = [
     details: [
       "CD-RW, DVD-RW, DVD+RW, DVD-RAM and BD-RE can be erased; an image is made empty.",
     ],
-    run: blank,
   },
   {
     name: "format",
@@ -248,7 +231,6 @@ const COMMANDS: readonly Command<Run>[] = [
       "DVD-RW, DVD+RW, DVD-RAM and BD-RE can be formatted, and a blank BD-R.",
       "New media are formatted by themselves when they are written first.",
     ],
-    run: format,
   },
   {
     name: "finish",
@@ -261,7 +243,6 @@ const COMMANDS: readonly Command<Run>[] = [
       "This cannot be undone. A last session is written, with the directory tree.",
       "Media that are written in place cannot be closed: DVD+RW, DVD-RAM, BD-RE.",
     ],
-    run: finish,
   },
   {
     name: "eject",
@@ -271,7 +252,6 @@ const COMMANDS: readonly Command<Run>[] = [
     flags: [],
     permissions: [A_DRIVE],
     details: [],
-    run: eject,
   },
   {
     name: "load",
@@ -281,7 +261,6 @@ const COMMANDS: readonly Command<Run>[] = [
     flags: [],
     permissions: [A_DRIVE],
     details: [],
-    run: load,
   },
   {
     name: "help",
@@ -291,17 +270,15 @@ const COMMANDS: readonly Command<Run>[] = [
     flags: [],
     permissions: [],
     details: [],
-    run: (run) => help(run, PROGRAM),
   },
   {
     name: "completions",
     summary: "Print completions for a shell",
-    operands: SHELLS.join("|"),
+    operands: "bash|zsh|fish",
     count: [1, 1],
     flags: [],
     permissions: [],
     details: [],
-    run: (run) => completions(run, PROGRAM),
   },
 ];
 
@@ -344,7 +321,7 @@ const FLAGS: readonly Flag[] = [
 ];
 
 /** The program. */
-export const PROGRAM: Program<Run> = {
+export const PROGRAM: Program = {
   name: "xorriso-backend",
   summary: "backups on optical media and in ISO 9660 images",
   commands: COMMANDS,
@@ -354,7 +331,7 @@ export const PROGRAM: Program<Run> = {
       name: "flags",
       summary: "flags that every command has",
       lines: [
-        ...describe(FLAGS),
+        ...describeFlags(FLAGS),
         "",
         ...wrap(
           'Letters can share a dash (-lq), a value follows after a blank or "=", and what stands behind "--" is no flag. XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and XORRISO_ARGS stand for the flags of these names where Deno may read them (--allow-env=XORRISO_PATH,...).',

@@ -64,7 +64,7 @@ export class Run {
   readonly signal: AbortSignal;
   /** Opens standard input. */
   readonly stdin: () => ReadableStream<Uint8Array>;
-  readonly #flags: Arguments<Run>["flags"];
+  readonly #flags: Arguments["flags"];
   readonly #stdout: Output;
   readonly #progress: ProgressLine;
   readonly #now: () => number;
@@ -79,7 +79,7 @@ export class Run {
    * @param args The command line.
    * @param io The world outside.
    */
-  constructor(args: Pick<Arguments<Run>, "operands" | "flags">, io: Io) {
+  constructor(args: Pick<Arguments, "operands" | "flags">, io: Io) {
     this.operands = args.operands;
     this.signal = io.signal;
     this.stdin = io.stdin;

@@ -2,6 +2,7 @@
 import { unicodeWidth } from "@std/cli/unicode-width";
 import { format as formatSize } from "@std/fmt/bytes";
 import { format as formatTime } from "@std/fmt/duration";
+import type { Flag } from "./arguments.ts";
 
 /**
  * What must not reach a terminal as it is: controls (ESC, C1), what cannot be seen or turns the direction
@@ -132,4 +133,28 @@ export function alignColumns(
       return right.includes(i) ? blank + cell : cell + blank;
     }).join("  ").trimEnd()
   );
+}
+
+/** Lays out flags in two columns. */
+export function describeFlags(flags: readonly Flag[]): string[] {
+  return alignColumns(flags.map(({ name, letter, value, summary }) => [
+    (letter === undefined ? "    " : `-${letter}, `) + `--${name}` +
+    (value === undefined ? "" : ` ${value}`),
+    summary,
+  ]));
+}
+
+/** Columns of the narrowest screen that help is made for, less those that indent it. */
+const WIDTH = 76;
+
+/** Breaks a text into lines. */
+export function wrap(text: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (longer.length > WIDTH) lines.push(line);
+    line = longer.length > WIDTH ? word : longer;
+  }
+  return [...lines, line];
 }

@@ -6,7 +6,7 @@ import {
   UsageError,
 } from "../../src/cli/arguments.ts";
 
-const PROGRAM: Program<void> = {
+const PROGRAM: Program = {
   name: "tool",
   summary: "does things",
   commands: [
@@ -18,7 +18,6 @@ const PROGRAM: Program<void> = {
       flags: [{ name: "as", value: "NAME", summary: "Its name" }],
       permissions: [["Always", "--allow-run=tool"]],
       details: ["More of it."],
-      run: () => Promise.resolve(),
     },
     {
       name: "list",
@@ -38,7 +37,6 @@ const PROGRAM: Program<void> = {
       ],
       permissions: [],
       details: [],
-      run: () => Promise.resolve(),
     },
   ],
   flags: [

@@ -46,6 +46,7 @@ Deno.test({
     assertEquals(await inFish("xorriso-backend li"), ["list"]);
     assertEquals(await inFish("xorriso-backend put x --cr"), ["--create"]);
     assertEquals(await inFish("xorriso-backend list x --cr"), []);
+    assertEquals(await inFish("xorriso-backend blank x --mode fa"), ["fast"]);
   },
 });
 

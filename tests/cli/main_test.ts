@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
+import { COMMANDS } from "../../src/cli/main.ts";
 import { PROGRAM } from "../../src/cli/program.ts";
 import { EXIT_CODES } from "../../src/cli/exit.ts";
 import { makeFolder } from "../support/helpers.ts";
@@ -67,6 +68,13 @@ Deno.test("main() refuses a wrong command line with exit 2, before anything is o
       await t.assertSnapshot(outcome.stderr, { serializer: (text) => text });
     });
   }
+});
+
+Deno.test("COMMANDS has each command of the table, and no other", () => {
+  assertEquals(
+    Object.keys(COMMANDS).toSorted(),
+    PROGRAM.commands.map(({ name }) => name).toSorted(),
+  );
 });
 
 Deno.test("EXIT_CODES has a documented exit code for each error", async () => {
