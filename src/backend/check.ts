@@ -5,7 +5,7 @@ import type { Entry, Extent } from "../dialogue/answers.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import { join, show } from "../names.ts";
-import type { Committed } from "../session/recorder.ts";
+import type { Committed } from "../session/commit.ts";
 import { driver, type Xorriso } from "../session/xorriso.ts";
 import type { Pending } from "./change.ts";
 import { type EntryType, foldersAbove, type IndexedNode } from "./index.ts";

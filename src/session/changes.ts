@@ -3,7 +3,7 @@
 import { commandLine, commandLines } from "../dialogue/protocol.ts";
 import { show } from "../names.ts";
 import type { CommitOptions } from "../options.ts";
-import type { Committed, Recorder, Undone } from "./recorder.ts";
+import type { Committed, Recorder, Undone } from "./commit.ts";
 
 /** What a path of the medium has besides its content. */
 export interface Attributes {

@@ -1,7 +1,7 @@
 /** The session: one long-lived xorriso process with one drive or image. */
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
-import { readCuts } from "./cuts.ts";
+import { readCuts } from "./content.ts";
 import { notify } from "../dialogue/dialogue.ts";
 import type { Answer } from "../dialogue/exchange.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -14,7 +14,7 @@ import {
   parents,
   show,
 } from "../names.ts";
-import { checkOptions } from "./open.ts";
+import { checkOptions } from "./target.ts";
 import type {
   BlankOptions,
   CommitOptions,
@@ -31,7 +31,7 @@ import {
 } from "../disk/permissions.ts";
 import { commandLine, commandLines } from "../dialogue/protocol.ts";
 import { Changes } from "./changes.ts";
-import { Recorder } from "./recorder.ts";
+import { Recorder } from "./commit.ts";
 import {
   type BlockRange,
   type Entry,

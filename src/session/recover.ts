@@ -1,6 +1,6 @@
 /** What to begin from on a drive's medium whose last burn was interrupted. */
 
-import type { Deck } from "./deck.ts";
+import type { Deck } from "./session.ts";
 import { XorrisoError } from "../errors.ts";
 import { parseToc, type Toc } from "../dialogue/answers.ts";
 

@@ -2,7 +2,7 @@
 
 import { abortable } from "@std/async/abortable";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
-import type { Deck } from "./deck.ts";
+import type { Deck } from "./session.ts";
 import {
   type BlankMode,
   checkErase,
@@ -16,8 +16,8 @@ import { isCode, XorrisoError } from "../errors.ts";
 import { Fifos } from "../disk/fifos.ts";
 import type { ImageFile } from "../disk/image.ts";
 import { keepTempFiles } from "../disk/temp.ts";
-import { Loader } from "./loader.ts";
-import { checkVolume } from "./open.ts";
+import { Loader } from "./open.ts";
+import { checkVolume } from "./target.ts";
 import type { CommitOptions, XorrisoOptions } from "../options.ts";
 import {
   BLOCK,

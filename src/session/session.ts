@@ -5,7 +5,7 @@ import { Dialogue, notify } from "../dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
 import { DriveLog } from "./drive.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import { acquire, release, type Target } from "./open.ts";
+import { acquire, release, type Target } from "./target.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { commandLine } from "../dialogue/protocol.ts";
 import type { Progress } from "../options.ts";
