@@ -90,8 +90,10 @@ export { XorrisoError } from "./src/errors.ts";
 export type { XorrisoErrorCode, XorrisoErrorOptions } from "./src/errors.ts";
 export { Xorriso } from "./src/session/xorriso.ts";
 export type {
+  BlankMode,
   BlankOptions,
   CommitOptions,
+  FormatMode,
   FormatOptions,
   Progress,
   ReadableOptions,
@@ -100,7 +102,6 @@ export type {
 } from "./src/options.ts";
 export { devices } from "./src/session/devices.ts";
 export type { Device, DevicesOptions } from "./src/session/devices.ts";
-export type { BlankMode, FormatMode } from "./src/session/drive.ts";
 export type { Answer } from "./src/dialogue/exchange.ts";
 export type { BackendEntry, EntryType } from "./src/backend/index.ts";
 export type { Attributes } from "./src/session/changes.ts";

@@ -1,7 +1,5 @@
 /** The options of the calls of a session. */
 
-import type { BlankMode, FormatMode } from "./session/drive.ts";
-
 /**
  * How far xorriso is with what it does.
  *
@@ -142,6 +140,12 @@ export interface CommitOptions {
    */
   readonly signal?: AbortSignal;
 }
+
+/** How to erase a medium: what is necessary, quickly, or every block. */
+export type BlankMode = "as_needed" | "fast" | "all";
+
+/** How to format a medium: what is necessary, quickly, or every block. */
+export type FormatMode = "as_needed" | "fast" | "full";
 
 /** How to erase a medium. */
 export interface BlankOptions extends Omit<CommitOptions, "force"> {

@@ -12,7 +12,16 @@ import type {
   ReadableOptions,
   RestoreOptions,
 } from "../options.ts";
-import type { Xorriso } from "../session/xorriso.ts";
+import { type Changes, exclusive } from "../session/changes.ts";
+import {
+  eject,
+  erase,
+  finish,
+  loadTray,
+  readRoom,
+} from "../session/maintain.ts";
+import { readMedium, readSessions } from "../session/medium.ts";
+import type { Session } from "../session/session.ts";
 import { type Request, requestOf } from "./change.ts";
 import type {
   ApplyOptions,
@@ -85,7 +94,7 @@ export class XorrisoBackend implements AsyncDisposable {
   private constructor(
     store: Store,
     options: BackendOptions,
-    { isImage, writable }: Pick<Xorriso, "isImage" | "writable">,
+    { isImage, target }: Session,
   ) {
     this.#store = store;
     this.#queue = new Queue(store, {
@@ -96,7 +105,7 @@ export class XorrisoBackend implements AsyncDisposable {
     this.#reading = new Reading(store, () => this.#queue.idle());
     this.#options = options;
     this.device = store.device;
-    this.writable = writable;
+    this.writable = target.writable;
   }
 
   /**
@@ -511,7 +520,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async medium(): Promise<Medium> {
     return await this.#during(
       "look at the medium",
-      async () => await (await this.#store.session()).medium(),
+      async () => await readMedium(await this.#store.session()),
     );
   }
 
@@ -531,7 +540,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async room(): Promise<number> {
     return await this.#during(
       "look at the medium",
-      async () => await (await this.#store.session()).room(),
+      async () => await exclusive(await this.#store.session(), readRoom),
     );
   }
 
@@ -549,7 +558,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async sessions(): Promise<RecordedSession[]> {
     return await this.#during(
       "look at the sessions",
-      async () => await (await this.#store.session()).sessions(),
+      async () => await readSessions(await this.#store.session()),
     );
   }
 
@@ -565,7 +574,11 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async blank(options: BlankOptions = {}): Promise<void> {
-    await this.#maintain("blank", (session) => session.blank(options), options);
+    await this.#maintain(
+      "blank",
+      (changes) => erase(changes, "blank", options),
+      options,
+    );
   }
 
   /**
@@ -581,7 +594,8 @@ export class XorrisoBackend implements AsyncDisposable {
    */
   async format(options: FormatOptions = {}): Promise<void> {
     await this.#maintain(
-      ...["format", (session: Xorriso) => session.format(options)] as const,
+      "format",
+      (changes) => erase(changes, "format", options),
       options,
     );
   }
@@ -600,7 +614,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async finish(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
     await this.#maintain(
       "close the medium",
-      (session) => session.finish(options),
+      (changes) => finish(changes, options),
       options,
     );
   }
@@ -617,7 +631,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async eject(): Promise<void> {
-    await this.#maintain("eject", (session) => session.eject());
+    await this.#maintain("eject", eject);
   }
 
   /**
@@ -631,7 +645,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * ```
    */
   async load(): Promise<Medium> {
-    return await this.#maintain("load a medium", (session) => session.load());
+    return await this.#maintain("load a medium", loadTray);
   }
 
   /**
@@ -683,13 +697,13 @@ export class XorrisoBackend implements AsyncDisposable {
   /** Does something to the medium itself, when nothing is pending. */
   async #maintain<T>(
     doing: string,
-    work: (session: Xorriso) => Promise<T>,
+    work: (changes: Changes) => Promise<T>,
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<T> {
     return await this.#during(doing, () =>
       this.#queue.between(async () => {
         try {
-          return await work(await this.#store.session());
+          return await exclusive(await this.#store.session(), work);
         } finally {
           this.#store.forget();
         }

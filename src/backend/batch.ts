@@ -5,8 +5,13 @@ import { BLOCK } from "../dialogue/answers.ts";
 import { checkSource } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { join, show } from "../names.ts";
-import type { Changes } from "../session/changes.ts";
-import { driver, type Xorriso } from "../session/xorriso.ts";
+import { type Changes, exclusive } from "../session/changes.ts";
+import { commit } from "../session/commit.ts";
+import { lookUp } from "../session/entries.ts";
+import { readMedium } from "../session/medium.ts";
+import { makeWritable } from "../session/open.ts";
+import { rollback, undo } from "../session/rollback.ts";
+import type { Session } from "../session/session.ts";
 import type { Pending } from "./change.ts";
 import { checkWritten, readWritten } from "./check.ts";
 import type { CommitOptions } from "../options.ts";
@@ -51,13 +56,13 @@ export class Batch {
   async #try(options: WriteOptions, isChecked: boolean): Promise<void> {
     const session = await this.#store.session();
     try {
-      await driver(session).exclusive(async (changes) => {
+      await exclusive(session, async (changes) => {
         try {
           await this.#write(session, changes, options, isChecked);
         } catch (error) {
           // What is on the medium is not what the index says.
           this.#store.forget();
-          if (isCode(error, "MEDIUM_CHANGED")) await changes.end();
+          if (isCode(error, "MEDIUM_CHANGED")) await session.end();
           throw error;
         }
       });
@@ -71,22 +76,19 @@ export class Batch {
   }
 
   async #write(
-    session: Xorriso,
+    session: Session,
     changes: Changes,
     options: WriteOptions,
     isChecked: boolean,
   ): Promise<void> {
-    await changes.requireWritable();
+    await makeWritable(changes);
     let force = false;
     for (;;) {
       options.signal?.throwIfAborted();
       if (!isChecked) await this.#dropTooLarge(session);
       const { view, isEmpty } = await this.#stage(changes);
       if (isEmpty && !force) return;
-      const committed = await changes.commit(
-        { ...options, force },
-        this.#sources(),
-      );
+      const committed = await commit(changes, { ...options, force });
       const written = await readWritten(this.#store, this.#operations);
       const bad = await this.#moved();
       const { directory } = this.#store;
@@ -99,11 +101,11 @@ export class Batch {
       // back to the tree before it, which is the one that readers see, and
       // write the rest again.
       this.#drop(bad);
-      const undone = await changes.undo();
+      const undone = await undo(changes, committed.base);
       force = undone === "pending";
       if (undone !== "impossible") continue;
       await this.#remove(session, changes, bad);
-      await changes.commit(options, []);
+      await commit(changes, options);
       this.#store.forget();
       return;
     }
@@ -111,7 +113,7 @@ export class Batch {
 
   /** Writes the rest where xorriso could not go on because of some sources. */
   async #goOn(
-    session: Xorriso,
+    session: Session,
     error: XorrisoError,
     options: WriteOptions,
   ): Promise<void> {
@@ -128,13 +130,6 @@ export class Batch {
     );
   }
 
-  /** The files that are to be read. */
-  #sources(): string[] {
-    return this.#operations.flatMap(({ last: { prepared } }) =>
-      prepared === undefined ? [] : [prepared.source.path]
-    );
-  }
-
   #drop(failures: ReadonlyMap<Operation<Pending>, unknown>): void {
     if (failures.size === 0) return;
     for (const operation of this.#operations) {
@@ -144,9 +139,9 @@ export class Batch {
     this.#operations = this.#operations.filter((each) => !failures.has(each));
   }
 
-  async #dropTooLarge(session: Xorriso): Promise<void> {
+  async #dropTooLarge(session: Session): Promise<void> {
     if (this.#operations.every((each) => sizeOf(each) === 0)) return;
-    const { free } = await session.medium();
+    const { free } = await readMedium(session);
     const tooBig = this.#operations.filter((each) => sizeOf(each) > free);
     this.#drop(
       new Map(tooBig.map((each) => [
@@ -171,7 +166,7 @@ export class Batch {
       // A file that cannot be staged has removed the one that it should have
       // replaced: begin again without it.
       this.#drop(failed);
-      await changes.rollback();
+      await rollback(changes);
     }
   }
 
@@ -188,15 +183,14 @@ export class Batch {
 
   /** Stages the removal of what should not have been written. */
   async #remove(
-    session: Xorriso,
+    session: Session,
     changes: Changes,
     bad: ReadonlyMap<Operation<Pending>, unknown>,
   ): Promise<void> {
-    const { lookUp } = driver(session);
     for (const { last: { kind, name } } of bad.keys()) {
       const path = join(this.#store.directory, name);
       if (kind === "remove" || kind === "attributes") continue;
-      if (await orNone(lookUp(path)) === undefined) continue;
+      if (await orNone(lookUp(session, path)) === undefined) continue;
       await changes.remove(path, { recursive: true });
     }
   }
@@ -207,7 +201,7 @@ export class Batch {
     const needed = error.needed ??
       this.#operations.reduce((sum, each) => sum + sizeOf(each), 0);
     const free = await this.#store.session()
-      .then((session) => session.medium())
+      .then(readMedium)
       // The verdict is out already.
       .then((medium) => medium.free, () => undefined);
     return new XorrisoError(error.code, error.message, {

@@ -6,7 +6,9 @@ import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import { join, show } from "../names.ts";
 import type { Committed } from "../session/commit.ts";
-import { driver, type Xorriso } from "../session/xorriso.ts";
+import { readFile } from "../session/content.ts";
+import { lookUp } from "../session/entries.ts";
+import type { Session } from "../session/session.ts";
 import type { Pending } from "./change.ts";
 import { type EntryType, foldersAbove, type IndexedNode } from "./index.ts";
 import type { Operation, View } from "./plan.ts";
@@ -44,7 +46,7 @@ export async function readWritten(
   const nodes = new Map<string, IndexedNode | undefined>();
   await eachOf(names, async (name) => {
     const path = join(index.directory, name);
-    nodes.set(name, await orNone(driver(session).lookUp(path)));
+    nodes.set(name, await orNone(lookUp(session, path)));
   });
   return {
     get: (name) => nodes.get(name),
@@ -68,7 +70,7 @@ export async function checkWritten(
   view: View,
   written: Written,
   { lba, problem }: Committed,
-  session: Xorriso,
+  session: Session,
   directory: string,
   bad: Map<Operation<Pending>, unknown>,
 ): Promise<void> {
@@ -158,13 +160,15 @@ async function compare(
   { prepared }: Pending,
   found: Found,
   path: string,
-  session: Xorriso,
+  session: Session,
 ): Promise<unknown> {
   if (prepared?.md5 === undefined || found === undefined) return undefined;
   const entry: Entry = { path, size: found.size, extents: found.extents };
   try {
     const hash = (await loadMd5())();
-    for await (const chunk of await session.readable(entry)) hash.update(chunk);
+    for await (const chunk of await readFile(session, entry)) {
+      hash.update(chunk);
+    }
     if (hash.digest("hex") === prepared.md5) return undefined;
     return new XorrisoError(
       "CHECKSUM_MISMATCH",

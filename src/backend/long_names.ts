@@ -11,7 +11,9 @@ import { encodeName, show } from "../names.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { TempFolder } from "../disk/temp.ts";
 import type { XorrisoOptions } from "../options.ts";
-import { driver, Xorriso } from "../session/xorriso.ts";
+import { exclusive } from "../session/changes.ts";
+import { commit } from "../session/commit.ts";
+import { openSession } from "../session/open.ts";
 
 /** An entry of a folder, as far as it matters here. */
 export interface FolderEntry {
@@ -105,7 +107,7 @@ async function rehearse(
   await using temp = await TempFolder.make(tempDir);
   const empty = temp.next();
   await Deno.writeFile(empty, new Uint8Array());
-  await using session = await Xorriso.open(`${temp.path}/rehearsal.iso`, {
+  await using session = await openSession(`${temp.path}/rehearsal.iso`, {
     create: true,
     ...(xorrisoPath !== undefined && { xorrisoPath }),
     ...(xorrisoArgs !== undefined && { xorrisoArgs }),
@@ -115,14 +117,14 @@ async function rehearse(
   });
   const folder = path === "/" ? "" : "/folder";
   try {
-    await driver(session).exclusive(async (changes) => {
+    await exclusive(session, async (changes) => {
       await Promise.all(entries.map(({ name, type, link }) => {
         const at = `${folder}/${name}`;
         if (type === "directory") return changes.makeFolder(at);
         if (link !== undefined) return changes.link(link, at);
         return changes.stage(empty, at);
       }));
-      await changes.commit(signal ? { signal } : {}, [empty]);
+      await commit(changes, signal ? { signal } : {});
     });
     return true;
   } catch (error) {

@@ -6,6 +6,7 @@ import type { Progress } from "../options.ts";
 import { notify } from "../dialogue/dialogue.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
+import { readMedium } from "../session/medium.ts";
 import { Batch, tooLarge, type WriteOptions } from "./batch.ts";
 import {
   dispose,
@@ -431,7 +432,7 @@ export class Queue {
   /** Asks what medium it is; who comes meanwhile gets the same answer. */
   #ask(): Promise<Medium> {
     this.#asking ??= this.#store.writableSession()
-      .then((session) => session.medium())
+      .then(readMedium)
       .finally(() => this.#asking = undefined);
     return this.#asking;
   }

@@ -10,7 +10,8 @@ import type { CopyJob } from "../iso/restore.ts";
 import { XorrisoError } from "../errors.ts";
 import { checkName, join, relative, show } from "../names.ts";
 import type { ReadableOptions, RestoreOptions } from "../options.ts";
-import { driver } from "../session/xorriso.ts";
+import { checkMany, readFile, restoreMany } from "../session/content.ts";
+import { eachMd5, readMd5, readMd5s } from "../session/entries.ts";
 import type { BackendEntry, Index } from "./index.ts";
 import type {
   GetListOptions,
@@ -60,16 +61,16 @@ export class Reading {
       const job: CopyJob = {
         ...{ ...placingOf(entry, options), entry },
         target: await resolveTarget(target),
-        md5: verify ? await session.md5(entry.path) : undefined,
+        md5: verify ? await readMd5(session, entry.path) : undefined,
       };
-      const failures = await driver(session).restoreAll([job], {
+      const failures = await restoreMany(session, [job], {
         ...options,
         signal,
       });
       if (failures.has(job)) throw failures.get(job);
       return;
     }
-    const content = await session.readable(entry, { verify, signal });
+    const content = await readFile(session, entry, { verify, signal });
     // A sink that is stuck does not hear that it is given up.
     await unlessAborted(content.pipeTo(target, { signal }), signal);
   }
@@ -111,7 +112,7 @@ export class Reading {
       return { ...job, name, md5: sums?.get(job.entry.path) };
     });
     const session = await this.#store.session();
-    const failures = await driver(session).restoreAll(list, {
+    const failures = await restoreMany(session, list, {
       ...rest,
       signal: this.#either(options.signal),
     });
@@ -130,9 +131,11 @@ export class Reading {
     const entry = this.#find(await this.#index(verify), name);
     const session = await this.#store.session();
     const isWhole = offset === 0 && length >= entry.size;
-    const md5 = verify && isWhole ? await session.md5(entry.path) : undefined;
+    const md5 = verify && isWhole
+      ? await readMd5(session, entry.path)
+      : undefined;
     return this.#atFirstRead(async () => {
-      const raw = await session.readable(entry, { ...options, verify: false });
+      const raw = await readFile(session, entry, { ...options, verify: false });
       return md5 === undefined ? raw : checkMd5(raw, md5, entry.path);
     });
   }
@@ -155,7 +158,8 @@ export class Reading {
     if (!md5 || entries.length === 0) return entries;
     const { directory } = this.#store;
     const sums = new Map<string | undefined, string>();
-    await driver(await this.#store.session()).eachMd5(
+    await eachMd5(
+      await this.#store.session(),
       directory,
       (path, md5) => sums.set(relative(directory, path), md5),
     );
@@ -175,7 +179,7 @@ export class Reading {
       false,
     );
     if (entry?.type !== "file" || !md5) return entry;
-    return withMd5(entry, await (await this.#store.session()).md5(path));
+    return withMd5(entry, await readMd5(await this.#store.session(), path));
   }
 
   /** The same at once, where the names have been read. */
@@ -211,7 +215,7 @@ export class Reading {
     });
     const signal = this.#either(options.signal);
     const reading = { ...options, signal };
-    const failures = await driver(session).checkAll(jobs, reading);
+    const failures = await checkMany(session, jobs, reading);
     for (const [{ entry }, error] of failures) errors.set(entry.name, error);
     // What was stored anew meanwhile is read from a drive by its name.
     const newer = await this.#index(true);
@@ -278,11 +282,11 @@ export class Reading {
     if (entries.length * 10 >= (await this.#store.index()).size) {
       return entries.length === 0
         ? new Map()
-        : await session.md5s(this.#store.directory);
+        : await readMd5s(session, this.#store.directory);
     }
     const sums = new Map<string, string>();
     await Promise.all(entries.map(async ({ path }) => {
-      const md5 = await session.md5(path);
+      const md5 = await readMd5(session, path);
       if (md5 !== undefined) sums.set(path, md5);
     }));
     return sums;

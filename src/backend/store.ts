@@ -4,14 +4,16 @@ import { LONGEST } from "../async.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";
 import type { XorrisoOptions } from "../options.ts";
-import type { Node, NodeType } from "../session/nodes.ts";
-import { driver, Xorriso } from "../session/xorriso.ts";
+import { lookUp, walk } from "../session/entries.ts";
+import type { NodeType } from "../session/nodes.ts";
+import { openSession } from "../session/open.ts";
+import type { Session } from "../session/session.ts";
 import { Index } from "./index.ts";
 
 /** Keeps a session open, and the newest names of its medium in memory. */
 export class Store {
   readonly #options: XorrisoOptions;
-  #session: Promise<Xorriso> | undefined;
+  #session: Promise<Session> | undefined;
   #index: Promise<Index> | undefined;
   /** What `#index` has resolved to. */
   #known: Index | undefined;
@@ -46,7 +48,7 @@ export class Store {
   }
 
   /** Opens the session for the first time. */
-  open(signal?: AbortSignal): Promise<Xorriso> {
+  open(signal?: AbortSignal): Promise<Session> {
     if (this.#session !== undefined) return this.#session;
     const opening = this.#open(signal);
     this.#session = opening;
@@ -61,14 +63,14 @@ export class Store {
   }
 
   /** The session; a new one if there is none or it has ended. */
-  session(): Promise<Xorriso> {
+  session(): Promise<Session> {
     return this.open();
   }
 
   /** The session, if changes can be written by it. */
-  async writableSession(): Promise<Xorriso> {
+  async writableSession(): Promise<Session> {
     const session = await this.session();
-    await driver(session).requireWritable();
+    await session.requireWritable();
     return session;
   }
 
@@ -78,7 +80,7 @@ export class Store {
    */
   async rest(signal?: AbortSignal): Promise<void> {
     const session = await this.session();
-    if (!await driver(session).rest(signal)) await session.end();
+    if (!await session.rest(signal)) await session.close();
   }
 
   /** The newest names, read when they are first needed. */
@@ -140,7 +142,7 @@ export class Store {
     this.forget();
     this.#ending = this.#ending?.catch(() => {});
     if (session !== undefined) {
-      this.#ending = session.then((session) => session.end(), () => {});
+      this.#ending = session.then((session) => session.close(), () => {});
     }
     await this.#ending;
   }
@@ -152,10 +154,10 @@ export class Store {
     await this.end();
   }
 
-  async #open(signal?: AbortSignal): Promise<Xorriso> {
+  async #open(signal?: AbortSignal): Promise<Session> {
     if (this.#closed) throw closedError(this.device);
     await this.#ending?.catch(() => {});
-    return await Xorriso.open(this.device, {
+    return await openSession(this.device, {
       ...this.#options,
       ...(signal && { signal }),
     });
@@ -168,13 +170,13 @@ export class Store {
     const above = new Map<string, NodeType>();
     const index = new Index(directory, above);
     await orNone(
-      driver(session).walk(directory, (node) => {
+      walk(session, directory, (node) => {
         if (node.path === directory) above.set(directory, node.type);
         else index.set(node);
       }),
     );
     for (const path of directory === "/" ? [] : parents(directory)) {
-      const node = await orNone<Node>(driver(session).lookUp(path));
+      const node = await orNone(lookUp(session, path));
       if (node === undefined) break;
       above.set(path, node.type);
     }

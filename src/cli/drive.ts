@@ -1,6 +1,6 @@
 /** The commands that are about a drive and its medium as such: `blank`, `format`, `finish`, `eject`, `load`. */
 import type { XorrisoBackend } from "../backend/backend.ts";
-import type { BlankMode, FormatMode } from "../session/drive.ts";
+import type { BlankMode, FormatMode } from "../options.ts";
 import type { Run } from "./run.ts";
 import { formatBytes } from "./terminal.ts";
 

@@ -2,8 +2,7 @@
 
 import { commandLine, commandLines } from "../dialogue/protocol.ts";
 import { show } from "../names.ts";
-import type { CommitOptions } from "../options.ts";
-import type { Committed, Recorder, Undone } from "./commit.ts";
+import type { Session } from "./session.ts";
 
 /** What a path of the medium has besides its content. */
 export interface Attributes {
@@ -18,18 +17,34 @@ export interface Attributes {
 }
 
 /**
- * What only work that has its turn may do, for a caller that knows the tree: no
- * question is asked before.
+ * Does work that alters what xorriso holds, while nobody else does: the only
+ * way to staging, commit, rollback, and all that is done to the medium.
  *
+ * @param work What to do; it must not ask for another turn.
+ * @param signal Gives up waiting for the turn; does not stop the work.
+ */
+export async function exclusive<T>(
+  session: Session,
+  work: (changes: Changes) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  return await session.inTurn(() => work(new Changes(session)), signal);
+}
+
+/**
+ * What work has while it has its turn, which shows that it has it.
+ *
+ * It stages for a caller that knows the tree: no question is asked before.
  * Staging is pipelined: what is called in one turn of the event loop is sent
  * together, and done in call order. Paths are absolute and have been checked.
  */
 export class Changes {
-  readonly #recorder: Recorder;
+  /** The session whose turn it is. */
+  readonly session: Session;
 
-  /** For the work that a session gives its turn. */
-  constructor(recorder: Recorder) {
-    this.#recorder = recorder;
+  /** For `exclusive()`. */
+  constructor(session: Session) {
+    this.session = session;
   }
 
   /**
@@ -42,18 +57,24 @@ export class Changes {
       path: source,
       echoes: [`'${path}'='${source}'`],
     });
+    this.session.sources.add(source);
   }
 
-  /** Stages the removal of a file or link, or of a folder with all below it. */
+  /**
+   * Stages the removal of files and links, or of folders with all below them.
+   */
   async remove(
-    path: string,
+    paths: string | readonly string[],
     { recursive = false }: { readonly recursive?: boolean } = {},
   ): Promise<void> {
-    await this.#stage(commandLine([recursive ? "-rm_r" : "-rm", path, "--"]), {
-      doing: this.#doing("delete", path),
-      path,
-      echoes: [`'${path}'`],
-    });
+    const all = typeof paths === "string" ? [paths] : paths;
+    const doing = this.#doing("delete", all);
+    const lines = commandLines([recursive ? "-rm_r" : "-rm"], all);
+    const [path = ""] = all;
+    const echoes = all.map((path) => `'${path}'`);
+    await Promise.all(
+      lines.map((line) => this.#stage(line, { doing, path, echoes })),
+    );
   }
 
   /** Stages the removal of a folder, which fails where it is not empty. */
@@ -112,48 +133,12 @@ export class Changes {
       ...(mode === undefined ? [] : [["-chmod", `0${mode.toString(8)}`]]),
       ...(mtime === undefined ? [] : [["-alter_date", "m", timeWord(mtime)]]),
     ];
-    const [path] = all;
-    if (path === undefined) return;
-    const what = all.length === 1
-      ? show(path)
-      : `${show(path)} and ${all.length - 1} more`;
-    const doing = this.#recorder.doing(`set the attributes of ${what} on`);
+    const doing = this.#doing("set the attributes of", all);
+    const [path = ""] = all;
     await Promise.all(
       heads.flatMap((head) => commandLines(head, all))
         .map((line) => this.#stage(line, { doing, path })),
     );
-  }
-
-  /** Discards what is staged. */
-  async rollback(): Promise<void> {
-    await this.#recorder.rollback();
-  }
-
-  /**
-   * Commits what is staged.
-   *
-   * @param sources Paths of the files on disk that are staged.
-   */
-  async commit(
-    options: CommitOptions,
-    sources: Iterable<string>,
-  ): Promise<Committed> {
-    return await this.#recorder.commit(options, sources);
-  }
-
-  /** Goes back to the tree before the last commit. */
-  async undo(): Promise<Undone> {
-    return await this.#recorder.undo();
-  }
-
-  /** Throws if the medium was not opened for writing. */
-  async requireWritable(): Promise<void> {
-    await this.#recorder.requireWritable();
-  }
-
-  /** Ends the process. */
-  async end(): Promise<void> {
-    await this.#recorder.end();
   }
 
   async #stage(
@@ -164,11 +149,15 @@ export class Changes {
       readonly echoes?: readonly string[];
     },
   ): Promise<void> {
-    await this.#recorder.stage(line, { ...options, pipelined: true });
+    await this.session.run(line, { ...options, pipelined: true });
+    this.session.isStaged = true;
   }
 
-  #doing(what: string, path: string): string {
-    return `Cannot ${what} ${show(path)} on "${this.#recorder.device}"`;
+  /** Begins the message of an error: `Cannot store "/a" on "/dev/sr0"`. */
+  #doing(what: string, paths: string | readonly string[]): string {
+    const [first = "", ...others] = typeof paths === "string" ? [paths] : paths;
+    const more = others.length > 0 ? ` and ${others.length} more` : "";
+    return this.session.doing(`${what} ${show(first)}${more} on`);
   }
 }
 

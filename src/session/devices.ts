@@ -12,7 +12,8 @@ import {
 import { unquote } from "../dialogue/protocol.ts";
 import type { Medium } from "../dialogue/answers.ts";
 import type { XorrisoOptions } from "../options.ts";
-import { Xorriso } from "./xorriso.ts";
+import { readMedium } from "./medium.ts";
+import { openSession } from "./open.ts";
 
 /** One optical drive. */
 export interface Device {
@@ -72,7 +73,7 @@ export async function devices(options: DevicesOptions = {}): Promise<Device[]> {
     const device = unquote(quoted);
     if (device === undefined) continue;
     const names = { vendor: vendor.trim(), product: product.trim() };
-    found.push({ device, ...names, ...await look(device, options) });
+    found.push({ device, ...names, ...await tryMedium(device, options) });
     signal?.throwIfAborted();
   }
   return found.sort((a, b) => a.device < b.device ? -1 : 1);
@@ -128,16 +129,17 @@ async function scan(options: DevicesOptions): Promise<Answer> {
   }
 }
 
-async function look(
+/** The medium in a drive, or why there is none to look at. */
+async function tryMedium(
   device: string,
   options: DevicesOptions,
 ): Promise<Pick<Device, "medium" | "error">> {
   try {
-    await using session = await Xorriso.open(device, {
+    await using session = await openSession(device, {
       ...options,
       readOnly: true,
     });
-    return { medium: await session.medium(), error: undefined };
+    return { medium: await readMedium(session), error: undefined };
   } catch (error) {
     if (!(error instanceof XorrisoError)) throw error;
     return { medium: undefined, error };

@@ -3,12 +3,6 @@
 import { XorrisoError } from "../errors.ts";
 import { BLOCK, type Medium } from "../dialogue/answers.ts";
 
-/** How to erase a medium: what is necessary, quickly, or every block. */
-export type BlankMode = "as_needed" | "fast" | "all";
-
-/** How to format a medium: what is necessary, quickly, or every block. */
-export type FormatMode = "as_needed" | "fast" | "full";
-
 /** Media that can be written again after they were erased. */
 const ERASABLE = /^(CD-RW|DVD-RW|DVD\+RW|DVD-RAM|BD-RE|stdio)/;
 

@@ -1,6 +1,6 @@
 /** What to begin from on a drive's medium whose last burn was interrupted. */
 
-import type { Deck } from "./session.ts";
+import type { Session } from "./session.ts";
 import { XorrisoError } from "../errors.ts";
 import { parseToc, type Toc } from "../dialogue/answers.ts";
 
@@ -18,14 +18,14 @@ export interface Base {
  * What may be begun from where the newest session is damaged, the best first.
  * The medium is closed behind what cannot be begun from, if it is writable.
  */
-export async function findBases(deck: Deck): Promise<Base[]> {
-  const { address, writable } = deck.target;
+export async function findBases(session: Session): Promise<Base[]> {
+  const { address, writable } = session.target;
   if (!writable) {
     // A drive that could not be opened for reading alone is given up.
-    const doing = deck.doing("look at");
-    await deck.run(["-outdev", address], { doing, tolerant: true });
+    const doing = session.doing("look at");
+    await session.run(["-outdev", address], { doing, tolerant: true });
   }
-  const toc = await lookAround(deck);
+  const toc = await readToc(session);
   const sessions = toc.sessions.map(({ number: at }): Base => ({
     by: "session",
     at,
@@ -34,8 +34,8 @@ export async function findBases(deck: Deck): Promise<Base[]> {
   // Where no session is sound, the next one begins with an empty tree.
   let { nwa } = toc;
   if (sessions.length === 0) {
-    await closeDamaged(deck);
-    nwa = await endOfMedium(deck);
+    await closeDamaged(session);
+    nwa = await endOfMedium(session);
   }
   return nwa === undefined ? sessions : [...sessions, emptyAt(nwa)];
 }
@@ -44,17 +44,13 @@ export async function findBases(deck: Deck): Promise<Base[]> {
  * Closes the session that a dead program has left open, which a BD-R needs
  * before it can be written.
  *
- * @param sound Number of the session before it, 0 if there is none.
- * @returns What to begin from now.
+ * @returns What to begin from now: the session before it, if there is one.
  */
-export async function closeInterrupted(
-  deck: Deck,
-  sound: number,
-): Promise<Base> {
-  const { device: path } = deck.target;
-  await closeDamaged(deck);
-  if (sound > 0) return { by: "session", at: sound };
-  const nwa = await endOfMedium(deck);
+export async function closeInterrupted(session: Session): Promise<Base> {
+  const { device: path, loaded } = session;
+  await closeDamaged(session);
+  if (loaded > 0) return { by: "session", at: loaded };
+  const nwa = await endOfMedium(session);
   if (nwa !== undefined) return emptyAt(nwa);
   throw new XorrisoError(
     "MEDIUM_NOT_WRITABLE",
@@ -65,9 +61,9 @@ export async function closeInterrupted(
 }
 
 /** What is on a medium that may not be in order. */
-async function lookAround(deck: Deck): Promise<Toc> {
-  const doing = deck.doing("look at");
-  const { results } = await deck.run("-toc", { doing, tolerant: true });
+async function readToc(session: Session): Promise<Toc> {
+  const doing = session.doing("look at");
+  const { results } = await session.run("-toc", { doing, tolerant: true });
   return parseToc(results);
 }
 
@@ -75,18 +71,21 @@ async function lookAround(deck: Deck): Promise<Toc> {
  * Closes a session that a dead program has left open. xorriso gives up the
  * drive by that, so that what to load counts for the next opening.
  */
-async function closeDamaged(deck: Deck): Promise<void> {
-  const doing = deck.doing("close the interrupted session on");
-  await deck.burn("-close_damaged force", { doing, tolerant: true });
+async function closeDamaged(session: Session): Promise<void> {
+  const doing = session.doing("close the interrupted session on");
+  await session.burn("-close_damaged force", { doing, tolerant: true });
 }
 
 /** The next writable block, behind all that was written. */
-async function endOfMedium(deck: Deck): Promise<number | undefined> {
-  const doing = deck.doing("look at");
+async function endOfMedium(session: Session): Promise<number | undefined> {
+  const doing = session.doing("look at");
   // What it holds is of no use, and may be told as a problem.
-  await deck.run(["-dev", deck.target.address], { doing, tolerant: true });
-  const { nwa } = await lookAround(deck);
-  await deck.letGo();
+  await session.run(["-dev", session.target.address], {
+    doing,
+    tolerant: true,
+  });
+  const { nwa } = await readToc(session);
+  await session.releaseDrive();
   return nwa;
 }
 

@@ -1,14 +1,16 @@
-/** One xorriso process with the drive or image that it works on. */
+/** One xorriso process with one drive or image, and all that is known of it. */
 
+import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { Dialogue, notify } from "../dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
 import { DriveLog } from "./drive.ts";
 import { isCode, XorrisoError } from "../errors.ts";
+import { requireWrite } from "../disk/permissions.ts";
 import { acquire, release, type Target } from "./target.ts";
-import type { XorrisoOptions } from "../options.ts";
+import type { Progress, XorrisoOptions } from "../options.ts";
 import { commandLine } from "../dialogue/protocol.ts";
-import type { Progress } from "../options.ts";
+import type { Medium } from "../dialogue/answers.ts";
 
 const TIMEOUT = 600_000;
 
@@ -25,24 +27,39 @@ const UNREADY_GRACE = 1000;
 const GRACE = 10_000;
 
 /**
- * One xorriso process, and the drive or image that it works on, whatever medium
- * there is: sends it lines, and listens to what the drive itself says.
+ * One xorriso process with one drive or image: sends it lines, and has all that
+ * is known of it in one place. What is done with it is in the files beside this
+ * one, by topic.
  */
-export class Deck {
+export class Session implements AsyncDisposable {
   /** The drive or image. */
   readonly target: Target;
   /** How it is opened. */
   readonly options: XorrisoOptions;
   /** What the drive says. */
   readonly log: DriveLog;
-  /** What is being burned. */
-  readonly burning: Burning;
-  /** Whether no medium is open, since it was ejected or could not be loaded. */
-  unloaded = false;
-  readonly #dialogue: Dialogue;
-
   /** Resolves when the process is gone and the image is unlocked. */
   readonly closed: Promise<void>;
+  /** Version of the xorriso program. */
+  version = "";
+  /** What medium there was when it was opened, or written last. */
+  medium: Medium | undefined;
+  /** Number of the session whose tree is loaded, 0 if it is a new one. */
+  loaded = 0;
+  /** Whether no medium is open, since it was ejected or could not be loaded. */
+  isUnloaded = false;
+  /** Whether the last session on the medium was left open by a dead program. */
+  isInterrupted = false;
+  /** Why what is on the medium cannot be used, though it can be erased. */
+  foreign: XorrisoError | undefined;
+  /** Files on disk that are staged. */
+  readonly sources = new Set<string>();
+  /** Whether xorriso has confirmed a change that is not written yet. */
+  isStaged = false;
+  readonly #dialogue: Dialogue;
+  readonly #burning: Burning;
+  /** Settled when all work is that has its turn or waits for it. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     dialogue: Dialogue,
@@ -55,7 +72,7 @@ export class Deck {
     this.target = target;
     this.options = options;
     this.log = log;
-    this.burning = burning;
+    this.#burning = burning;
     log.onLate = () => this.#giveUp();
     this.closed = dialogue.closed.then((gone) => release(target.image, gone));
     // Whoever waits for the end is told; nobody has to.
@@ -63,7 +80,10 @@ export class Deck {
   }
 
   /** Locks an image file and starts xorriso; opens nothing yet. */
-  static async start(device: string, options: XorrisoOptions): Promise<Deck> {
+  static async start(
+    device: string,
+    options: XorrisoOptions,
+  ): Promise<Session> {
     const target = await acquire(device, options);
     const log = new DriveLog(options.readyTimeout ?? READY_TIMEOUT);
     const burning = new Burning();
@@ -83,11 +103,16 @@ export class Deck {
           signal: options.signal,
         },
       );
-      return new Deck(dialogue, target, options, log, burning);
+      return new Session(dialogue, target, options, log, burning);
     } catch (error) {
       await release(target.image, true);
       throw error;
     }
+  }
+
+  /** The drive or image as the user named it. */
+  get device(): string {
+    return this.target.device;
   }
 
   /** Whether the medium lies in a file. */
@@ -100,10 +125,96 @@ export class Deck {
     return this.#dialogue.lost;
   }
 
-  /** Ends the process; what was not committed is discarded. */
+  /**
+   * Does work that alters what xorriso holds, from its first staged line until
+   * all of it is judged, while nobody else does.
+   *
+   * Everybody else's staged lines would be part of a commit, go with a
+   * rollback, or be forgotten with `-changes_pending no`. Work that has its
+   * turn must not ask for another one.
+   *
+   * @param signal Gives up waiting for the turn; does not stop the work.
+   */
+  async inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const before = this.#last;
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    this.#last = before.then(() => done);
+    try {
+      await (signal ? abortable(before, signal) : before);
+      return await work();
+    } finally {
+      resolve();
+    }
+  }
+
+  /**
+   * Makes sure that the medium may be written; the one place that knows.
+   *
+   * @param erasing Whether what is on it is of no interest.
+   */
+  async requireWritable(
+    { erasing = false }: { readonly erasing?: boolean } = {},
+  ): Promise<void> {
+    const { image, writable, device: path } = this.target;
+    const { readOnly = false, session, recover = false } = this.options;
+    const doing = this.doing("change");
+    this.requireOpen(doing);
+    if (readOnly || session !== undefined) {
+      throw new XorrisoError(
+        "MEDIUM_NOT_WRITABLE",
+        `${doing}: it was opened for reading alone`,
+      );
+    }
+    if (image !== undefined) await requireWrite(image.path, "the image");
+    image?.requireWritable();
+    if (!writable) {
+      throw new XorrisoError(
+        "MEDIUM_NOT_WRITABLE",
+        `${doing}: write permission was granted only after it had been ` +
+          `opened; open it again`,
+      );
+    }
+    if (erasing) return;
+    if (this.foreign !== undefined) {
+      const { code, messages } = this.foreign;
+      throw new XorrisoError(
+        code,
+        `${doing}: what is on the medium cannot be used; blank it first`,
+        { path, messages, cause: this.foreign },
+      );
+    }
+    // Whoever has a turn closes it.
+    if (!this.isInterrupted || recover) return;
+    throw new XorrisoError(
+      "IMAGE_DAMAGED",
+      `${doing}: the burn of its last session was interrupted; open it with ` +
+        `recover to close that and go on`,
+      { path },
+    );
+  }
+
+  /** Notes that nothing is staged any more. */
+  forgetStaged(): void {
+    this.sources.clear();
+    this.isStaged = false;
+  }
+
+  /**
+   * Ends the process, whoever has a turn; what was not committed is discarded.
+   */
   async end(): Promise<void> {
     await this.#dialogue.end();
     await this.closed;
+  }
+
+  /** Ends the process when all work is done that was called before. */
+  async close(): Promise<void> {
+    await this.inTurn(() => this.end());
+  }
+
+  /** Ends the process, like `close()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   /** Begins the message of an error: `Cannot WHAT "/dev/sr0"`. */
@@ -128,7 +239,7 @@ export class Deck {
   ): Promise<Answer> {
     const line = typeof words === "string" ? words : commandLine(words);
     const exchange = typeof options === "string" ? { doing: options } : options;
-    if (this.unloaded && !/^-(dev|indev|scsi_log) /.test(line)) {
+    if (this.isUnloaded && !/^-(dev|indev|scsi_log) /.test(line)) {
       throw new XorrisoError(
         "NO_MEDIUM",
         `${exchange.doing}: no medium is open; insert one and load it`,
@@ -142,11 +253,17 @@ export class Deck {
     }
   }
 
-  /** One exchange that writes to the medium. */
+  /**
+   * One exchange that writes to the medium.
+   *
+   * @param size Bytes that are written, where that is known.
+   */
   async burn(
     line: string,
     { onProgress, ...options }: ExchangeOptions,
+    size?: number,
   ): Promise<Answer> {
+    this.#burning.size = size;
     const doing = this.doing("set up");
     // Each block that is written would be told.
     if (!this.isImage) await this.run("-scsi_log off", doing);
@@ -156,10 +273,11 @@ export class Deck {
         writes: true,
         ...(onProgress && {
           onProgress: (progress) =>
-            onProgress(this.burning.withTotal(progress)),
+            onProgress(this.#burning.withTotal(progress)),
         }),
       });
     } finally {
+      this.#burning.size = undefined;
       if (!this.isImage && !this.lost) {
         await this.run("-scsi_log on", doing);
         this.log.reset();
@@ -168,7 +286,7 @@ export class Deck {
   }
 
   /** Lets go of the drive, so that the next `-load` is for the next opening. */
-  async letGo(): Promise<void> {
+  async releaseDrive(): Promise<void> {
     await this.run(["-dev", ""], this.doing("let go of"));
   }
 
@@ -181,7 +299,7 @@ export class Deck {
     this.#dialogue.requireOpen(doing);
   }
 
-  /** Waits for work on the image, which is let go when xorriso dies. */
+  /** Waits for work on the image, which is unlocked when xorriso dies. */
   async whileOpen<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
@@ -189,6 +307,17 @@ export class Deck {
       this.requireOpen(this.doing("commit to"));
       throw error;
     }
+  }
+
+  /**
+   * Waits until no xorriso of a program that was killed writes to the image.
+   *
+   * @returns Whether the medium is as it was when it was opened.
+   */
+  async rest(signal?: AbortSignal): Promise<boolean> {
+    const { image, writable } = this.target;
+    if (image === undefined || !writable) return true;
+    return await this.whileOpen(image.rest(signal));
   }
 
   /**

@@ -1,11 +1,12 @@
-/** The session: one long-lived xorriso process with one drive or image. */
+/** The public face of a session: what a user may ask of one drive or image. */
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
-import { readCuts } from "./content.ts";
-import { notify } from "../dialogue/dialogue.ts";
+import type { Entry, Medium, RecordedSession } from "../dialogue/answers.ts";
 import type { Answer } from "../dialogue/exchange.ts";
+import { commandLine } from "../dialogue/protocol.ts";
+import { requireArgs, resolveForRead } from "../disk/permissions.ts";
+import { openSource } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import { checkMd5, readExtents } from "../iso/extents.ts";
 import {
   baseName,
   checkNewPath,
@@ -14,92 +15,24 @@ import {
   parents,
   show,
 } from "../names.ts";
-import { checkOptions } from "./target.ts";
 import type {
   BlankOptions,
   CommitOptions,
   FormatOptions,
-  Progress,
   ReadableOptions,
   RestoreOptions,
   XorrisoOptions,
 } from "../options.ts";
-import {
-  requireArgs,
-  requireRun,
-  resolveForRead,
-} from "../disk/permissions.ts";
-import { commandLine, commandLines } from "../dialogue/protocol.ts";
-import { Changes } from "./changes.ts";
-import { Recorder } from "./commit.ts";
-import {
-  type BlockRange,
-  type Entry,
-  FileListing,
-  type Medium,
-  parseLongLine,
-  parseMd5Line,
-  type RecordedSession,
-} from "../dialogue/answers.ts";
-import {
-  type CheckJob,
-  checkMany,
-  copyExtents,
-  type CopyJob,
-  copyMany,
-} from "../iso/restore.ts";
-import { writeTarget } from "../disk/targets.ts";
-import { openSource } from "../disk/sources.ts";
-import type { Node, NodeType } from "./nodes.ts";
-
-/** Takes the recorded MD5 of a path, in hexadecimal digits. */
-type TakeMd5 = (path: string, md5: string) => void;
-
-/** The inner side of a session, for a caller that knows the tree. */
-export interface Driver {
-  /** Does work that changes something, while nobody else does. */
-  exclusive<T>(work: (changes: Changes) => Promise<T>): Promise<T>;
-  /**
-   * Waits until no other process writes to the image; whether it is as it was
-   * when it was opened.
-   */
-  rest(signal?: AbortSignal): Promise<boolean>;
-  /** The node at a path; ENTRY_NOT_FOUND if there is none. */
-  lookUp(path: string): Promise<Node>;
-  /**
-   * Tells of every node from a path on, as soon as xorriso does; later ones
-   * may add to the extents of the last. ENTRY_NOT_FOUND if there is none.
-   */
-  walk(path: string, take: (node: Node) => void): Promise<void>;
-  /**
-   * Copies blocks of the medium to a new file on disk, where block A is at byte
-   * A x 2048; tells what could not be read.
-   */
-  copyBlocks(
-    range: BlockRange,
-    target: string,
-    signal?: AbortSignal,
-  ): Promise<BlockRange[]>;
-  /** Tells of the recorded MD5 of every file below a directory. */
-  eachMd5(directory: string, take: TakeMd5): Promise<void>;
-  /** Restores many files; returns those that failed, each with its error. */
-  restoreAll(
-    jobs: readonly CopyJob[],
-    options: RestoreOptions,
-  ): Promise<Map<CopyJob, unknown>>;
-  /**
-   * Reads many files; returns those that cannot be read or are not what they
-   * should be, each with its error.
-   */
-  checkAll<Job extends CheckJob>(
-    jobs: readonly Job[],
-    options: RestoreOptions,
-  ): Promise<Map<Job, unknown>>;
-  /** Throws if the medium was not opened for writing. */
-  requireWritable(): Promise<void>;
-}
-
-let driverOf: (session: Xorriso) => Driver;
+import { type Changes, exclusive } from "./changes.ts";
+import { commit } from "./commit.ts";
+import { readFile, restoreFile } from "./content.ts";
+import { find, lookUp, readMd5, readMd5s, typeOf } from "./entries.ts";
+import { eject, erase, finish, loadTray, readRoom } from "./maintain.ts";
+import { readMedium, readSessions } from "./medium.ts";
+import type { Node } from "./nodes.ts";
+import { makeWritable, openSession } from "./open.ts";
+import { revert, rollback } from "./rollback.ts";
+import type { Session } from "./session.ts";
 
 /**
  * A dialogue with one xorriso process that has one drive or image file open.
@@ -126,20 +59,14 @@ let driverOf: (session: Xorriso) => Driver;
  * ```
  */
 export class Xorriso implements AsyncDisposable {
-  readonly #recorder: Recorder;
-  readonly #changes: Changes;
-  readonly #tempDir: string | undefined;
-  /** Paths on disk that are staged, or were. */
-  readonly #staged = new Set<string>();
+  readonly #session: Session;
 
   /** Resolves when the process is gone and the image is unlocked. */
   readonly closed: Promise<void>;
 
-  private constructor(recorder: Recorder, tempDir: string | undefined) {
-    this.#recorder = recorder;
-    this.#changes = new Changes(recorder);
-    this.#tempDir = tempDir;
-    this.closed = recorder.closed;
+  private constructor(session: Session) {
+    this.#session = session;
+    this.closed = session.closed;
   }
 
   /**
@@ -169,27 +96,22 @@ export class Xorriso implements AsyncDisposable {
     device: string,
     options: XorrisoOptions = {},
   ): Promise<Xorriso> {
-    options.signal?.throwIfAborted();
-    checkOptions(options);
-    await requireRun(options.xorrisoPath ?? "xorriso");
-    await requireArgs(options.xorrisoArgs ?? []);
-    const recorder = await Recorder.open(device, options);
-    return new Xorriso(recorder, options.tempDir);
+    return new Xorriso(await openSession(device, options));
   }
 
   /** Version of the xorriso program: `1.5.4`. */
   get version(): string {
-    return this.#recorder.version;
+    return this.#session.version;
   }
 
   /** Whether the medium lies in a file: it can then be read directly. */
   get isImage(): boolean {
-    return this.#recorder.isImage;
+    return this.#session.isImage;
   }
 
   /** Whether sessions can be written to the medium as it was opened. */
   get writable(): boolean {
-    return this.#recorder.writable;
+    return this.#session.target.writable;
   }
 
   /**
@@ -225,8 +147,10 @@ export class Xorriso implements AsyncDisposable {
    */
   async lsl(pattern: string = "/"): Promise<Node[]> {
     const path = checkPath(pattern);
-    const exact = await this.#find(path, 1).catch((error: unknown) => {
-      if (isNotFound(error) && isGlob(baseName(path))) return undefined;
+    const exact = await find(this.#session, path, 1).catch((error: unknown) => {
+      if (isCode(error, "ENTRY_NOT_FOUND") && isGlob(baseName(path))) {
+        return undefined;
+      }
       throw error;
     });
     if (exact !== undefined) {
@@ -236,7 +160,7 @@ export class Xorriso implements AsyncDisposable {
     }
     const glob: RegExp = globToRegExp(baseName(path), { globstar: false });
     const folder = path.slice(0, path.lastIndexOf("/")) || "/";
-    return (await this.#find(folder, 1)).filter((node) =>
+    return (await find(this.#session, folder, 1)).filter((node) =>
       node.path !== folder && glob.test(baseName(node.path))
     );
   }
@@ -256,7 +180,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async find(isoPath: string = "/"): Promise<Node[]> {
-    return await this.#find(checkPath(isoPath));
+    return await find(this.#session, checkPath(isoPath));
   }
 
   /**
@@ -283,11 +207,12 @@ export class Xorriso implements AsyncDisposable {
    */
   async cp(files: readonly string[], dest: string): Promise<void> {
     const path = checkPath(dest);
-    await this.#inTurn(async () => {
+    await exclusive(this.#session, async (changes) => {
       const into = files.length !== 1 || dest.endsWith("/") ||
-        await this.#typeOf(path) === "directory";
+        await typeOf(this.#session, path) === "directory";
       for (const file of files) {
-        await this.#map(file, into ? join(path, sourceName(file)) : path);
+        const target = into ? join(path, sourceName(file)) : path;
+        await stageFile(changes, file, target);
       }
     });
   }
@@ -308,26 +233,10 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async map(source: string | URL, isoPath: string): Promise<void> {
-    await this.#inTurn(() => this.#map(source, isoPath));
-  }
-
-  async #map(source: string | URL, isoPath: string): Promise<void> {
-    const path = checkNewPath(isoPath);
-    await this.#recorder.requireWritable();
-    const real = await openSource(source);
-    await this.#checkPlace(path);
-    try {
-      await this.#changes.stage(real.path, path);
-    } catch (error) {
-      // A file that cannot be staged has removed the one that it should have
-      // replaced, and that must not be committed.
-      if (!isCode(error, "CLOSED")) {
-        await this.#recorder.rollback().catch(() => {});
-        this.#staged.clear();
-      }
-      throw error;
-    }
-    this.#staged.add(real.path);
+    await exclusive(
+      this.#session,
+      (changes) => stageFile(changes, source, isoPath),
+    );
   }
 
   /**
@@ -350,20 +259,17 @@ export class Xorriso implements AsyncDisposable {
   ): Promise<void> {
     const { recursive = false } = options;
     const paths = [...new Set(files.map(checkPath))];
-    await this.#inTurn(async () => {
-      await this.#recorder.requireWritable();
-      const nodes = await Promise.all(paths.map((path) => this.#lookUp(path)));
+    const session = this.#session;
+    await exclusive(session, async (changes) => {
+      await makeWritable(changes);
+      const nodes = await Promise.all(
+        paths.map((path) => lookUp(session, path)),
+      );
       const directory = nodes.find(({ type }) => type === "directory");
       if (directory !== undefined && !recursive) {
-        throw isDirectory(directory.path, this.#recorder.device);
+        throw isDirectory(directory.path, session.device);
       }
-      const head = recursive ? "-rm_r" : "-rm";
-      for (const line of commandLines([head], paths)) {
-        await this.#recorder.stage(line, {
-          doing: this.#recorder.doing("remove from"),
-          echoes: paths.map((path) => `'${path}'`),
-        });
-      }
+      await changes.remove(paths, { recursive });
     });
   }
 
@@ -408,26 +314,7 @@ export class Xorriso implements AsyncDisposable {
     target: string,
     options: RestoreOptions = {},
   ): Promise<void> {
-    const entry = await this.#entryOf(file);
-    const { verify = true, sync, signal, onProgress } = options;
-    const reading = signal ? { signal } : {};
-    const md5 = verify ? await this.md5(entry.path) : undefined;
-    const { image } = this.#recorder;
-    if (image !== undefined) {
-      await copyExtents(image.path, entry, target, {
-        inode: image.identity,
-        sync,
-        ...(md5 !== undefined && { md5 }),
-        ...(signal && { signal }),
-        ...(onProgress && { onProgress }),
-      });
-      return;
-    }
-    await writeTarget(target, () => this.#content(entry, { md5, ...reading }), {
-      total: entry.size,
-      sync,
-      ...(onProgress && { onProgress }),
-    });
+    await restoreFile(this.#session, file, target, options);
   }
 
   /**
@@ -450,11 +337,7 @@ export class Xorriso implements AsyncDisposable {
     file: string | Entry,
     options: ReadableOptions = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const entry = await this.#entryOf(file);
-    const { offset = 0, length = entry.size - offset, verify = true } = options;
-    const whole = offset === 0 && length >= entry.size;
-    const md5 = verify && whole ? await this.md5(entry.path) : undefined;
-    return this.#content(entry, { ...options, md5 });
+    return await readFile(this.#session, file, options);
   }
 
   /**
@@ -470,12 +353,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async md5(isoPath: string): Promise<string | undefined> {
-    const path = checkPath(isoPath);
-    let sum: string | undefined;
-    await this.#eachMd5(["-find", path, "-maxdepth", "0"], path, (_, md5) => {
-      sum = md5;
-    });
-    return sum;
+    return await readMd5(this.#session, checkPath(isoPath));
   }
 
   /**
@@ -491,9 +369,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async md5s(isoPath: string = "/"): Promise<Map<string, string>> {
-    const sums = new Map<string, string>();
-    await this.#eachMd5Below(isoPath, (path, md5) => sums.set(path, md5));
-    return sums;
+    return await readMd5s(this.#session, checkPath(isoPath));
   }
 
   /**
@@ -519,11 +395,9 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async commit(options: CommitOptions = {}): Promise<void> {
-    const { problem } = await this.#inTurn(async () => {
-      await this.#checkStaged();
-      const committed = await this.#recorder.commit(options, this.#staged);
-      this.#staged.clear();
-      return committed;
+    const { problem } = await exclusive(this.#session, async (changes) => {
+      await requireSources(changes);
+      return await commit(changes, options);
     });
     if (problem !== undefined) throw problem;
   }
@@ -539,10 +413,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async rollback(): Promise<void> {
-    await this.#inTurn(async () => {
-      await this.#recorder.rollback();
-      this.#staged.clear();
-    });
+    await exclusive(this.#session, rollback);
   }
 
   /**
@@ -559,7 +430,10 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async revert(session: number): Promise<void> {
-    await this.#inTurn(() => this.#recorder.revert(session));
+    await exclusive(
+      this.#session,
+      (changes) => revert(changes, session),
+    );
   }
 
   /**
@@ -575,7 +449,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async medium(): Promise<Medium> {
-    return await this.#recorder.medium();
+    return await readMedium(this.#session);
   }
 
   /**
@@ -593,7 +467,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async room(): Promise<number> {
-    return await this.#inTurn(() => this.#recorder.room());
+    return await exclusive(this.#session, readRoom);
   }
 
   /**
@@ -608,7 +482,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async sessions(): Promise<RecordedSession[]> {
-    return await this.#recorder.sessions();
+    return await readSessions(this.#session);
   }
 
   /**
@@ -633,10 +507,11 @@ export class Xorriso implements AsyncDisposable {
   ): Promise<Answer> {
     const line = commandLine(words);
     const { signal } = options;
-    return await this.#inTurn(async () => {
+    const session = this.#session;
+    return await exclusive(session, async () => {
       await requireArgs(words);
-      const { results, messages } = await this.#recorder.run(line, {
-        doing: this.#recorder.doing(`run ${words[0]} on`),
+      const { results, messages } = await session.run(line, {
+        doing: session.doing(`run ${words[0]} on`),
         ...(signal && { signal }),
       });
       return { results, messages };
@@ -657,9 +532,9 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async blank(options: BlankOptions = {}): Promise<void> {
-    const { mode = "as_needed", force = false } = options;
-    await this.#inTurn(() =>
-      this.#recorder.erase("blank", mode, force, options)
+    await exclusive(
+      this.#session,
+      (changes) => erase(changes, "blank", options),
     );
   }
 
@@ -677,9 +552,9 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async format(options: FormatOptions = {}): Promise<void> {
-    const { mode = "as_needed", force = false } = options;
-    await this.#inTurn(() =>
-      this.#recorder.erase("format", mode, force, options)
+    await exclusive(
+      this.#session,
+      (changes) => erase(changes, "format", options),
     );
   }
 
@@ -697,9 +572,9 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async finish(options: CommitOptions = {}): Promise<void> {
-    await this.#inTurn(async () => {
-      await this.#checkStaged();
-      await this.#recorder.finish(options, this.#staged);
+    await exclusive(this.#session, async (changes) => {
+      await requireSources(changes);
+      await finish(changes, options);
     });
   }
 
@@ -715,7 +590,7 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async eject(): Promise<void> {
-    await this.#inTurn(() => this.#recorder.eject());
+    await exclusive(this.#session, eject);
   }
 
   /**
@@ -732,7 +607,10 @@ export class Xorriso implements AsyncDisposable {
   async load(
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Medium> {
-    return await this.#inTurn(() => this.#recorder.load(options));
+    return await exclusive(
+      this.#session,
+      (changes) => loadTray(changes, options),
+    );
   }
 
   /**
@@ -744,318 +622,72 @@ export class Xorriso implements AsyncDisposable {
    * ```
    */
   async end(): Promise<void> {
-    await this.#inTurn(() => this.#recorder.end());
+    await this.#session.close();
   }
 
   /** Ends the process, like {@linkcode Xorriso.end}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }
+}
 
-  /** Has a call that changes something wait for those before it. */
-  #inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#recorder.exclusive(work, signal);
+/** Stages a file under a path, where it bends nothing that is there. */
+async function stageFile(
+  changes: Changes,
+  source: string | URL,
+  isoPath: string,
+): Promise<void> {
+  const { session } = changes;
+  const path = checkNewPath(isoPath);
+  await makeWritable(changes);
+  const real = await openSource(source);
+  await requirePlace(session, path);
+  try {
+    await changes.stage(real.path, path);
+  } catch (error) {
+    // A file that cannot be staged has removed the one that it should have
+    // replaced, and that must not be committed.
+    if (!isCode(error, "CLOSED")) await rollback(changes).catch(() => {});
+    throw error;
   }
+}
 
-  /**
-   * Checks again what xorriso is about to read: a link may have come into its
-   * path, to what the script may not read.
-   */
-  async #checkStaged(): Promise<void> {
-    for (const path of this.#staged) {
-      try {
-        await resolveForRead(path, "the source");
-      } catch (error) {
-        // Whatever else is wrong, xorriso finds it, too.
-        if (!(error instanceof Deno.errors.NotCapable)) continue;
-        await this.#recorder.rollback();
-        this.#staged.clear();
-        throw error;
-      }
-    }
-  }
-
-  async #restoreAll(
-    jobs: readonly CopyJob[],
-    { signal, sync, onProgress }: RestoreOptions,
-  ): Promise<Map<CopyJob, unknown>> {
-    const { image } = this.#recorder;
-    const options = {
-      sync,
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
-    };
-    if (image !== undefined) {
-      const { identity: inode, path } = image;
-      return await copyMany(path, jobs, { ...options, inode });
-    }
-    const failures = new Map<CopyJob, unknown>();
-    const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
-    let before = 0;
-    const report = onProgress &&
-      ((progress: Progress) =>
-        onProgress({ ...progress, done: before + progress.done, total }));
-    for (const job of jobs.toSorted(byPlace)) {
-      const { entry, target, md5, attributes, replace } = job;
-      try {
-        await writeTarget(
-          target,
-          () => this.#content(entry, { md5, ...(signal && { signal }) }),
-          { sync, attributes, replace, onProgress: report },
-        );
-        before += entry.size;
-      } catch (error) {
-        signal?.throwIfAborted();
-        failures.set(job, error);
-      }
-    }
-    return failures;
-  }
-
-  async #checkAll<Job extends CheckJob>(
-    jobs: readonly Job[],
-    { signal, onProgress }: RestoreOptions,
-  ): Promise<Map<Job, unknown>> {
-    const { image } = this.#recorder;
-    const reading = signal ? { signal } : {};
-    if (image !== undefined) {
-      return await checkMany(image.path, jobs, {
-        ...{ ...reading, inode: image.identity },
-        ...(onProgress && { onProgress }),
-      });
-    }
-    const failures = new Map<Job, unknown>();
-    const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
-    let done = 0;
-    for (const job of jobs.toSorted(byPlace)) {
-      const { entry, md5 } = job;
-      try {
-        for await (const chunk of this.#content(entry, { md5, ...reading })) {
-          done += chunk.length;
-          notify(onProgress, {
-            ...{ phase: "checking", done, total, rate: undefined },
-          });
-        }
-      } catch (error) {
-        signal?.throwIfAborted();
-        failures.set(job, error);
-      }
-    }
-    return failures;
-  }
-
-  async #find(path: string, depth?: number): Promise<Node[]> {
-    const lists: Record<NodeType, Node[]> = {
-      file: [],
-      directory: [],
-      other: [],
-    };
-    await this.#walk(path, depth, (node) => lists[node.type].push(node));
-    return [...lists.file, ...lists.directory, ...lists.other];
-  }
-
-  /** Tells of every node from a path on: written files, then all else. */
-  async #walk(
-    path: string,
-    depth: number | undefined,
-    take: (node: Node) => void,
-  ): Promise<void> {
-    const listing = new FileListing();
-    const tree = depth === undefined
-      ? ["-find", path]
-      : ["-find", path, "-maxdepth", `${depth}`];
-    const options = {
-      doing: this.#recorder.doing("list"),
-      path,
-      pipelined: true,
-    };
-    await Promise.all([
-      this.#recorder.run([...tree, "-type", "f", "-exec", "report_lba"], {
-        ...options,
-        onResult: (line) => {
-          const entry = listing.add(line);
-          if (entry) take(entry);
-        },
-      }),
-      // Files that are staged have no place on the medium yet, and no other
-      // command tells their size.
-      this.#recorder.run(
-        [
-          ...[...tree, "-not", "-type", "f", "-or", "-pending_data"],
-          ...["-exec", "lsdl"],
-        ],
-        {
-          ...options,
-          onResult: (line) => {
-            const found = parseLongLine(line);
-            if (found) take({ ...found, extents: [] });
-          },
-        },
-      ),
-    ]);
-  }
-
-  async #eachMd5Below(isoPath: string, take: TakeMd5): Promise<void> {
-    const path = checkPath(isoPath);
-    await this.#eachMd5(["-find", path, "-type", "f"], path, take);
-  }
-
-  async #eachMd5(
-    words: readonly string[],
-    path: string,
-    take: TakeMd5,
-  ): Promise<void> {
-    await this.#recorder.run([...words, "-exec", "get_md5"], {
-      doing: this.#recorder.doing("look for checksums on"),
-      path,
-      pipelined: true,
-      onResult: (line) => {
-        const sum = parseMd5Line(line);
-        if (sum !== undefined) take(sum.path, sum.md5);
-      },
-    });
-  }
-
-  /** The node at a path itself. */
-  async #lookUp(path: string): Promise<Node> {
-    const node = (await this.#find(path, 0)).find((node) => node.path === path);
-    if (node !== undefined) return node;
-    throw notFound(path, this.#recorder.device);
-  }
-
-  async #typeOf(path: string): Promise<NodeType | undefined> {
-    try {
-      return (await this.#lookUp(path)).type;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
-  }
-
-  async #entryOf(file: string | Entry): Promise<Entry> {
-    if (typeof file !== "string") return file;
-    const node = await this.#lookUp(checkPath(file));
-    if (node.type === "file") {
-      if (node.size === 0 || node.extents.length > 0) return node;
-      throw new XorrisoError(
-        "ENTRY_NOT_FOUND",
-        `Cannot read ${show(file)} on "${this.#recorder.device}": it is not ` +
-          `written yet; commit first`,
-        { path: file },
-      );
-    }
-    throw new XorrisoError(
-      "ENTRY_NOT_FOUND",
-      `Cannot read ${show(file)} on "${this.#recorder.device}": it is no ` +
-        `regular file`,
-      { path: file },
-    );
-  }
-
-  /** Refuses what xorriso would do without a word: bend the tree. */
-  async #checkPlace(path: string): Promise<void> {
-    const doing = `Cannot store ${show(path)} on "${this.#recorder.device}"`;
-    for (const parent of parents(path)) {
-      const type = await this.#typeOf(parent);
-      if (type === undefined) return;
-      if (type === "directory") continue;
-      throw new XorrisoError(
-        "ENTRY_EXISTS",
-        `${doing}: ${show(parent)} is no directory; remove it first`,
-        { path },
-      );
-    }
-    if (await this.#typeOf(path) !== "directory") return;
+/** Refuses what xorriso would do without a word: bend the tree. */
+async function requirePlace(session: Session, path: string): Promise<void> {
+  const doing = session.doing(`store ${show(path)} on`);
+  for (const parent of parents(path)) {
+    const type = await typeOf(session, parent);
+    if (type === undefined) return;
+    if (type === "directory") continue;
     throw new XorrisoError(
       "ENTRY_EXISTS",
-      `${doing}: it is a directory; choose another name`,
+      `${doing}: ${show(parent)} is no directory; remove it first`,
       { path },
     );
   }
-
-  #content(
-    entry: Entry,
-    options: ReadableOptions & { readonly md5?: string | undefined },
-  ): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const { image } = this.#recorder;
-    const { md5, offset, length, signal } = options;
-    const range = {
-      ...(offset !== undefined && { offset }),
-      ...(length !== undefined && { length }),
-      ...(signal && { signal }),
-    };
-    const content = image !== undefined
-      ? readExtents(image.path, entry, { ...range, inode: image.identity })
-      : readCuts(entry, {
-        ...range,
-        tempDir: this.#tempDir,
-        extract: (start, count, target) =>
-          this.#extractCut(entry.path, start, count, target),
-      });
-    return md5 === undefined ? content : checkMd5(content, md5, entry.path);
-  }
-
-  async #extractCut(
-    path: string,
-    offset: number,
-    length: number,
-    target: string,
-  ): Promise<void> {
-    const doing = `Cannot read ${show(path)} on "${this.#recorder.device}"`;
-    try {
-      await this.#recorder.run(
-        ["-extract_cut", path, `${offset}`, `${length}`, target],
-        { doing, path },
-      );
-    } catch (error) {
-      // What went wrong may be that it was another medium.
-      if (!isCode(error, "SESSION_LOST")) {
-        await this.#recorder.requireSame(doing);
-      }
-      throw error;
-    }
-    await this.#recorder.requireSame(doing);
-  }
-
-  static {
-    driverOf = (session) => ({
-      exclusive: (work) => session.#inTurn(() => work(session.#changes)),
-      rest: (signal) => session.#recorder.rest(signal),
-      lookUp: (path) => session.#lookUp(path),
-      walk: (path, take) => session.#walk(path, undefined, take),
-      copyBlocks: (range, target, signal) =>
-        session.#recorder.copyBlocks(range, target, signal),
-      eachMd5: (directory, take) => session.#eachMd5Below(directory, take),
-      restoreAll: (jobs, options) => session.#restoreAll(jobs, options),
-      checkAll: (jobs, options) => session.#checkAll(jobs, options),
-      requireWritable: () =>
-        session.#recorder.mustClose
-          ? session.#inTurn(() => session.#recorder.requireWritable())
-          : session.#recorder.requireWritable(),
-    });
-  }
+  if (await typeOf(session, path) !== "directory") return;
+  throw new XorrisoError(
+    "ENTRY_EXISTS",
+    `${doing}: it is a directory; choose another name`,
+    { path },
+  );
 }
 
 /**
- * The inner side of a session, for this module alone.
- *
- * Its calls are pipelined: made in one turn, they are sent together.
+ * Checks again what xorriso is about to read: a link may have come into its
+ * path, to what the script may not read. All is discarded then.
  */
-export function driver(session: Xorriso): Driver {
-  return driverOf(session);
-}
-
-/** The order in which files lie on the medium. */
-function byPlace(a: CheckJob, b: CheckJob): number {
-  return (a.entry.extents[0]?.lba ?? 0) - (b.entry.extents[0]?.lba ?? 0);
-}
-
-function notFound(path: string, device: string): XorrisoError {
-  return new XorrisoError(
-    "ENTRY_NOT_FOUND",
-    `Cannot find ${show(path)} on "${device}"`,
-    { path },
-  );
+async function requireSources(changes: Changes): Promise<void> {
+  for (const path of changes.session.sources) {
+    try {
+      await resolveForRead(path, "the source");
+    } catch (error) {
+      // Whatever else is wrong, xorriso finds it, too.
+      if (!(error instanceof Deno.errors.NotCapable)) continue;
+      await rollback(changes);
+      throw error;
+    }
+  }
 }
 
 function isDirectory(path: string, device: string): XorrisoError {
@@ -1065,10 +697,6 @@ function isDirectory(path: string, device: string): XorrisoError {
       `recursive`,
     { path },
   );
-}
-
-function isNotFound(error: unknown): error is XorrisoError {
-  return isCode(error, "ENTRY_NOT_FOUND");
 }
 
 function isGlob(name: string): boolean {

@@ -1,6 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import type { Changes } from "../../src/session/changes.ts";
-import { driver, Xorriso } from "../../src/session/xorriso.ts";
+import { type Changes, exclusive } from "../../src/session/changes.ts";
+import { commit } from "../../src/session/commit.ts";
+import { readSessions } from "../../src/session/medium.ts";
+import { openSession } from "../../src/session/open.ts";
 import {
   assertRejectsCode,
   makeFolder,
@@ -13,10 +15,10 @@ async function change(
   image: string,
   work: (changes: Changes) => Promise<unknown>,
 ): Promise<void> {
-  await using session = await Xorriso.open(image);
-  await driver(session).exclusive(async (changes) => {
+  await using session = await openSession(image, {});
+  await exclusive(session, async (changes) => {
     await work(changes);
-    await changes.commit({}, []);
+    await commit(changes);
   });
 }
 
@@ -96,8 +98,8 @@ Deno.test("Changes.setAttributes() sets mode, owner and time of one path or many
 Deno.test("Changes rejects what xorriso cannot do", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder, { "/a": "a", "/d/b": "b" });
-  await using session = await Xorriso.open(image);
-  await driver(session).exclusive(async (changes) => {
+  await using session = await openSession(image, {});
+  await exclusive(session, async (changes) => {
     await assertRejectsCode(changes.makeFolder("/a"), "ENTRY_EXISTS");
     await assertRejectsCode(changes.link("x", "/a"), "ENTRY_EXISTS");
     await assertRejectsCode(changes.move("/no", "/x"), "ENTRY_NOT_FOUND");
@@ -108,23 +110,6 @@ Deno.test("Changes rejects what xorriso cannot do", async () => {
       "ENTRY_NOT_FOUND",
     );
   });
-  await session.commit();
-  assertEquals((await session.sessions()).length, 1);
-});
-
-Deno.test("driver().copyBlocks() copies blocks to their place in a file, and tells which cannot be read", async () => {
-  await using folder = await makeFolder();
-  const image = await makeImage(folder);
-  const bytes = await Deno.readFile(image);
-  const target = `${folder.path}/blocks`;
-  await using session = await Xorriso.open(image, { readOnly: true });
-  const { copyBlocks } = driver(session);
-  assertEquals(await copyBlocks({ lba: 16, blocks: 2 }, target), []);
-  assertEquals(
-    (await Deno.readFile(target)).subarray(16 * 2048, 18 * 2048),
-    bytes.subarray(16 * 2048, 18 * 2048),
-  );
-  const end = bytes.length / 2048;
-  const bad = await copyBlocks({ lba: end - 1, blocks: 40 }, `${target}2`);
-  assertEquals(bad.map(({ lba, blocks }) => lba + blocks), [end + 39]);
+  await exclusive(session, (changes) => commit(changes));
+  assertEquals((await readSessions(session)).length, 1);
 });

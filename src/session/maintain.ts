@@ -1,0 +1,141 @@
+/** Care of the medium: its room, erasing it, closing it for good, the tray. */
+
+import { BLOCK, type Medium, parseSpace } from "../dialogue/answers.ts";
+import { XorrisoError } from "../errors.ts";
+import type { BlankOptions, CommitOptions, FormatOptions } from "../options.ts";
+import type { Changes } from "./changes.ts";
+import { checkVolume } from "./checks.ts";
+import { commit } from "./commit.ts";
+import { checkErase, checkFinish, largestSession } from "./drive.ts";
+import { readMedium } from "./medium.ts";
+import { load, makeWritable, openMedium } from "./open.ts";
+import { recover, rollback } from "./rollback.ts";
+import type { Session } from "./session.ts";
+
+/** Bytes that the names of a few more files may add to the directory trees. */
+const ROOM_FOR_NAMES = 16 * BLOCK;
+
+/**
+ * Bytes of content that still fit in one session. It takes a turn, since
+ * xorriso tells it only of changes that are pending.
+ */
+export async function readRoom({ session }: Changes): Promise<number> {
+  const medium = await readMedium(session);
+  if (!session.target.writable || !medium.appendable) return 0;
+  const doing = session.doing("measure what is staged for");
+  const { results } = await session.run("-changes_pending show_status", doing);
+  const isPending = results.some((line) => line.endsWith(" yes"));
+  if (!isPending) await session.run("-changes_pending yes", doing);
+  try {
+    // That there is no room at all is told by a problem, too.
+    const { results, messages } = await session.run("-tell_media_space", {
+      doing,
+      tolerant: true,
+    });
+    const space = parseSpace(results);
+    if (space === undefined) throw session.nonsense(doing, messages);
+    const taken = space.free - space.afterCommit + ROOM_FOR_NAMES;
+    return Math.max(0, largestSession(medium) - taken);
+  } finally {
+    if (!isPending) await session.run("-changes_pending no", doing);
+  }
+}
+
+/** Blanks or formats the medium. */
+export async function erase(
+  changes: Changes,
+  what: "blank" | "format",
+  options: BlankOptions | FormatOptions,
+): Promise<void> {
+  const { mode = "as_needed", force = false, signal, onProgress } = options;
+  const { session } = changes;
+  await session.requireWritable({ erasing: true });
+  const { image } = session.target;
+  checkErase(await readMedium(session), what, force);
+  if (session.foreign === undefined) await rollback(changes);
+  if (image === undefined) {
+    const doing = session.doing(`${what} the medium in`);
+    await session.requireSame(doing);
+    try {
+      await session.burn(`-${what} ${mode}`, {
+        doing,
+        ...(signal && { signal }),
+        ...(onProgress && { onProgress }),
+      });
+    } catch (error) {
+      await recover(session);
+      throw error;
+    }
+  } else {
+    await image.beforeCommit(signal);
+    await image.clear();
+  }
+  // Whether there was anything to do is told by the medium alone.
+  const { status, drive } = await load(session);
+  if (status === "blank") return;
+  throw new XorrisoError(
+    "BLANK_FAILED",
+    `Cannot ${what} the medium in "${drive}": it is still ${status}; try ` +
+      `another mode`,
+    { path: drive },
+  );
+}
+
+/** Closes the medium for good, with what is staged. */
+export async function finish(
+  changes: Changes,
+  options: CommitOptions = {},
+): Promise<void> {
+  const { session } = changes;
+  await makeWritable(changes);
+  const doing = session.doing("close the medium in");
+  checkFinish(await readMedium(session));
+  await session.run("-close on", doing);
+  try {
+    const { problem } = await commit(changes, { ...options, force: true });
+    if (problem !== undefined) throw problem;
+  } finally {
+    if (!session.lost) await session.run("-close off", doing);
+  }
+}
+
+/** Opens the tray; what is staged is discarded. */
+export async function eject(changes: Changes): Promise<void> {
+  const { session } = changes;
+  requireTray(session, "eject");
+  if (session.foreign === undefined) await rollback(changes);
+  await session.run("-eject all", session.doing("eject the medium in"));
+  session.isUnloaded = true;
+}
+
+/** Closes the tray and opens the medium in it. */
+export async function loadTray(
+  { session }: Changes,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<Medium> {
+  requireTray(session, "load");
+  // What was staged for the medium before is not for this one.
+  const doing = { doing: session.doing("roll back"), tolerant: true };
+  if (!session.isUnloaded) await session.run("-rollback", doing);
+  session.isUnloaded = true;
+  const medium = await session.whenReady(
+    () => openMedium(session, { ...(signal && { signal }) }),
+    signal,
+  );
+  try {
+    checkVolume(medium, session.options, session.device);
+    return medium;
+  } catch (error) {
+    session.isUnloaded = true;
+    throw error;
+  }
+}
+
+/** Makes sure that there is a tray to open or close. */
+function requireTray(session: Session, what: string): void {
+  if (!session.isImage) return;
+  throw new XorrisoError(
+    "NO_DRIVE",
+    `${session.doing(what)}: it is an image file, no drive`,
+  );
+}

@@ -1,0 +1,59 @@
+/** What is known of the medium: its kind and state, its sessions, its blocks. */
+
+import {
+  type BlockRange,
+  type Medium,
+  parseMedium,
+  parseRegions,
+  parseToc,
+  type RecordedSession,
+} from "../dialogue/answers.ts";
+import type { Session } from "./session.ts";
+
+/** What medium it is. */
+export async function readMedium(session: Session): Promise<Medium> {
+  const doing = session.doing("look at");
+  const answers = await Promise.all([
+    session.run("-toc", { doing, pipelined: true }),
+    // Only what was opened for writing has space to tell.
+    ...(session.target.writable
+      ? [session.run("-tell_media_space", { doing, pipelined: true })]
+      : []),
+  ]);
+  const medium = parseMedium(answers.flatMap(({ results }) => results));
+  if (medium === undefined) throw session.nonsense(doing);
+  return { ...medium, volumeId: session.medium?.volumeId };
+}
+
+/** The sessions on the medium, oldest first. */
+export async function readSessions(
+  session: Session,
+): Promise<RecordedSession[]> {
+  const doing = session.doing("look at");
+  const { results } = await session.run("-toc", { doing });
+  return parseToc(results).sessions;
+}
+
+/**
+ * Copies blocks of the medium to a new file on disk, where block A is at byte
+ * A x 2048.
+ *
+ * @returns What could not be read.
+ */
+export async function copyBlocks(
+  session: Session,
+  { lba, blocks }: BlockRange,
+  target: string,
+  signal?: AbortSignal,
+): Promise<BlockRange[]> {
+  const doing = session.doing("read blocks of");
+  const { results, messages } = await session.run([
+    ...["-check_media", "use=indev", "what=disc", `min_lba=${lba}`],
+    ...[`max_lba=${lba + blocks - 1}`, `data_to=${target}`, "--"],
+    // That a block cannot be read is told by a problem, too.
+  ], { doing, tolerant: true, ...(signal && { signal }) });
+  await session.requireSame(doing);
+  const regions = parseRegions(results);
+  if (regions.length === 0) throw session.nonsense(doing, messages);
+  return regions.filter(({ quality }) => quality.startsWith("-"));
+}
