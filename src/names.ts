@@ -1,13 +1,7 @@
 /** Names on a medium: which may be stored, and how paths are put together. */
 
-/**
- * Bytes that one part of a new name may have.
- *
- * Rock Ridge allows 255, but libisofs 1.5.4 miscounts the room that longer
- * names take in a large directory and then writes a session that cannot be
- * used; with recorded checksums the first failure was seen at 106 bytes.
- */
-const MAX_PART = 100;
+/** Bytes that one part of a new name may have: xorriso cuts longer ones. */
+const MAX_PART = 255;
 
 /** Bytes that a whole path may have: xorriso's own limit is 4095. */
 const MAX_PATH = 4000;
@@ -60,7 +54,7 @@ export function checkNewPath(path: string): string {
       `Cannot store the name ${show(part)}: it has ${
         byteLength(part)
       } bytes, ` +
-        `at most ${MAX_PART} are safe on the medium`,
+        `at most ${MAX_PART} can be stored`,
     );
   }
   return clean;

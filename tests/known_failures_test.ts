@@ -293,7 +293,7 @@ Deno.test("known failure 11: quotes, tabs, newlines and bytes in names are lost"
   for (const name of names) assertEquals(await textOf(backend, name), name);
   assertEquals(await textOf(backend, "\udce9 not UTF-8"), "bytes");
   await backend.delete("\udce9 not UTF-8");
-  for (const length of [101, 255, 256, 300]) {
+  for (const length of [256, 300]) {
     await assertTypeError(backend.put(toBytes("x"), "x".repeat(length)));
   }
   assertEquals((await backend.list()).length, names.length);

@@ -160,11 +160,12 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @param source Path or `file:` URL of a regular file, bytes, a `Blob` or
    * `File`, or a stream.
-   * @param name Relative name: parts of at most 100 bytes, not `.` or `..`,
+   * @param name Relative name: parts of at most 255 bytes, not `.` or `..`,
    * separated by `/`; else any characters but NUL.
    * @throws {XorrisoError} SOURCE_UNREADABLE, SOURCE_CHANGED when the file
    * moved meanwhile, ENTRY_EXISTS when a directory would be replaced or a file
-   * turned into one, MEDIUM_FULL with `needed` and `free`, or as
+   * turned into one, NAME_TOO_LONG when this xorriso cannot write so many long
+   * names into one folder, MEDIUM_FULL with `needed` and `free`, or as
    * `Xorriso.commit`.
    * @throws {TypeError} When the name or the source cannot be stored.
    * @throws {Deno.errors.NotCapable} When a permission is missing.

@@ -4,7 +4,7 @@ import { eachOf } from "../async.ts";
 import { BLOCK } from "../dialogue/answers.ts";
 import { checkSource } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import { join, show } from "../names.ts";
+import { baseName, join, show } from "../names.ts";
 import { type Changes, exclusive } from "../session/changes.ts";
 import { commit } from "../session/commit.ts";
 import { lookUp } from "../session/entries.ts";
@@ -15,7 +15,9 @@ import type { Session } from "../session/session.ts";
 import type { Pending } from "./change.ts";
 import { checkWritten, readWritten } from "./check.ts";
 import type { CommitOptions } from "../options.ts";
-import type { Operation } from "./plan.ts";
+import { folderOf, type Index } from "./index.ts";
+import { type FolderEntry, isLong, refusedFolders } from "./long_names.ts";
+import type { Operation, View } from "./plan.ts";
 import { stage, type Steps, stepsOf } from "./steps.ts";
 import { orNone, type Store } from "./store.ts";
 
@@ -86,7 +88,7 @@ export class Batch {
     for (;;) {
       options.signal?.throwIfAborted();
       if (!isChecked) await this.#dropTooLarge(session);
-      const { view, isEmpty } = await this.#stage(changes);
+      const { view, isEmpty } = await this.#stage(session, changes);
       if (isEmpty && !force) return;
       const committed = await commit(changes, { ...options, force });
       const written = await readWritten(this.#store, this.#operations);
@@ -152,13 +154,18 @@ export class Batch {
   }
 
   /** Stages it, without what fails by itself. */
-  async #stage(changes: Changes): Promise<Steps> {
+  async #stage(session: Session, changes: Changes): Promise<Steps> {
     const index = await this.#store.index();
     // A source may be a link by now, to what the script may not read.
     this.#drop(await this.#moved());
     for (;;) {
       const steps = stepsOf(index, this.#operations);
       this.#drop(steps.refused);
+      const tooLong = await this.#tooLong(session, steps.view, index);
+      if (tooLong.size > 0) {
+        this.#drop(tooLong);
+        continue;
+      }
       const failed = await tell(changes, steps);
       if (failed.size === 0) return steps;
       const lost = [...failed.values()].find(isLoss);
@@ -168,6 +175,42 @@ export class Batch {
       this.#drop(failed);
       await rollback(changes);
     }
+  }
+
+  /** The changes with long names that xorriso cannot write. */
+  async #tooLong(
+    session: Session,
+    view: View,
+    index: Index,
+  ): Promise<Failures> {
+    const tooLong: Failures = new Map();
+    const long = this.#operations.flatMap((operation) =>
+      longNames(operation.last).map((name) => [operation, name] as const)
+    );
+    if (long.length === 0) return tooLong;
+    const texts = new Map(
+      this.#operations.map(({ last: { name, text } }) => [name, text]),
+    );
+    const { directory, options } = this.#store;
+    const pathOf = (folder: string) =>
+      folder === "" ? directory : join(directory, folder);
+    const folders = new Map<string, FolderEntry[]>();
+    const changed = new Set(long.map(([, name]) => folderOf(name)));
+    for (const [folder, entries] of view.entriesOf(changed)) {
+      folders.set(
+        pathOf(folder),
+        entries.map(({ name, type }) => {
+          const link = texts.get(name) ?? index.get(name)?.link;
+          return { name: baseName(name), type, link };
+        }),
+      );
+    }
+    const refused = await refusedFolders(session.version, folders, options);
+    for (const [operation, name] of long) {
+      const path = pathOf(folderOf(name));
+      if (refused.has(path)) tooLong.set(operation, refused.get(path));
+    }
+    return tooLong;
   }
 
   /** The changes whose sources are not what they were. */
@@ -266,4 +309,11 @@ export function tooLarge(
 function isLoss(error: unknown): boolean {
   return isCode(error, "SESSION_LOST") || isCode(error, "TIMEOUT") ||
     isCode(error, "PROTOCOL") || isCode(error, "CLOSED");
+}
+
+/** The long names that a change makes or removes. */
+function longNames({ kind, name, from }: Pending): string[] {
+  if (kind === "attributes") return [];
+  return [name, ...from === undefined ? [] : [from]]
+    .filter((each) => isLong(baseName(each)));
 }

@@ -75,35 +75,44 @@ export function isSafe(path: string, entries: Iterable<FolderEntry>): boolean {
  * @param folders All entries of each folder that gets a long name, as they
  * will be, by the path of the folder.
  * @param options How the medium is opened.
- * @returns The error for each long name of such a folder, by its path.
+ * @returns The error for the long names of each such folder, by its path.
  */
 export async function refusedFolders(
   version: string,
   folders: ReadonlyMap<string, readonly FolderEntry[]>,
   options: XorrisoOptions = {},
-): Promise<Map<string, XorrisoError>> {
-  const refused = new Map<string, XorrisoError>();
+): Promise<Map<string, unknown>> {
+  const refused = new Map<string, unknown>();
   if (version !== FAULTY) return refused;
   for (const [path, entries] of folders) {
-    if (isSafe(path, entries) || await rehearse(path, entries, options)) {
-      continue;
+    if (isSafe(path, entries)) continue;
+    try {
+      await rehearse(path, entries, options);
+    } catch (error) {
+      const isFault = isCode(error, "NAME_TOO_LONG");
+      refused.set(path, isFault ? tooLong(path, error) : error);
     }
-    const message =
-      `Cannot store the long names in ${show(path)}: xorriso ${FAULTY} has a ` +
-      `fault with so many names of more than ${FITS} bytes in one folder; use ` +
-      `xorriso 1.5.6 or newer, or put them into several folders`;
-    refused.set(path, new XorrisoError("NAME_TOO_LONG", message, { path }));
   }
   return refused;
 }
 
-/** Writes a folder of such entries, empty all of them; tells whether it went well. */
+function tooLong(path: string, cause: unknown): XorrisoError {
+  return new XorrisoError(
+    "NAME_TOO_LONG",
+    `Cannot store the long names in ${show(path)}: xorriso ${FAULTY} has a ` +
+      `fault with so many names of more than ${FITS} bytes in one folder; use ` +
+      `xorriso 1.5.6 or newer, or put them into several folders`,
+    { path, cause },
+  );
+}
+
+/** Writes a folder of such entries, empty all of them. */
 async function rehearse(
   path: string,
   entries: readonly FolderEntry[],
   { xorrisoPath, xorrisoArgs, joliet, tempDir, signal, timeout }:
     XorrisoOptions,
-): Promise<boolean> {
+): Promise<void> {
   await using temp = await TempFolder.make(tempDir);
   const empty = temp.next();
   await Deno.writeFile(empty, new Uint8Array());
@@ -116,19 +125,13 @@ async function rehearse(
     ...(signal !== undefined && { signal }),
   });
   const folder = path === "/" ? "" : "/folder";
-  try {
-    await exclusive(session, async (changes) => {
-      await Promise.all(entries.map(({ name, type, link }) => {
-        const at = `${folder}/${name}`;
-        if (type === "directory") return changes.makeFolder(at);
-        if (link !== undefined) return changes.link(link, at);
-        return changes.stage(empty, at);
-      }));
-      await commit(changes, signal ? { signal } : {});
-    });
-    return true;
-  } catch (error) {
-    if (isCode(error, "NAME_TOO_LONG")) return false;
-    throw error;
-  }
+  await exclusive(session, async (changes) => {
+    await Promise.all(entries.map(({ name, type, link }) => {
+      const at = `${folder}/${name}`;
+      if (type === "directory") return changes.makeFolder(at);
+      if (link !== undefined) return changes.link(link, at);
+      return changes.stage(empty, at);
+    }));
+    await commit(changes, signal ? { signal } : {});
+  });
 }

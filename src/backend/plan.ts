@@ -146,6 +146,19 @@ export class View {
     );
   }
 
+  /** Name and type of each entry of some folders. */
+  entriesOf(
+    folders: ReadonlySet<string>,
+  ): Map<string, { readonly name: string; readonly type: EntryType }[]> {
+    const names = new Set<string>(this.#types.keys());
+    for (const { name } of this.#index.all()) names.add(name);
+    const inside = [...names].flatMap((name) => {
+      const type = folders.has(folderOf(name)) && this.typeOf(name);
+      return type ? [{ name, type }] : [];
+    });
+    return Map.groupBy(inside, ({ name }) => folderOf(name));
+  }
+
   #drop(name: string): void {
     if (this.typeOf(name) === undefined) return;
     this.#types.set(name, undefined);

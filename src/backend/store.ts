@@ -12,7 +12,6 @@ import { Index } from "./index.ts";
 
 /** Keeps a session open, and the newest names of its medium in memory. */
 export class Store {
-  readonly #options: XorrisoOptions;
   #session: Promise<Session> | undefined;
   #index: Promise<Index> | undefined;
   /** What `#index` has resolved to. */
@@ -25,6 +24,8 @@ export class Store {
   #users = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
+  /** How the medium is opened. */
+  readonly options: XorrisoOptions;
   /** Path of the drive or image file. */
   readonly device: string;
   /** Absolute path of the directory on the medium that the index begins at. */
@@ -43,7 +44,7 @@ export class Store {
   ) {
     this.device = device;
     this.directory = directory;
-    this.#options = options;
+    this.options = options;
     this.#idleClose = idleClose;
   }
 
@@ -158,7 +159,7 @@ export class Store {
     if (this.#closed) throw closedError(this.device);
     await this.#ending?.catch(() => {});
     return await openSession(this.device, {
-      ...this.#options,
+      ...this.options,
       ...(signal && { signal }),
     });
   }

@@ -5,23 +5,13 @@ import {
   isSafe,
   refusedFolders,
 } from "../../src/backend/long_names.ts";
-import { Xorriso } from "../../src/session/xorriso.ts";
-import { assertCode, makeFolder } from "../support/helpers.ts";
+import { assertCode, installedVersion } from "../support/helpers.ts";
 
 /** So many names of so many bytes. */
 function names(count: number, bytes: number): FolderEntry[] {
   return Array.from({ length: count }, (_, i) => {
     return { name: `${i}`.padEnd(bytes, "x"), type: "file" };
   });
-}
-
-/** The version of the xorriso that is installed. */
-async function installedVersion(): Promise<string> {
-  await using folder = await makeFolder();
-  await using session = await Xorriso.open(`${folder.path}/x.iso`, {
-    create: true,
-  });
-  return session.version;
 }
 
 const version = await installedVersion();

@@ -390,3 +390,10 @@ export async function runShell(
   assertEquals(code, 0, decoder.decode(stderr));
   return decoder.decode(stdout);
 }
+
+/** The version of the xorriso that is installed: `1.5.4`. */
+export async function installedVersion(): Promise<string> {
+  const [line = ""] = (await runXorriso([["-version"]]))
+    .filter((line) => line.startsWith("xorriso version"));
+  return /[\d.]+/.exec(line)?.[0] ?? "";
+}
