@@ -41,7 +41,12 @@ export interface Progress {
 
 /** How to open a session. */
 export interface XorrisoOptions {
-  /** The executable. @default {"xorriso"} */
+  /**
+   * The executable. A script around xorriso should end in `exec xorriso "$@"`:
+   * else only an `--allow-run` without names lets the module stop what it has
+   * started. It must hand on all three standard streams.
+   * @default {"xorriso"}
+   */
   readonly xorrisoPath?: string;
   /**
    * Further commands for xorriso, for experts, as they would be its arguments,

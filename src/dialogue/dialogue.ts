@@ -252,9 +252,15 @@ export class Dialogue {
       // Not awaited, for it may not read any more.
       this.#child.write("-rollback_end\n");
       this.#child.end(this.#options.grace);
-      this.#silence.start(STEPS * this.#options.grace);
     }
+    await this.#awaitEnd(STEPS * this.#options.grace);
+  }
+
+  /** Waits for the end of the process, no longer than it is silent for a time. */
+  async #awaitEnd(timeout: number): Promise<void> {
+    this.#silence.start(timeout);
     await this.closed;
+    this.#silence.stop();
   }
 
   #newExchange(
@@ -287,11 +293,10 @@ export class Dialogue {
   #stop(reason: XorrisoError, grace = this.#options.grace): void {
     if (this.#state.is === "lost") return;
     this.#state = { is: "lost", reason, at: first(this.#flight) };
-    // Whoever is not killed, or not reached, may go on for long: it is waited
-    // for as long as it moves.
-    this.#silence.start(this.#mayKill ? STEPS * grace : undefined);
     // `closed` tells the outcome.
     this.#child.terminate(grace, this.#mayKill);
+    // What is not killed, or not reached, may go on for long.
+    this.#awaitEnd(this.#mayKill ? STEPS * grace : this.#options.timeout);
   }
 
   #scheduleSend(schedule: (send: () => void) => void): void {

@@ -877,6 +877,15 @@ Deno.test("Dialogue.end() waits for what is in flight and queued", async () => {
   await assertRejectsCode(session.send("-print x"), "CLOSED");
 });
 
+Deno.test("Dialogue.end() has nothing to wait for when the process dies meanwhile", async () => {
+  await using session = await startFake("-die) exit 3 ;;");
+  const dying = rejection(session.send("-die"));
+  await session.dialogue.end();
+  assertCode(await dying, "SESSION_LOST");
+  await assertRejectsCode(session.send("-print x"), "CLOSED");
+  session.dialogue.abandon(VAIN, LONG);
+});
+
 Deno.test("Dialogue.end() ends a program that does not want to", async () => {
   await using folder = await makeFolder();
   // Reads all that comes and takes no part in it.
