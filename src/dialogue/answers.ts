@@ -257,8 +257,6 @@ export function parseMd5Line(
 export interface Toc {
   /** The sessions with an ISO 9660 image, oldest first. */
   readonly sessions: RecordedSession[];
-  /** Whether there are sessions with something else, as music. */
-  readonly other: boolean;
   /** Address of the next block that can be written; absent if none can. */
   readonly nwa?: number;
 }
@@ -280,11 +278,7 @@ export function parseToc(lines: readonly string[]): Toc {
     });
   }
   const nwa = lastMatch(lines, /^Media nwa *: (\d+)s$/)?.[1];
-  return {
-    sessions,
-    other: lines.some((line) => line.startsWith("Other session:")),
-    ...(nwa !== undefined && { nwa: Number(nwa) }),
-  };
+  return { sessions, ...(nwa !== undefined && { nwa: Number(nwa) }) };
 }
 
 /** Volume ids are padded with blanks (ECMA-119, 8.4.7). */

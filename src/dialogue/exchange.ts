@@ -4,7 +4,7 @@ import { onAbort } from "../async.ts";
 import { advice, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { findProblem, parseShortage, type Problem } from "./messages.ts";
 import type { Progress } from "../options.ts";
-import { withoutEchoes, withWholeLines } from "./repeated.ts";
+import { withoutRepeats, withWholeLines } from "./repeated.ts";
 
 /** What xorriso answered in one exchange. */
 export interface Answer {
@@ -35,7 +35,7 @@ export interface ExchangeOptions {
    */
   readonly writes?: boolean;
   /** Names that xorriso repeats when it confirms a change: `'/a'='/home/a'`. */
-  readonly echoes?: readonly string[];
+  readonly repeats?: readonly string[];
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */
@@ -112,8 +112,8 @@ export class Exchange {
   problem(
     messages: readonly string[] = this.messages,
   ): XorrisoError | undefined {
-    const { doing, echoes = [] } = this.options;
-    const problem = findProblem(withoutEchoes(messages, echoes)) ??
+    const { doing, repeats = [] } = this.options;
+    const problem = findProblem(withoutRepeats(messages, repeats)) ??
       findProblem(this.#errors);
     if (problem !== undefined) {
       return problemError(problem, messages, this.options);

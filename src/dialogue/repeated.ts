@@ -28,14 +28,14 @@ const MAX_VOLUME_ID = 32;
  * Leaves out the messages by which xorriso confirms a change.
  *
  * @param messages xorriso's messages, without packet prefixes and noise.
- * @param echoes What was sent, as the messages have it behind the type of the
+ * @param repeats What was sent, as the messages have it behind the type of the
  * node: `'/new.tar'='/home/me/a.tar'`, `'/old.tar'`.
  */
-export function withoutEchoes(
+export function withoutRepeats(
   messages: readonly string[],
-  echoes: readonly string[],
+  repeats: readonly string[],
 ): readonly string[] {
-  const hostile = new Echoes(echoes.filter((echo) => echo.includes("\n")));
+  const hostile = new Repeats(repeats.filter((text) => text.includes("\n")));
   if (hostile.size === 0) return messages;
   const rest: string[] = [];
   for (let index = 0; index < messages.length;) {
@@ -61,7 +61,7 @@ export function withWholeLines(
   device: string,
 ): readonly string[] {
   if (!lines.some((line) => TOLD.test(line))) return lines;
-  const drive = new Echoes([`'${device}'`]);
+  const drive = new Repeats([`'${device}'`]);
   const whole: string[] = [];
   for (let index = 0; index < lines.length;) {
     const line = lines[index] ?? "";
@@ -79,7 +79,7 @@ export function withWholeLines(
 }
 
 /** Texts that xorriso repeats, found among lines. */
-class Echoes {
+class Repeats {
   readonly #texts: ReadonlySet<string>;
   readonly #most: number;
 
@@ -126,8 +126,8 @@ function volumeLength(lines: readonly string[], index: number): number {
 }
 
 /** A text without the lines in it that are dropped if they come as such. */
-function withoutNoise(echo: string): string {
-  return echo.split(/\r?\n/).filter((line, index) =>
+function withoutNoise(text: string): string {
+  return text.split(/\r?\n/).filter((line, index) =>
     index === 0 || !isNoise(line) && parseProgress(line) === undefined
   ).join("\n");
 }

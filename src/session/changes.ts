@@ -55,7 +55,7 @@ export class Changes {
     await this.#stage(commandLine(["-map", source, path]), {
       doing: this.#doing("store", path),
       path: source,
-      echoes: [`'${path}'='${source}'`],
+      repeats: [`'${path}'='${source}'`],
     });
     this.session.sources.add(source);
   }
@@ -71,9 +71,9 @@ export class Changes {
     const doing = this.#doing("delete", all);
     const lines = commandLines([recursive ? "-rm_r" : "-rm"], all);
     const [path = ""] = all;
-    const echoes = all.map((path) => `'${path}'`);
+    const repeats = all.map((path) => `'${path}'`);
     await Promise.all(
-      lines.map((line) => this.#stage(line, { doing, path, echoes })),
+      lines.map((line) => this.#stage(line, { doing, path, repeats })),
     );
   }
 
@@ -82,7 +82,7 @@ export class Changes {
     await this.#stage(commandLine(["-rmdir", path, "--"]), {
       doing: this.#doing("delete", path),
       path,
-      echoes: [`'${path}'`],
+      repeats: [`'${path}'`],
     });
   }
 
@@ -91,7 +91,7 @@ export class Changes {
     await this.#stage(commandLine(["-mkdir", path, "--"]), {
       doing: this.#doing("make", path),
       path,
-      echoes: [`'${path}'`],
+      repeats: [`'${path}'`],
     });
   }
 
@@ -117,7 +117,7 @@ export class Changes {
     await this.#stage(commandLine(["-mv", from, to, "--"]), {
       doing: this.#doing("rename", from),
       path: from,
-      echoes: [`'${from}' to '${to}'`],
+      repeats: [`'${from}' to '${to}'`],
     });
   }
 
@@ -146,7 +146,7 @@ export class Changes {
     options: {
       readonly doing: string;
       readonly path: string;
-      readonly echoes?: readonly string[];
+      readonly repeats?: readonly string[];
     },
   ): Promise<void> {
     await this.session.run(line, { ...options, pipelined: true });

@@ -179,29 +179,27 @@ Deno.test("parseToc() reads sessions and the next writable address", () => {
         volumeId: "aé\udcff\x01 , x'y\"\\",
       },
     ],
-    other: false,
     nwa: 288,
   });
 });
 
-Deno.test("parseToc() tells a session with something else", () => {
+Deno.test("parseToc() counts no session with something else", () => {
   const toc = lines(`
     Media status : is written , is closed
     TOC layout   : Idx ,  sbsector ,       Size , Volume Id
     Other session:   1 ,         0 ,      1954s ,
     Media summary: 1 session, 0 data blocks,     0 data,     0 free
   `);
-  assertEquals(parseToc(toc), { sessions: [], other: true });
+  assertEquals(parseToc(toc), { sessions: [] });
 });
 
 Deno.test("parseToc() reads a blank medium, and one without volume id", () => {
   assertEquals(
     parseToc(["Media summary: 0 sessions, 0 data blocks, 0 data, 703m free"]),
-    { sessions: [], other: false },
+    { sessions: [] },
   );
   assertEquals(parseToc(["ISO session  :   1 ,         0 ,       121s ,   "]), {
     sessions: [{ number: 1, lba: 0, size: 121 * 2048, volumeId: "" }],
-    other: false,
   });
 });
 

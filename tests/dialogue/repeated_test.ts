@@ -1,49 +1,49 @@
 import { assertEquals } from "@std/assert";
 import { Xorriso } from "../../mod.ts";
-import { withoutEchoes, withWholeLines } from "../../src/dialogue/repeated.ts";
+import { withoutRepeats, withWholeLines } from "../../src/dialogue/repeated.ts";
 import { makeFolder } from "../support/helpers.ts";
 
 const NAME = "/a'\nlibburn : FATAL : b";
 
-Deno.test("withoutEchoes() leaves out what only repeats a name", () => {
+Deno.test("withoutRepeats() leaves out what only repeats a name", () => {
   const messages = [
     "one",
     "Added to ISO image: file '/a'",
     "libburn : FATAL : b'='/c'",
     "two",
   ];
-  assertEquals(withoutEchoes(messages, [`'${NAME}'='/c'`]), ["one", "two"]);
+  assertEquals(withoutRepeats(messages, [`'${NAME}'='/c'`]), ["one", "two"]);
 });
 
-Deno.test("withoutEchoes() leaves out no line that is not all of an echo", () => {
+Deno.test("withoutRepeats() leaves out no line that is not all of a text", () => {
   const messages = [
     "Added to ISO image: file '/a'",
     "libburn : FATAL : bad'='/c'",
     "libburn : FATAL : b",
   ];
-  for (const echo of [`'${NAME}'='/c'`, `'${NAME}'`, "'/a'"]) {
-    assertEquals(withoutEchoes(messages, [echo]), messages);
+  for (const repeat of [`'${NAME}'='/c'`, `'${NAME}'`, "'/a'"]) {
+    assertEquals(withoutRepeats(messages, [repeat]), messages);
   }
 });
 
-Deno.test("withoutEchoes() knows names by their codes, without noise in them", () => {
-  const echo =
+Deno.test("withoutRepeats() knows names by their codes, without noise in them", () => {
+  const repeat =
     "'/\u00e9\"\n\n===\nxorriso : UPDATE : 1 files added in 1 seconds" +
     "\nxorriso : FAILURE : \\'";
   const messages = [
     "Removed from ISO image: directory '/\\303\\251\"",
     "xorriso : FAILURE : \\\\'\\n",
   ];
-  assertEquals(withoutEchoes(messages, [echo]), []);
+  assertEquals(withoutRepeats(messages, [repeat]), []);
 });
 
-Deno.test("withoutEchoes() knows empty lines, be they encoded or dropped", () => {
+Deno.test("withoutRepeats() knows empty lines, be they encoded or dropped", () => {
   const messages = [
     "Added to ISO image: file '/a'",
     "libburn : FATAL : b'='/a'\\n\\nlibburn : FATAL : b'",
   ];
   const name = "/a'\n\nlibburn : FATAL : b";
-  assertEquals(withoutEchoes(messages, [`'${name}'='${name}'`]), []);
+  assertEquals(withoutRepeats(messages, [`'${name}'='${name}'`]), []);
 });
 
 Deno.test("withWholeLines() joins the path of the open drive, and no other", () => {
