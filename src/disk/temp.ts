@@ -1,5 +1,6 @@
 /** Content that is in no file yet: kept in private temporary files, from which xorriso takes it. */
 
+import { unlessAborted } from "../async.ts";
 import { systemError } from "../errors.ts";
 import { readDir, readFull, writeAll } from "./files.ts";
 import { cleanAtExit } from "./leftovers.ts";
@@ -205,7 +206,11 @@ export async function spool(
         onBytes(chunk.length);
       },
     });
-    await stream.pipeTo(sink, signal ? { signal } : {});
+    // A stream that is stuck may not hear that it is cancelled.
+    await unlessAborted(
+      stream.pipeTo(sink, signal ? { signal } : {}),
+      signal,
+    );
     const info = await spoolFile(() => file.stat());
     if (wasRead && info.size === 0) {
       throw new TypeError(

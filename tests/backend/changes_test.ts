@@ -1,0 +1,230 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Change, XorrisoBackend } from "../../mod.ts";
+import {
+  ONE_BATCH,
+  openImage,
+  outcomeOf,
+  outcomes,
+  store,
+  storedTexts,
+  textsOf,
+} from "../support/backends.ts";
+import {
+  assertRejectsCode,
+  makeFolder,
+  runXorriso,
+  toBytes,
+  writeSession,
+} from "../support/helpers.ts";
+
+/** Makes changes; tells `ok` or a code for each. */
+async function apply(
+  backend: XorrisoBackend,
+  changes: readonly Change[],
+): Promise<string[]> {
+  return (await backend.apply(changes)).map(({ error }) =>
+    error === undefined ? "ok" : outcomeOf(error)
+  );
+}
+
+/** What plain xorriso shows of an image: type, mode, size, path, link. */
+async function longList(image: string): Promise<string[]> {
+  const lines = await runXorriso([
+    ["-indev", `stdio:${image}`],
+    ["-find", "/", "-exec", "lsdl"],
+  ]);
+  return lines.map((line) => line.replace(/ +/g, " "));
+}
+
+Deno.test("XorrisoBackend.delete() takes a folder with its last entry, so that its name is free", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  await store(backend, { "a/b/x": "x", "a/y": "y" });
+  await backend.delete("a/b/x");
+  assertEquals(await backend.query("a/b/"), undefined);
+  assert(await backend.query("a/"));
+  await backend.delete("a/y");
+  await backend.put(toBytes("a file"), "a");
+  // In one session it is the same.
+  await Promise.all([
+    backend.delete("a"),
+    backend.put(toBytes("below"), "a/x"),
+  ]);
+  await backend.close();
+  assertEquals(await storedTexts(folder), { "a/x": "below" });
+});
+
+Deno.test("XorrisoBackend.delete() leaves empty folders that others have made", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/test.iso`;
+  await writeSession(image, { "/theirs/x": "x", "/file": "file" });
+  await runXorriso([
+    ["-dev", `stdio:${image}`],
+    ["-mkdir", "/empty", "/theirs/empty", "--"],
+    ["-commit"],
+  ]);
+  await using backend = await openImage(folder);
+  await Promise.all([backend.delete("theirs/x"), backend.delete("file")]);
+  const names = (await backend.list({ all: true })).map(({ name }) => name);
+  assertEquals(names.sort(), ["empty", "theirs", "theirs/empty"]);
+});
+
+Deno.test("XorrisoBackend.apply() makes changes of all kinds in one session, in their order", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "content");
+  const mtime = new Date("2001-02-03T04:05:06Z");
+  await using backend = await openImage(folder);
+  await store(backend, { "old/a": "a", "old/b": "b", gone: "x", kept: "k" });
+  const found = await backend.query("old/a");
+  assertEquals(
+    await apply(backend, [
+      { kind: "move", from: "old", name: "new/place" },
+      { kind: "remove", name: "gone" },
+      { kind: "link", name: "gone", text: "new/place/a" },
+      {
+        kind: "file",
+        name: "new/file",
+        source,
+        attributes: { mode: 0o4711, uid: 7, gid: 8, mtime },
+      },
+      { kind: "folder", name: "empty", attributes: { mode: 0o700, mtime } },
+      { kind: "attributes", name: "kept", attributes: { mode: 0o400 } },
+      { kind: "remove", name: "new/place/b" },
+    ]),
+    Array(7).fill("ok"),
+  );
+  assertEquals((await backend.sessions()).length, 2);
+  // Content that was moved lies where it did.
+  const moved = await backend.query("new/place/a");
+  assertEquals(moved?.extents, found?.extents);
+  await backend.close();
+  const list = await longList(`${folder.path}/test.iso`);
+  const lines = list.map((line) => line.replace(/ 1 (\d+ \d+) .*? '/, " $1 '"));
+  assertEquals(
+    lines.filter((line) => !/ '\/(new)?'| '\/new\/place/.test(line)).sort(),
+    [
+      "-r-------- 0 0 '/kept'",
+      "-rws--x--x 7 8 '/new/file'",
+      "drwx------ 0 0 '/empty'",
+      "lrwxrwxrwx 0 0 '/gone' -> 'new/place/a'",
+    ],
+  );
+  assert(list.some((line) => /Feb 3 2001 '\/new\/file'/.test(line)));
+  assert(list.some((line) => /Feb 3 2001 '\/empty'/.test(line)));
+});
+
+Deno.test("XorrisoBackend.apply() fails only what cannot be, and writes the rest", async () => {
+  await using folder = await makeFolder();
+  const gone = await folder.file("gone", "gone");
+  await using backend = await openImage(folder, { autoCommit: false });
+  await backend.put(toBytes("pending"), "pending");
+  const source = await folder.file("source", "x");
+  await Deno.remove(gone);
+  assertEquals(
+    await apply(backend, [
+      { kind: "file", name: "a", source },
+      { kind: "file", name: "b", source: gone },
+      { kind: "file", name: "a/below", source },
+      { kind: "file", name: "../c", source },
+      { kind: "remove", name: "none" },
+      { kind: "link", name: "a", text: "x" },
+      { kind: "move", from: "none", name: "c" },
+      { kind: "attributes", name: "none", attributes: { mode: 0o600 } },
+      { kind: "folder", name: "d" },
+      { kind: "remove", name: "d" },
+    ]),
+    [
+      ...["ok", "SOURCE_UNREADABLE", "ENTRY_EXISTS", "TypeError"],
+      ...["ENTRY_NOT_FOUND", "ENTRY_EXISTS", "ENTRY_NOT_FOUND"],
+      ...["ENTRY_NOT_FOUND", "ok", "ENTRY_NOT_FOUND"],
+    ],
+  );
+  assertEquals(await textsOf(backend), { a: "x", pending: "pending" });
+  assertEquals((await backend.sessions()).length, 1);
+});
+
+Deno.test("XorrisoBackend.apply() writes one session for more changes than a batch takes", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "x");
+  await using backend = await openImage(folder, { commitMax: 1 });
+  const changes = Array.from(
+    { length: 10_050 },
+    (_, i): Change => ({ kind: "file", name: `${i % 100}/${i}`, source }),
+  );
+  const results = await backend.apply(changes);
+  assertEquals(results.filter(({ error }) => error !== undefined), []);
+  assertEquals((await backend.sessions()).length, 1);
+  assertEquals((await backend.list()).length, changes.length);
+});
+
+Deno.test("XorrisoBackend.rename() moves files and folders without writing content", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  await store(backend, { "a/x": "x", b: "b", "c/y": "y" });
+  const before = await backend.query("b");
+  await backend.rename("b", "a/b");
+  assertEquals((await backend.query("a/b"))?.extents, before?.extents);
+  await backend.rename("c", "a/c");
+  await backend.rename("a", "z");
+  assertEquals(await textsOf(backend), {
+    "z/b": "b",
+    "z/c/y": "y",
+    "z/x": "x",
+  });
+  const keep = { overwrite: false };
+  assertEquals(
+    await outcomes([
+      backend.rename("none", "d"),
+      backend.rename("z/x", "z/b", keep),
+      backend.rename("z/x", "z/c"),
+      backend.rename("z", "z/c/d"),
+      backend.rename("z/x", "z/x/y"),
+    ]),
+    ["ENTRY_NOT_FOUND", ...Array(4).fill("ENTRY_EXISTS")],
+  );
+  await backend.rename("z/x", "z/b");
+  await backend.close();
+  assertEquals(await storedTexts(folder), { "z/b": "x", "z/c/y": "y" });
+});
+
+Deno.test("XorrisoBackend.rename() of what is pending comes after it", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder, ONE_BATCH);
+  await Promise.all([
+    backend.put(toBytes("first"), "a"),
+    backend.rename("a", "b"),
+    backend.put(toBytes("second"), "a"),
+  ]);
+  assertEquals((await backend.sessions()).length, 1);
+  assertEquals(await textsOf(backend), { a: "second", b: "first" });
+});
+
+Deno.test("XorrisoBackend.delete() takes a folder with all below it only when told so", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  await store(backend, { "a/b/c": "c", "a/d": "d", e: "e" });
+  await assertRejectsCode(backend.delete("a"), "ENTRY_NOT_FOUND");
+  await backend.delete("a", { recursive: true });
+  const all = await backend.list({ all: true });
+  assertEquals(all.map(({ name, type }) => [name, type]), [["e", "file"]]);
+});
+
+Deno.test("XorrisoBackend.list() and query() tell folders where they are asked to", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  await store(backend, { "a[1]/x": "x", "a[1]/y/z": "z", "a[2": "file" });
+  const names = async (options: { prefix?: string; all?: boolean }) =>
+    (await backend.list(options)).map(({ name }) => name).sort();
+  assertEquals(await names({ prefix: "a[" }), ["a[1]/x", "a[1]/y/z", "a[2"]);
+  assertEquals(await names({ prefix: "a[1]/" }), ["a[1]/x", "a[1]/y/z"]);
+  assertEquals(await names({ prefix: "a[1]/", all: true }), [
+    "a[1]/x",
+    "a[1]/y",
+    "a[1]/y/z",
+  ]);
+  assertEquals(
+    (await backend.queryList(["a[1]/", "a[1]", "a[2", "a[2/", "none/"]))
+      .map((entry) => entry?.type),
+    ["directory", undefined, "file", undefined, undefined],
+  );
+});
