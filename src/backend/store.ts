@@ -26,7 +26,10 @@ export class Store {
 
   /** How the medium is opened. */
   readonly options: XorrisoOptions;
-  /** Path of the drive or image file. */
+  /** The absolute path, once it has been opened. */
+  #path: string | undefined;
+
+  /** Path of the drive or image file, as it was given. */
   readonly device: string;
   /** Absolute path of the directory on the medium that the index begins at. */
   readonly directory: string;
@@ -158,10 +161,12 @@ export class Store {
   async #open(signal?: AbortSignal): Promise<Session> {
     if (this.#closed) throw closedError(this.device);
     await this.#ending?.catch(() => {});
-    return await openSession(this.device, {
+    const session = await openSession(this.#path ?? this.device, {
       ...this.options,
       ...(signal && { signal }),
     });
+    this.#path = session.target.path;
+    return session;
   }
 
   /** Reads the newest names, besides those that readers see. */

@@ -13,6 +13,8 @@ import type { XorrisoOptions } from "../options.ts";
 export interface Target {
   /** As the user names it. */
   readonly device: string;
+  /** Its absolute path without links, wherever the program goes meanwhile. */
+  readonly path: string;
   /** As xorriso is told it. */
   readonly address: string;
   /** The locked file, where it is one. */
@@ -38,13 +40,14 @@ export async function acquire(
     });
   if (await isDrivePath(path)) {
     await requireWrite(path, "the drive");
-    return { device, address: path, image: undefined, writable: wanted };
+    return { device, path, address: path, image: undefined, writable: wanted };
   }
   const writable = wanted && (create || await isGranted("write", path));
   const { lock, lockTimeout, signal } = options;
   const locking = { lock, lockTimeout, signal };
   const image = await ImageFile.open(device, { writable, create, ...locking });
-  return { device, address: `stdio:${image.path}`, image, writable };
+  const address = `stdio:${image.path}`;
+  return { device, path: image.path, address, image, writable };
 }
 
 /**

@@ -35,6 +35,7 @@ import {
   runDeno,
   runXorriso,
   toBytes,
+  traceXorriso,
   writeSession,
 } from "../support/helpers.ts";
 
@@ -543,6 +544,33 @@ Deno.test("XorrisoBackend.sessions() and medium() tell what was written", async 
   assertEquals(medium.sessions, 2);
   assertEquals(medium.status, "appendable");
   assertEquals(medium.used, sessions.reduce((sum, { size }) => sum + size, 0));
+});
+
+Deno.test("XorrisoBackend keeps to a relative image wherever the program goes", async () => {
+  await using folder = await makeFolder();
+  for (const name of ["one", "two"]) await Deno.mkdir(`${folder.path}/${name}`);
+  const { path, pids } = await traceXorriso(folder);
+  const module = new URL("../../mod.ts", import.meta.url).href;
+  const { code, stdout, stderr } = await runDeno(`
+    import { XorrisoBackend } from "${module}";
+    Deno.chdir("${folder.path}/one");
+    const backend = await XorrisoBackend.open("xorriso://photos.iso", {
+      create: true,
+      xorrisoPath: "${path}",
+    });
+    await backend.put(new Uint8Array(1), "a");
+    Deno.chdir("${folder.path}/two");
+    const [pid] = (await Deno.readTextFile("${folder.path}/pids")).split("\\n");
+    Deno.kill(Number(pid), "SIGKILL");
+    while (await backend.sessions().catch(() => {}) === undefined);
+    const names = await backend.list();
+    await backend.put(new Uint8Array(1), "b");
+    await backend.close();
+    console.log(names.map(({ name }) => name).join());
+  `);
+  assertEquals([code, stdout], [0, "a\n"], stderr);
+  assertEquals((await pids()).length, 2);
+  assertEquals(await exists(`${folder.path}/two/photos.iso`), false);
 });
 
 Deno.test("XorrisoBackend.open() shows an older session for reading alone", async () => {
