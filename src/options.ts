@@ -61,8 +61,16 @@ export interface XorrisoOptions {
    * @default {"min"} on a drive
    */
   readonly writeSpeed?: "min" | "max";
-  /** Open only a medium with this volume id; else VOLUME_MISMATCH. */
+  /**
+   * Open only a medium with this volume id, or one without any volume to begin
+   * it: that gets this one. Else VOLUME_MISMATCH.
+   */
   readonly assertVolumeId?: string;
+  /**
+   * Open only a medium that has this volume id already: a blank one and a new
+   * image are VOLUME_MISMATCH, too.
+   */
+  readonly requireVolumeId?: string;
   /**
    * Volume id of a first session, at most 32 bytes.
    * @default {"ISOIMAGE"} or what `assertVolumeId` says

@@ -4,12 +4,15 @@ import { XorrisoError } from "../errors.ts";
 import { checkVolumeId } from "../names.ts";
 import type { Medium } from "../dialogue/answers.ts";
 import { parseWriteSpeed, type XorrisoOptions } from "../options.ts";
+import type { Target } from "./target.ts";
 
 /** Refuses options with values that cannot be. */
 export function checkOptions(options: XorrisoOptions): void {
-  const { volumeId, assertVolumeId, session, writeSpeed } = options;
-  if (volumeId !== undefined) checkVolumeId(volumeId);
-  if (assertVolumeId !== undefined) checkVolumeId(assertVolumeId);
+  const { volumeId, assertVolumeId, requireVolumeId, session, writeSpeed } =
+    options;
+  for (const id of [volumeId, assertVolumeId, requireVolumeId]) {
+    if (id !== undefined) checkVolumeId(id);
+  }
   if (session !== undefined) checkSession(session);
   if (writeSpeed !== undefined) parseWriteSpeed(writeSpeed);
   for (const name of ["timeout", "readyTimeout", "lockTimeout"] as const) {
@@ -93,24 +96,35 @@ export function checkVersion(results: readonly string[]): string {
   return version;
 }
 
-/** Makes sure that the medium is the one that the caller means. */
+/**
+ * Makes sure that the medium is the one that the caller means. One without any
+ * volume yet is that only where a first session may be written to it.
+ */
 export function checkVolume(
   medium: Medium,
-  { assertVolumeId, volumeId }: XorrisoOptions,
-  device: string,
+  { assertVolumeId, requireVolumeId, volumeId }: XorrisoOptions,
+  { device: path, writable }: Target,
 ): void {
-  if (assertVolumeId === undefined) return;
+  const isNew = medium.status === "blank" || medium.volumeId === undefined;
   // What is about to get its first sound session gets its volume id, too.
-  const actual = medium.status === "blank" || medium.volumeId === undefined
-    ? volumeId ?? assertVolumeId
-    : medium.volumeId;
-  if (trimEnd(actual) === trimEnd(assertVolumeId)) return;
-  throw new XorrisoError(
-    "VOLUME_MISMATCH",
-    `Cannot use the medium in "${device}": its volume id is ` +
-      `"${trimEnd(actual)}", not "${assertVolumeId}"; insert the right one`,
-    { path: device },
-  );
+  const begun = writable ? volumeId ?? assertVolumeId : undefined;
+  const checks = [
+    [assertVolumeId, isNew ? begun : medium.volumeId],
+    [requireVolumeId, isNew ? undefined : medium.volumeId],
+  ];
+  for (const [wanted, actual] of checks) {
+    if (wanted === undefined) continue;
+    if (actual !== undefined && trimEnd(actual) === trimEnd(wanted)) continue;
+    const what = actual === undefined
+      ? "it has none yet"
+      : `it is "${trimEnd(actual)}"`;
+    throw new XorrisoError(
+      "VOLUME_MISMATCH",
+      `Cannot use the medium in "${path}": its volume id is not "${wanted}", ` +
+        `${what}; insert the right one`,
+      { path },
+    );
+  }
 }
 
 function trimEnd(volumeId: string): string {

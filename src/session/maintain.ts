@@ -123,7 +123,7 @@ export async function loadTray(
     signal,
   );
   try {
-    checkVolume(medium, session.options, session.device);
+    checkVolume(medium, session.options, session.target);
     return medium;
   } catch (error) {
     session.isUnloaded = true;

@@ -554,6 +554,31 @@ Deno.test("Xorriso.open() asserts the volume id itself, letter by letter", async
   }
 });
 
+Deno.test("Xorriso.open() takes a medium without a volume for none that was asked for", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/a": "" }, ["-volid", "BK"]);
+  const blank = await folder.file("blank.iso");
+  const missing = `${folder.path}/new.iso`;
+  const cases: [string, XorrisoOptions, string][] = [
+    [image, { requireVolumeId: "BK" }, "opened"],
+    [image, { requireVolumeId: "BK", readOnly: true }, "opened"],
+    [image, { requireVolumeId: "KB" }, "VOLUME_MISMATCH"],
+    [blank, { requireVolumeId: "BK" }, "VOLUME_MISMATCH"],
+    [missing, { requireVolumeId: "BK", create: true }, "VOLUME_MISMATCH"],
+    // Nothing can begin there by reading.
+    [blank, { assertVolumeId: "BK", readOnly: true }, "VOLUME_MISMATCH"],
+    [blank, { assertVolumeId: "BK" }, "opened"],
+  ];
+  for (const [path, options, expected] of cases) {
+    const outcome = await Xorriso.open(path, options).then(
+      (session) => session.end().then(() => "opened"),
+      codeOf,
+    );
+    assertEquals(outcome, expected, JSON.stringify([path, options]));
+  }
+  assertEquals(await exists(missing), false);
+});
+
 Deno.test("Xorriso.open() gives a blank medium the asserted volume id", async () => {
   await using folder = await makeFolder();
   const cases: readonly (readonly [XorrisoOptions, string])[] = [
