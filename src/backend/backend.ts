@@ -704,7 +704,8 @@ export class XorrisoBackend implements AsyncDisposable {
     return await this.#during(doing, () =>
       this.#queue.between(async () => {
         try {
-          return await exclusive(await this.#store.session(), work);
+          const session = await this.#store.session();
+          return await exclusive(session, work, signal);
         } finally {
           this.#store.forget();
         }

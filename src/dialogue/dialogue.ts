@@ -96,6 +96,8 @@ const ARGUMENTS: readonly string[] = [
   "-no_rc",
   ...SETTINGS,
   ...["-close_filter_list", "-launch_frontend", "--"],
+  // A boot record would go without a word that counts as a problem.
+  ...["-boot_image", "any", "keep"],
   ...["-dialog", "single_line", ...markWords(START_MARK)],
 ];
 

@@ -13,7 +13,7 @@ import type { CommitOptions } from "../options.ts";
 import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
 import { readSessions } from "./medium.ts";
-import { choose, load, makeWritable } from "./open.ts";
+import { choose, isBootable, load, makeWritable } from "./open.ts";
 import { recover, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 
@@ -29,8 +29,8 @@ export interface Committed {
 
 /** Names the volume of a first session. */
 async function nameVolume(session: Session): Promise<void> {
-  const { volumeId, assertVolumeId } = session.options;
-  const name = volumeId ?? assertVolumeId;
+  const { volumeId, assertVolumeId, requireVolumeId } = session.options;
+  const name = volumeId ?? assertVolumeId ?? requireVolumeId;
   if (name === undefined) return;
   await session.run(["-volid", name], session.doing("name"));
 }
@@ -149,6 +149,14 @@ async function checkCommit(
       "WRITE_ERROR",
       `${doing}: xorriso has written nothing, since it has forgotten what ` +
         `was staged; stage it again`,
+      { messages },
+    );
+  }
+  if (session.isBootable && !isBootable(messages)) {
+    throw new XorrisoError(
+      "WRITE_ERROR",
+      `${doing}: xorriso has not kept its boot record; write to a copy ` +
+        `without one`,
       { messages },
     );
   }

@@ -121,7 +121,7 @@ async function prepare(
       `Cannot load session ${base.at} of "${device}": the medium is blank`,
     );
   }
-  checkVolume(medium, options, device);
+  checkVolume(medium, options, session.target);
 }
 
 /** Opens the medium, and closes a session that was left open, if wanted. */
@@ -251,7 +251,13 @@ export async function load(
     ? 0
     : medium.sessions;
   session.isInterrupted = messages.some((line) => OPEN_SESSION.test(line));
+  session.isBootable = isBootable(messages);
   return session.medium;
+}
+
+/** Whether a medium that was loaded has a boot record. */
+export function isBootable(messages: readonly string[]): boolean {
+  return messages.some((line) => /^Boot record +: El Torito/.test(line));
 }
 
 /** Whether a drive may be opened in spite of a problem with its medium. */

@@ -50,6 +50,8 @@ export class Session implements AsyncDisposable {
   isUnloaded = false;
   /** Whether the last session on the medium was left open by a dead program. */
   isInterrupted = false;
+  /** Whether the medium has a boot record. */
+  isBootable = false;
   /** Why what is on the medium cannot be used, though it can be erased. */
   foreign: XorrisoError | undefined;
   /** Files on disk that are staged. */
@@ -209,7 +211,16 @@ export class Session implements AsyncDisposable {
 
   /** Ends the process when all work is done that was called before. */
   async close(): Promise<void> {
-    await this.inTurn(() => this.end());
+    await this.inTurn(async () => {
+      if (this.isStaged && !this.lost) {
+        notify(
+          this.options.onMessage,
+          "xorriso-backend : WARNING : What is staged is discarded; call " +
+            "commit() before the end",
+        );
+      }
+      await this.end();
+    });
   }
 
   /** Ends the process, like `close()`. */

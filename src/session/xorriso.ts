@@ -274,6 +274,47 @@ export class Xorriso implements AsyncDisposable {
   }
 
   /**
+   * Stages another path for a file, a link, or a directory with all below it.
+   * Its content is not written again.
+   *
+   * @param from Absolute path on the medium.
+   * @param to Its new path; missing directories above it are made.
+   * @throws {XorrisoError} ENTRY_NOT_FOUND when there is nothing to rename,
+   * ENTRY_EXISTS when something is at the new path, or a file above it.
+   * @throws {TypeError} When a name cannot be stored, or a directory would go
+   * into itself.
+   *
+   * @example Move a file into another directory
+   * ```ts ignore
+   * await session.rename("/2026/monday.tar", "/2026/kept/monday.tar");
+   * await session.commit();
+   * ```
+   */
+  async rename(from: string, to: string): Promise<void> {
+    const [path, target] = [checkPath(from), checkNewPath(to)];
+    if (`${target}/`.startsWith(path === "/" ? path : `${path}/`)) {
+      throw new TypeError(
+        `Cannot rename ${show(path)} to ${show(target)}: that is in itself`,
+      );
+    }
+    const session = this.#session;
+    await exclusive(session, async (changes) => {
+      await makeWritable(changes);
+      await lookUp(session, path);
+      await requirePlace(session, target);
+      if (await typeOf(session, target) !== undefined) {
+        throw new XorrisoError(
+          "ENTRY_EXISTS",
+          `${session.doing(`rename ${show(path)} on`)}: ${show(target)} is ` +
+            `there already; remove it first`,
+          { path: target },
+        );
+      }
+      await changes.move(path, target);
+    });
+  }
+
+  /**
    * Restores regular files to disk, each checked against its recorded MD5.
    *
    * Only content leaves the medium: no links, devices or permission bits. Each
@@ -398,7 +439,7 @@ export class Xorriso implements AsyncDisposable {
     const { problem } = await exclusive(this.#session, async (changes) => {
       await requireSources(changes);
       return await commit(changes, options);
-    });
+    }, options.signal);
     if (problem !== undefined) throw problem;
   }
 
@@ -535,6 +576,7 @@ export class Xorriso implements AsyncDisposable {
     await exclusive(
       this.#session,
       (changes) => erase(changes, "blank", options),
+      options.signal,
     );
   }
 
@@ -555,6 +597,7 @@ export class Xorriso implements AsyncDisposable {
     await exclusive(
       this.#session,
       (changes) => erase(changes, "format", options),
+      options.signal,
     );
   }
 
@@ -575,7 +618,7 @@ export class Xorriso implements AsyncDisposable {
     await exclusive(this.#session, async (changes) => {
       await requireSources(changes);
       await finish(changes, options);
-    });
+    }, options.signal);
   }
 
   /**
@@ -610,6 +653,7 @@ export class Xorriso implements AsyncDisposable {
     return await exclusive(
       this.#session,
       (changes) => loadTray(changes, options),
+      options.signal,
     );
   }
 

@@ -26,6 +26,7 @@ import {
   readImage,
   rejection,
   runDeno,
+  runXorriso,
   toBytes,
   traceXorriso,
   until,
@@ -156,6 +157,58 @@ Deno.test("Xorriso.commit() says so when xorriso has forgotten what was staged",
     await assertRejectsCode(session.commit(), "WRITE_ERROR");
     assertEquals(await names(session), ["old"]);
   }
+  assertEquals(await hash(image), before);
+});
+
+/** Makes an image that a BIOS can boot, and returns its path. */
+async function makeBootable(folder: Folder): Promise<string> {
+  const image = `${folder.path}/boot.iso`;
+  await folder.file("tree/boot/loader", noise(2048));
+  const { success } = await new Deno.Command("xorriso", {
+    args: [
+      ...["-as", "mkisofs", "-quiet", "-o", image, "-b", "boot/loader"],
+      ...["-no-emul-boot", "-boot-load-size", "4", `${folder.path}/tree`],
+    ],
+    stderr: "null",
+  }).output();
+  assert(success);
+  await age(image);
+  return image;
+}
+
+/** What xorriso tells of boot records. */
+async function bootRecord(image: string): Promise<string> {
+  const lines = await runXorriso([
+    ["-indev", `stdio:${image}`],
+    ["-report_el_torito", "plain"],
+  ]);
+  return lines.filter((line) => line.startsWith("El Torito boot img")).join();
+}
+
+Deno.test("Xorriso.commit() keeps the boot record of an image", async () => {
+  await using folder = await makeFolder();
+  const image = await makeBootable(folder);
+  const before = await bootRecord(image);
+  assertStringIncludes(before, "BIOS");
+  await using session = await Xorriso.open(image);
+  await session.cp([await folder.file("source", "x")], "/a");
+  await session.commit();
+  assertEquals(await bootRecord(image), before);
+  await session.rm(["/boot/loader"]);
+  await session.commit();
+  assertEquals(await bootRecord(image), before);
+});
+
+Deno.test("Xorriso.commit() takes back a session that has lost the boot record", async () => {
+  await using folder = await makeFolder();
+  const image = await makeBootable(folder);
+  const before = await hash(image);
+  await using session = await Xorriso.open(image, {
+    xorrisoArgs: ["-boot_image", "any", "discard"],
+  });
+  await session.cp([await folder.file("source", "x")], "/a");
+  const error = await assertRejectsCode(session.commit(), "WRITE_ERROR");
+  assertStringIncludes(error.message, "boot record");
   assertEquals(await hash(image), before);
 });
 

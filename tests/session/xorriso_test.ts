@@ -8,6 +8,7 @@ import {
 import { createHash } from "node:crypto";
 import { encodeName } from "../../src/names.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
+import { HOLD, hookXorriso } from "../support/backends.ts";
 import {
   assertRejectsCode,
   exists,
@@ -657,6 +658,83 @@ Deno.test("Xorriso.command() can be aborted before it is sent", async () => {
     reason,
   );
   assertEquals((await session.ls()).length, 6);
+});
+
+Deno.test("Xorriso hears a signal at once that is given while others have their turn", async () => {
+  await using folder = await makeFolder();
+  const image = await makeTree(folder);
+  await using hooked = await hookXorriso(folder, "-commit", [HOLD]);
+  await using session = await Xorriso.open(image, { xorrisoPath: hooked.path });
+  await session.rm(["/c"]);
+  const first = session.commit();
+  await hooked.held();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const waiting = [
+    session.commit({ signal }),
+    session.blank({ signal, force: true }),
+    session.command(["-toc"], { signal }),
+  ];
+  const reason = new Error("enough");
+  controller.abort(reason);
+  for (const call of waiting) assertEquals(await rejection(call), reason);
+  await hooked.release();
+  await first;
+  assertEquals((await session.sessions()).length, 2);
+});
+
+Deno.test("Xorriso.rename() moves files and directories without writing them again", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, {
+    "/a": noise(1 << 20),
+    "/d/b": "b",
+    "/file": "file",
+  });
+  const { size } = await Deno.stat(image);
+  const sums: (string | undefined)[] = [];
+  {
+    await using session = await Xorriso.open(image);
+    sums.push(await session.md5("/a"));
+    await session.rename("/a", "/new/deep/a");
+    await session.rename("/d", "/new/d");
+    await session.commit();
+    sums.push(await session.md5("/new/deep/a"));
+    const refused: [string, string, string][] = [
+      ["/a", "/b", "ENTRY_NOT_FOUND"],
+      ["/file", "/new", "ENTRY_EXISTS"],
+      ["/file", "/new/d/b", "ENTRY_EXISTS"],
+      ["/new", "/file/new", "ENTRY_EXISTS"],
+    ];
+    for (const [from, to, code] of refused) {
+      await assertRejectsCode(session.rename(from, to), code as "ENTRY_EXISTS");
+    }
+    for (const [from, to] of [["/new", "/new/x"], ["/", "/x"]] as const) {
+      await assertRejects(() => session.rename(from, to), TypeError);
+    }
+    await session.commit();
+    assertEquals((await session.sessions()).length, 2);
+  }
+  assertEquals(await listImage(image), ["/file", "/new/d/b", "/new/deep/a"]);
+  assertEquals(sums[0], sums[1]);
+  const grown = (await Deno.stat(image)).size - size;
+  assert(grown < 1 << 20, `${grown} bytes more`);
+});
+
+Deno.test("Xorriso.end() tells of what is staged and goes with it", async () => {
+  await using folder = await makeFolder();
+  const image = await makeTree(folder);
+  for (const isCommitted of [true, false]) {
+    const told: string[] = [];
+    {
+      await using session = await Xorriso.open(image, {
+        onMessage: (line) => told.push(line),
+      });
+      await session.cp([await folder.file("source", "x")], "/new");
+      if (isCommitted) await session.commit();
+    }
+    const warned = told.some((line) => line.includes("is discarded"));
+    assertEquals(warned, !isCommitted);
+  }
 });
 
 Deno.test("Xorriso.end() can be called again, and refuses what comes later", async () => {
