@@ -26,6 +26,8 @@ export interface DialogueOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Takes a line of standard error; true if it is a log and no trouble. */
   readonly onLog?: ((line: string) => boolean) | undefined;
+  /** Number of an open file that xorriso keeps open, with the lock on it. */
+  readonly inherit?: number | undefined;
   /** Gives up starting. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -136,17 +138,14 @@ export class Dialogue {
    */
   readonly closed: Promise<boolean>;
 
-  private constructor(command: string, options: DialogueOptions) {
+  private constructor(child: Child, options: DialogueOptions) {
     this.#options = options;
+    this.#child = child;
     this.#silence = new Silence({
       timeout: options.timeout,
       still: options.still ?? STILL,
       onStill: () => void this.#onStill(),
       onSilent: (silent) => this.#onSilent(silent),
-    });
-    this.#child = Child.spawn(command, ARGUMENTS, {
-      stdout: (line) => this.#receive(line),
-      stderr: (line) => this.#receiveError(line),
     });
     this.closed = this.#child.ended.then((status) => {
       this.#settle(status);
@@ -174,7 +173,11 @@ export class Dialogue {
   ): Promise<Dialogue> {
     const { signal } = options;
     signal?.throwIfAborted();
-    const dialogue = new Dialogue(command, options);
+    const child = await Child.spawn(command, ARGUMENTS, {
+      stdout: (line) => dialogue.#receive(line),
+      stderr: (line) => dialogue.#receiveError(line),
+    }, options);
+    const dialogue: Dialogue = new Dialogue(child, options);
     const doing = `Cannot start "${command}"`;
     const exchange = { doing, ...(signal && { signal }) };
     try {

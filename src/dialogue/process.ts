@@ -1,8 +1,9 @@
 /** One running program: the only file that starts one. */
 
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { running } from "../async.ts";
-import { XorrisoError } from "../errors.ts";
+import { systemError, systemName } from "../errors.ts";
 
 /** Where the output of a {@linkcode Child} goes, line by line. */
 export interface ChildOutput {
@@ -14,13 +15,37 @@ export interface ChildOutput {
 
 /** How a child process came to its end. */
 export interface ChildStatus {
-  /** The exit code; 128 and the signal's number if a signal ended it. */
-  readonly code: number;
-  /** The signal that ended it, if one did. */
-  readonly signal: Deno.Signal | null;
+  /** The exit code; null if a signal ended it. */
+  readonly code: number | null;
+  /** The signal that ended it; null if none did. */
+  readonly signal: string | null;
+}
+
+/** How to start a program. */
+export interface SpawnOptions {
+  /**
+   * Number of an open file that the program gets, too, as its file 3. A lock
+   * on it lives as long as the program does, whatever becomes of this one.
+   */
+  readonly inherit?: number | undefined;
 }
 
 const NOBODY: ChildOutput = { stdout: () => {}, stderr: () => {} };
+
+/**
+ * What `spawn()` of node:child_process calls (Deno 2.9), without types. That
+ * itself reads NODE_V8_COVERAGE, for which a script would need `--allow-env`.
+ */
+interface Spawning {
+  spawn(options: {
+    readonly file: string;
+    /** With the program's name in front. */
+    readonly args: readonly string[];
+    readonly envPairs: readonly string[];
+    readonly stdio: readonly ("pipe" | number)[];
+    readonly detached: boolean;
+  }): void;
+}
 
 /**
  * A running program with both its outputs always drained.
@@ -32,9 +57,7 @@ const NOBODY: ChildOutput = { stdout: () => {}, stderr: () => {} };
  * tells it that this program is gone.
  */
 export class Child {
-  readonly #process: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #encoder = new TextEncoder();
+  readonly #process: ChildProcessWithoutNullStreams;
   readonly #left = Promise.withResolvers<undefined>();
   #output: ChildOutput;
 
@@ -44,36 +67,42 @@ export class Child {
    */
   readonly ended: Promise<ChildStatus | undefined>;
 
-  private constructor(process: Deno.ChildProcess, output: ChildOutput) {
+  private constructor(
+    process: ChildProcessWithoutNullStreams,
+    output: ChildOutput,
+  ) {
     this.#process = process;
     this.#output = output;
-    this.#writer = process.stdin.getWriter();
-    // A child that died makes `closed` reject; `ended` tells it better.
-    this.#writer.closed.catch(() => {});
+    // A child that no longer reads is ending; `ended` tells how.
+    process.stdin.on("error", () => {});
     this.ended = Promise.race([this.#end(), this.#left.promise]);
   }
 
   /**
-   * Starts a program.
+   * Starts a program. `Deno.Command` can hand on no further file.
    *
    * Throws `Deno.errors.NotCapable` without run permission and
    * `Deno.errors.NotFound` if there is no such program, each with what to do.
    */
-  static spawn(
+  static async spawn(
     command: string,
     args: readonly string[],
     output: ChildOutput,
-  ): Child {
+    { inherit }: SpawnOptions = {},
+  ): Promise<Child> {
+    const { ChildProcess } = await import("node:child_process");
+    const process = new ChildProcess() as ChildProcessWithoutNullStreams;
+    const { promise: started, resolve, reject } = Promise.withResolvers<void>();
+    process.once("spawn", resolve).once("error", reject);
     try {
-      const process = new Deno.Command(command, {
-        args: [...args],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-        clearEnv: true,
-        env: { LC_ALL: "C.UTF-8", TZ: "UTC" },
+      (process as unknown as Spawning).spawn({
+        file: command,
+        args: [command, ...args],
+        envPairs: ["LC_ALL=C.UTF-8", "TZ=UTC"],
+        stdio: ["pipe", "pipe", "pipe", ...(inherit ? [inherit] : [])],
         detached: true,
-      }).spawn();
+      });
+      await started;
       return new Child(process, output);
     } catch (error) {
       throw spawnError(command, error);
@@ -81,33 +110,30 @@ export class Child {
   }
 
   async #end(): Promise<ChildStatus> {
+    const { stdout, stderr } = this.#process;
+    const { promise: exited, resolve } = Promise.withResolvers<ChildStatus>();
+    this.#process.once("exit", (code, signal) => {
+      resolve({ code, signal });
+    });
     await Promise.all([
-      readLines(this.#process.stdout, (line) => this.#output.stdout(line)),
-      readLines(this.#process.stderr, (line) => this.#output.stderr(line), {
-        allowCR: true,
-      }),
+      readLines(stdout, (line) => this.#output.stdout(line)),
+      readLines(stderr, (line) => this.#output.stderr(line), { allowCR: true }),
     ]);
-    const status = await this.#process.status;
-    await this.closeInput();
+    const status = await exited;
+    this.closeInput();
     return status;
   }
 
   /** Writes text; resolves when the pipe has taken it, or the child is gone. */
   async write(text: string): Promise<void> {
-    try {
-      await this.#writer.write(this.#encoder.encode(text));
-    } catch {
-      // The child no longer reads: it is ending, and `ended` tells how.
-    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#process.stdin.write(text, () => resolve());
+    await promise;
   }
 
   /** Ends the child's input; to do so again does nothing. */
-  async closeInput(): Promise<void> {
-    try {
-      await this.#writer.close();
-    } catch {
-      // Closed already, or by the child's own end.
-    }
+  closeInput(): void {
+    this.#process.stdin.end();
   }
 
   /**
@@ -115,12 +141,12 @@ export class Child {
    * xorriso does not hand it on. Deno lets a scoped `--allow-run` signal the
    * program alone.
    */
-  kill(signal: Deno.Signal): void {
+  kill(signal: "SIGTERM" | "SIGKILL"): void {
     const { state, partial } = Deno.permissions.querySync({ name: "run" });
     try {
       if (state === "granted" && !partial) {
         // It leads a group of processes, since it is detached.
-        Deno.kill(-this.#process.pid, signal);
+        Deno.kill(-(this.#process.pid ?? NaN), signal);
       } else {
         this.#process.kill(signal);
       }
@@ -163,6 +189,11 @@ export class Child {
   leave(): void {
     this.#output = NOBODY;
     this.#process.unref();
+    const { stdin, stdout, stderr } = this.#process;
+    // They stay open, and are sockets here, whatever the types say.
+    for (const pipe of [stdin, stdout, stderr] as unknown[]) {
+      (pipe as { unref(): void }).unref();
+    }
     this.closeInput();
     this.#left.resolve(undefined);
   }
@@ -184,11 +215,11 @@ export class Child {
 }
 
 async function readLines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  output: AsyncIterable<Uint8Array<ArrayBuffer>>,
   take: (line: string) => void,
   { allowCR = false } = {},
 ): Promise<void> {
-  const lines = stream
+  const lines = ReadableStream.from(output)
     .pipeThrough(new TextDecoderStream("utf-8", { ignoreBOM: true }))
     .pipeThrough<string>(new TextLineStream({ allowCR }));
   for await (const line of lines) take(line);
@@ -201,7 +232,7 @@ function spawnError(command: string, cause: unknown): unknown {
       { cause },
     );
   }
-  if (cause instanceof Deno.errors.NotFound) {
+  if (systemName(cause) === "ENOENT") {
     return new Deno.errors.NotFound(
       `Cannot find the program "${command}": install xorriso ` +
         `(Debian, Ubuntu: apt-get install xorriso; macOS: brew install ` +
@@ -209,12 +240,10 @@ function spawnError(command: string, cause: unknown): unknown {
       { cause },
     );
   }
-  if (cause instanceof Deno.errors.PermissionDenied) {
-    return new XorrisoError(
-      "PERMISSION_DENIED",
-      `Cannot start "${command}": it is no program that may be executed`,
-      { path: command, cause },
-    );
-  }
-  return cause;
+  return systemError(cause, {
+    doing: `Cannot start "${command}"`,
+    path: command,
+    code: "PERMISSION_DENIED",
+    reasons: { EACCES: "it is no program that may be executed" },
+  });
 }

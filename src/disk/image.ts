@@ -21,11 +21,13 @@ import {
 import { cleanAtExit } from "./leftovers.ts";
 import { letGo, lock, type LockOptions } from "./lock.ts";
 import {
-  requireRead,
-  requireWrite,
-  resolveForRead,
-  resolveForWrite,
-} from "./permissions.ts";
+  createFile,
+  findImage,
+  missing,
+  type Opened,
+  openFile,
+} from "./open_image.ts";
+import { requireRead } from "./permissions.ts";
 
 /** How to open an image file. */
 export interface ImageOptions extends LockOptions {
@@ -59,17 +61,20 @@ export class ImageFile implements AsyncDisposable {
   readonly #refusal: unknown;
   /** What the file was when it was last remembered. */
   #known: Deno.FileInfo;
-  #before: { readonly head: Uint8Array; readonly size: number } | undefined;
+  #before: Before | undefined;
   /** Whether a commit has begun of which nobody knows how it ended. */
   #committing = false;
   #quiet: boolean;
 
   /** The absolute path, without links. */
   readonly path: string;
+  /** The number of the open file with the lock, for a child that is to keep it. */
+  readonly number: number | undefined;
 
   private constructor(path: string, info: Deno.FileInfo, opened: Opened) {
     this.path = path;
     this.#file = opened.file;
+    this.number = opened.number;
     this.#refusal = opened.refusal;
     this.#created = opened.created;
     this.#known = info;
@@ -297,40 +302,42 @@ export class ImageFile implements AsyncDisposable {
   }
 
   /**
-   * Gives back the space of a commit that failed.
-   *
-   * Only after `beforeCommit()`, and where its head shows that the file still
-   * is what it was: xorriso writes the head last, after all that it refers to.
-   * Nobody may be writing.
+   * Makes the file what it was before a commit of which nobody was told that it
+   * has succeeded, however far it came. Nobody may be writing.
    */
   async restore(): Promise<void> {
     if (this.#before === undefined || !this.#committing) return;
-    const { head, size } = this.#before;
+    const changed = !this.#isKnown(await this.#file.stat());
+    if (changed && this.#isInPlace()) await this.#takeBack(this.#before);
     this.#before = undefined;
-    // A new image had no head, and shows none until the commit is complete.
-    const now = await this.#read(0, Math.max(HEAD, head.length));
-    const same = now.length >= head.length &&
-      now.every((byte, index) => byte === (head[index] ?? 0));
-    const grown = (await this.#file.stat()).size > size;
-    if (same && grown && this.#isInPlace()) {
-      await this.#file.truncate(size);
-    }
     await this.remember();
   }
 
   /**
-   * Takes back the last commit: all that a session changes of what was there
-   * before is the head. Nobody may be writing.
+   * Takes back the last commit. Nobody may be writing.
    *
    * Throws with MEDIUM_CHANGED if somebody has.
    */
   async undo(): Promise<void> {
     if (this.#before === undefined) return;
-    const { head, size } = this.#before;
     await this.#checkUnchanged();
+    await this.#takeBack(this.#before);
+    await this.remember();
+  }
+
+  /** All that a session changes of what was there before is the head. */
+  async #takeBack({ head, size }: Before): Promise<void> {
+    // First the head, so that at no time it tells of what is not there. Where
+    // the disk is full, there is room when the rest has gone.
+    await this.#write(0, head).catch(() => {});
     await this.#file.truncate(size);
     await this.#write(0, head);
-    await this.remember();
+  }
+
+  /** Closes the file while somebody may still write to it, who keeps the lock. */
+  abandon(): void {
+    this.#cleaning?.[Symbol.dispose]();
+    this.#file.close();
   }
 
   /** Unlocks and closes; a file that was made here and is still empty goes. */
@@ -406,116 +413,9 @@ export class ImageFile implements AsyncDisposable {
   }
 }
 
-/** A file that has been opened. */
-interface Opened {
-  readonly file: Deno.FsFile;
-  /** Whether it was made for this. */
-  readonly created: boolean;
-  /** Why it is open for reading alone, though it was to be written. */
-  readonly refusal?: unknown;
-}
-
-/** The resolved path of an image that is there; undefined if nothing is. */
-async function findImage(given: string): Promise<string | undefined> {
-  try {
-    const path = await resolveForRead(given, "the image");
-    const { isFile, isDirectory } = await Deno.stat(path);
-    if (isFile) return path;
-    const kind = isDirectory ? "a directory" : "no regular file";
-    throw new XorrisoError(
-      "NO_DRIVE",
-      `Cannot open "${given}": it is ${kind}, neither a drive nor an image`,
-      { path: given },
-    );
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw openError(error, given);
-  }
-}
-
-/** Opens the file; undefined if it has just been removed. */
-async function openFile(
-  path: string,
-  writable: boolean,
-): Promise<Opened | undefined> {
-  try {
-    const file = await Deno.open(path, { read: true, write: writable });
-    return { file, created: false };
-  } catch (error) {
-    const name = systemName(error) ?? "";
-    if (name === "ENOENT") return undefined;
-    if (writable && ["EACCES", "EPERM", "EROFS"].includes(name)) {
-      const opened = await openFile(path, false);
-      return opened && { ...opened, refusal: openError(error, path) };
-    }
-    throw openError(error, path);
-  }
-}
-
-/** Makes the file; undefined if another program was faster. */
-async function createFile(
-  given: string,
-): Promise<Opened & { path: string } | undefined> {
-  const target = await resolveForWrite(given, "the image");
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(target, {
-      read: true,
-      write: true,
-      createNew: true,
-    });
-  } catch (error) {
-    if (systemName(error) !== "EEXIST") throw openError(error, given);
-    const info = await Deno.lstat(target).catch(() => undefined);
-    if (info?.isSymlink) throw danglingLink(given, error);
-    return undefined;
-  }
-  try {
-    // Where the folder could not be looked at, only now its links show.
-    const path = await resolveForRead(target, "the image");
-    await requireWrite(path, "the image");
-    return { file, created: true, path };
-  } catch (error) {
-    // While locked, so that no other program has taken it for its own.
-    if (await file.tryLock(true)) await Deno.remove(target).catch(() => {});
-    file.close();
-    throw error;
-  }
-}
-
-function missing(path: string, create: boolean): XorrisoError {
-  const hint = create
-    ? "a new image cannot be made by a session that only reads"
-    : "check its address, or make it with create";
-  return new XorrisoError(
-    "NO_DRIVE",
-    `Cannot open "${path}": it does not exist; ${hint}`,
-    { path },
-  );
-}
-
-function danglingLink(path: string, cause: unknown): XorrisoError {
-  return new XorrisoError(
-    "NO_DRIVE",
-    `Cannot make "${path}": it is a link to something that is not there; ` +
-      `remove it, or name the file that it is to lead to`,
-    { path, cause },
-  );
-}
-
-/** A failure of the operating system about the image, with its code. */
-function openError(cause: unknown, path: string): unknown {
-  return systemError(cause, {
-    doing: `Cannot open "${path}"`,
-    path,
-    code: "NO_DRIVE",
-    codes: {
-      EACCES: "PERMISSION_DENIED",
-      EPERM: "PERMISSION_DENIED",
-      EROFS: "MEDIUM_NOT_WRITABLE",
-      ENOSPC: "MEDIUM_FULL",
-      EDQUOT: "MEDIUM_FULL",
-      EIO: "READ_ERROR",
-    },
-  });
+/** What a commit changes of a file. */
+interface Before {
+  readonly head: Uint8Array;
+  /** Bytes; all that comes behind them is new. */
+  readonly size: number;
 }

@@ -98,6 +98,7 @@ export class Session implements AsyncDisposable {
           grace: GRACE,
           mayKill: target.image !== undefined,
           device: target.address,
+          inherit: target.image?.number,
           onMessage: options.onMessage,
           onProgress: (progress) =>
             notify(options.onProgress, burning.withTotal(progress)),

@@ -60,6 +60,7 @@ export async function release(
   gone: boolean,
 ): Promise<void> {
   // What has been left to itself may still write.
-  if (gone) await image?.restore();
+  if (!gone) return image?.abandon();
+  await image?.restore();
   await image?.[Symbol.asyncDispose]();
 }

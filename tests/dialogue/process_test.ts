@@ -1,14 +1,15 @@
 import {
   assert,
   assertEquals,
-  assertInstanceOf,
   assertObjectMatch,
+  assertRejects,
   assertStringIncludes,
-  assertThrows,
 } from "@std/assert";
+import { closeSync, openSync } from "node:fs";
 import { Child } from "../../src/dialogue/process.ts";
+import { systemName } from "../../src/errors.ts";
 import {
-  assertCode,
+  assertRejectsCode,
   exists,
   type Folder,
   isAlive,
@@ -27,10 +28,10 @@ interface Output {
   has(text: string): Promise<void>;
 }
 
-function spawn(
+async function spawn(
   command: string,
   args: readonly string[] = [],
-): { child: Child; output: Output } {
+): Promise<{ child: Child; output: Output }> {
   let notice = () => {};
   const output: Output = {
     out: "",
@@ -44,7 +45,7 @@ function spawn(
       return promise;
     },
   };
-  const child = Child.spawn(command, args, {
+  const child = await Child.spawn(command, args, {
     stdout: (line) => {
       output.out += `${line}\n`;
       notice();
@@ -54,13 +55,13 @@ function spawn(
   return { child, output };
 }
 
-function sh(script: string): { child: Child; output: Output } {
+function sh(script: string): Promise<{ child: Child; output: Output }> {
   return spawn("sh", ["-c", script]);
 }
 
 /** A shell that stops neither at the end of its input nor at SIGTERM. */
 async function spawnStubborn(folder: Folder) {
-  const started = sh(
+  const started = await sh(
     `trap 'echo term' TERM; echo ready
      until test -e '${folder.path}/go'; do sleep 0.01; done; exit 7`,
   );
@@ -69,7 +70,7 @@ async function spawnStubborn(folder: Folder) {
 }
 
 Deno.test("Child.spawn() gives the child no environment of ours", async () => {
-  const { child, output } = spawn("env");
+  const { child, output } = await spawn("env");
   await child.ended;
   assertEquals(output.out.trim().split("\n").sort(), [
     "LC_ALL=C.UTF-8",
@@ -80,14 +81,16 @@ Deno.test("Child.spawn() gives the child no environment of ours", async () => {
 Deno.test("Child.spawn() detaches the child from the terminal's signals", async () => {
   // Its number, name, state, parent, process group and session; not every
   // machine has `ps`.
-  const { child, output } = sh("cat /proc/$$/stat");
+  const { child, output } = await sh("cat /proc/$$/stat");
   await child.ended;
   const [pid, _name, _state, _parent, group, session] = output.out.split(" ");
   assertEquals([group, session], [pid, pid]);
 });
 
 Deno.test("Child.write() and both outputs get along without a deadlock", async () => {
-  const { child, output } = sh("cat; cat /dev/zero | head -c 1000000 >&2");
+  const { child, output } = await sh(
+    "cat; cat /dev/zero | head -c 1000000 >&2",
+  );
   const text = "x".repeat(1_000_000);
   await child.write(text);
   await child.closeInput();
@@ -97,7 +100,7 @@ Deno.test("Child.write() and both outputs get along without a deadlock", async (
 
 Deno.test("Child.ended waits for all output and for the process", async () => {
   // The grandchild holds the outputs open longer than the child lives.
-  const { child, output } = sh("(sleep 0.1; echo late) & echo $$");
+  const { child, output } = await sh("(sleep 0.1; echo late) & echo $$");
   assertEquals((await child.ended)?.code, 0);
   const [pid, late] = output.out.split("\n");
   assertEquals(late, "late");
@@ -105,12 +108,12 @@ Deno.test("Child.ended waits for all output and for the process", async () => {
 });
 
 Deno.test("Child.ended tells the signal that ended the child", async () => {
-  const { child } = sh("kill -KILL $$");
-  assertObjectMatch(await child.ended ?? {}, { code: 137, signal: "SIGKILL" });
+  const { child } = await sh("kill -KILL $$");
+  assertObjectMatch(await child.ended ?? {}, { code: null, signal: "SIGKILL" });
 });
 
 Deno.test("Child takes everything quietly when the child is gone", async () => {
-  const { child } = sh("exit 3");
+  const { child } = await sh("exit 3");
   assertEquals((await child.ended)?.code, 3);
   await child.write("x");
   await child.closeInput();
@@ -120,7 +123,7 @@ Deno.test("Child takes everything quietly when the child is gone", async () => {
 });
 
 Deno.test("Child.end() is content with a child that ends with its input", async () => {
-  const { child, output } = sh("trap 'echo term' TERM; cat; exit 5");
+  const { child, output } = await sh("trap 'echo term' TERM; cat; exit 5");
   await child.write("last words");
   await child.end(LONG);
   assertObjectMatch(await child.ended ?? {}, { code: 5, signal: null });
@@ -128,14 +131,14 @@ Deno.test("Child.end() is content with a child that ends with its input", async 
 });
 
 Deno.test("Child.end() sends SIGTERM to a child that goes on", async () => {
-  const { child, output } = sh("echo ready; exec sleep 60");
+  const { child, output } = await sh("echo ready; exec sleep 60");
   await output.has("ready");
   await child.end(10);
   assertEquals((await child.ended)?.signal, "SIGTERM");
 });
 
 Deno.test("Child.end() comes to an end when the child does not read", async () => {
-  const { child, output } = sh("echo ready; exec sleep 60");
+  const { child, output } = await sh("echo ready; exec sleep 60");
   await output.has("ready");
   const written = child.write("x".repeat(1_000_000));
   await child.end(10);
@@ -161,7 +164,7 @@ Deno.test("Child.terminate() never kills a child that it must not", async () => 
 });
 
 Deno.test("Child.terminate() reaches what a script has started", async () => {
-  const { child, output } = sh("echo ready; sleep 60; true");
+  const { child, output } = await sh("echo ready; sleep 60; true");
   await output.has("ready");
   await child.terminate(LONG, false);
   assertEquals((await child.ended)?.signal, "SIGTERM");
@@ -171,7 +174,7 @@ Deno.test({
   name: "Child.terminate() ends the input of what it may not signal",
   permissions: { run: ["sh"] },
   async fn() {
-    const { child, output } = sh("echo ready; cat; true");
+    const { child, output } = await sh("echo ready; cat; true");
     await output.has("ready");
     await child.terminate(LONG, false);
     assertEquals((await child.ended)?.signal, "SIGTERM");
@@ -183,7 +186,7 @@ Deno.test(
   // It is not waited for.
   { sanitizeOps: false, sanitizeResources: false },
   async () => {
-    const { child, output } = sh(
+    const { child, output } = await sh(
       "trap '' TERM; echo $$; sleep 0.2; echo x; cat",
     );
     await output.has("\n");
@@ -197,7 +200,7 @@ Deno.test(
 );
 
 Deno.test("Child hands on whole lines, however they come", async () => {
-  const { child, output } = sh(
+  const { child, output } = await sh(
     `for byte in 'R' ':' ' a\\015' '\\nb' '\\015c' '\\n' '\\n\\357\\273\\277' 'd'; do
        printf "$byte"; printf "$byte" >&2; sleep 0.002
      done`,
@@ -209,25 +212,25 @@ Deno.test("Child hands on whole lines, however they come", async () => {
 });
 
 Deno.test("Child loses no line by bytes that are not UTF-8", async () => {
-  const { child, output } = sh("printf 'a\\346\\227\\nb\\377'");
+  const { child, output } = await sh("printf 'a\\346\\227\\nb\\377'");
   await child.ended;
   assertEquals(output.out, "a\ufffd\nb\ufffd\n");
 });
 
-Deno.test("Child.spawn() tells how to install a program that is missing", () => {
-  const error: Error = assertThrows(
+Deno.test("Child.spawn() tells how to install a program that is missing", async () => {
+  const error: Error = await assertRejects(
     () => spawn("no-such-xorriso"),
     Deno.errors.NotFound,
     '"no-such-xorriso": install xorriso',
   );
-  assertInstanceOf(error.cause, Deno.errors.NotFound);
+  assertEquals(systemName(error.cause), "ENOENT");
 });
 
 Deno.test({
   name: "Child.spawn() names the flag when run permission is missing",
   permissions: { run: ["xorriso"] },
-  fn() {
-    assertThrows(
+  async fn() {
+    await assertRejects(
       () => spawn("sh"),
       Deno.errors.NotCapable,
       "--allow-run=sh",
@@ -238,8 +241,8 @@ Deno.test({
 Deno.test("Child.spawn() refuses what may not be executed", async () => {
   await using folder = await makeFolder();
   for (const path of [await folder.file("text", "text"), folder.path]) {
-    const error: unknown = assertThrows(() => spawn(path));
-    assertEquals(assertCode(error, "PERMISSION_DENIED").path, path);
+    const error = await assertRejectsCode(spawn(path), "PERMISSION_DENIED");
+    assertEquals(error.path, path);
   }
 });
 
@@ -247,8 +250,28 @@ Deno.test("Child.spawn() passes every argument as it is", async () => {
   await using folder = await makeFolder();
   const program = await makeScript(folder, "-a 'b\"", `printf '%s|' "$@"`);
   const args = ["", " ", "'", '"', "\\", "\n", "*", "$HOME", "--", "é"];
-  const { child, output } = spawn(program, args);
+  const { child, output } = await spawn(program, args);
   await child.ended;
   assertEquals(output.out, args.map((arg) => `${arg}|`).join("") + "\n");
   assert(await exists(program));
+});
+
+Deno.test("Child.spawn() hands on a file, and a lock on it lives as long as the child", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("locked");
+  const number = openSync(path, "r+");
+  closeSync(number);
+  // The system gives the lowest free number: the same again.
+  const file = await Deno.open(path, { read: true, write: true });
+  assert(await file.tryLock(true));
+  const child = await Child.spawn("sh", ["-c", "readlink /proc/$$/fd/3; cat"], {
+    stdout: (line) => assertEquals(line, path),
+    stderr: () => {},
+  }, { inherit: number });
+  file.close();
+  using other = await Deno.open(path, { read: true, write: true });
+  assertEquals(await other.tryLock(true), false);
+  await child.end(LONG);
+  await child.ended;
+  assertEquals(await other.tryLock(true), true);
 });

@@ -29,7 +29,6 @@ import {
   runXorriso,
   toBytes,
   traceXorriso,
-  until,
   writeSession,
 } from "../support/helpers.ts";
 
@@ -483,39 +482,60 @@ Deno.test("Xorriso.commit() writes nothing when it is aborted before", async () 
   assertEquals(await names(session), ["old"]);
 });
 
-Deno.test("Xorriso.commit() loses nothing when this whole program is killed", async () => {
-  await using folder = await makeFolder();
-  const image = await makeImage(folder, { "/old": noise(50_000) });
+/** Kills a program in the middle of a commit, and tells the process that its xorriso is. */
+async function killWriter(folder: Folder, image: string): Promise<number> {
   const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
-  const pids = `${folder.path}/program`;
+  const { path: xorrisoPath, pids } = await traceXorriso(folder);
   const large = await makeSparse(`${folder.path}/large`, 100 << 20);
+  const program = `${folder.path}/program`;
   const killed = runDeno(
     `import { Xorriso } from ${JSON.stringify(module)};
-     await Deno.writeTextFile(${JSON.stringify(pids)}, String(Deno.pid));
-     const session = await Xorriso.open(${JSON.stringify(image)});
+     await Deno.writeTextFile(${JSON.stringify(program)}, String(Deno.pid));
+     const session = await Xorriso.open(${JSON.stringify(image)}, {
+       xorrisoPath: ${JSON.stringify(xorrisoPath)},
+     });
      await session.cp([${JSON.stringify(large)}], "/large");
      await session.commit();`,
   );
   await grows(image);
-  Deno.kill(Number(await Deno.readTextFile(pids)), "SIGKILL");
+  const [pid = 0] = await pids();
+  Deno.kill(pid, "SIGSTOP");
+  Deno.kill(Number(await Deno.readTextFile(program)), "SIGKILL");
   assertNotEquals((await killed).code, 0);
-  // xorriso may still be writing; nothing is written over it.
-  const source = await folder.file("next", "next");
-  await until(async () => {
-    await using session = await Xorriso.open(image);
-    await session.cp([source], "/next");
-    const problem = await session.commit().catch((error: unknown) => error);
-    if (problem !== undefined) assertCode(problem, "MEDIUM_CHANGED");
-    return problem === undefined;
-  }, "the forsaken xorriso has ended");
-  const found = await listImage(image);
-  assertEquals(found.filter((path) => path !== "/large"), ["/next", "/old"]);
-  for (
-    const [path, content] of [["/next", toBytes("next")], [
-      "/old",
-      noise(50_000),
-    ]] as const
-  ) assertEquals(await readImage(image, path), content);
+  return pid;
+}
+
+Deno.test("Xorriso.open() waits for the xorriso of a program that was killed", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/old": noise(50_000) });
+  const pid = await killWriter(folder, image);
+  // It stands still, for however long; nothing is written over it.
+  const error = await assertRejectsCode(Xorriso.open(image), "DRIVE_BUSY");
+  assert(error.retryable);
+  {
+    await using reader = await Xorriso.open(image, { readOnly: true });
+    assertEquals(await reader.ls(), ["old"]);
+  }
+  const opening = Xorriso.open(image, { lockTimeout: 60_000 });
+  Deno.kill(pid, "SIGCONT");
+  await using session = await opening;
+  await session.map(await folder.file("next", "next"), "/next");
+  await session.commit();
+  // Nobody was told that the first one is stored, but it has come to its end.
+  assertEquals(await listImage(image), ["/large", "/next", "/old"]);
+  assertEquals(await readImage(image, "/next"), toBytes("next"));
+  assertEquals(await readImage(image, "/old"), noise(50_000));
+});
+
+Deno.test("Xorriso.open() goes on where a xorriso was killed with its program", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/old": noise(50_000) });
+  Deno.kill(await killWriter(folder, image), "SIGKILL");
+  await using session = await Xorriso.open(image, { lockTimeout: 60_000 });
+  await session.map(await folder.file("next", "next"), "/next");
+  await session.commit();
+  assertEquals(await listImage(image), ["/next", "/old"]);
+  assertEquals(await readImage(image, "/old"), noise(50_000));
 });
 
 /** Runs a program with a small file system, which only root can make. */
