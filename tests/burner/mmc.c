@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------------ helpers */
@@ -552,13 +554,19 @@ static void log_cmd(const uint8_t *c, int clen, int st, struct fb_mmc *m, const 
   fputc('\n', f);
   fclose(f);
 }
+/* Not by usleep(), which preload.c makes shorter. */
+void fb_sleep(long us)
+{
+  struct timespec t = { us / 1000000, us % 1000000 * 1000 };
+  syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, NULL);
+}
 int fb_exec(struct fb_mmc *m, const uint8_t *cdb, int clen, uint8_t *buf, uint32_t len, uint32_t *xfer)
 {
   uint8_t c[16] = { 0 };
   memcpy(c, cdb, clen > 16 ? 16 : clen);
   *xfer = 0;
   long delay = c[0] == 0x2a || c[0] == 0xaa ? fault(m, "write_delay_us") : 0;
-  if (delay > 0) usleep(delay);      /* before the state is loaded: fbctl may change it meanwhile */
+  if (delay > 0) fb_sleep(delay);      /* before the state is loaded: fbctl may change it meanwhile */
   flock(m->dfd, LOCK_EX);            /* fbctl may be at work on the same medium */
   fb_load_state(m);
   int st = exec(m, c, buf, len, xfer);

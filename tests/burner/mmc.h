@@ -53,6 +53,7 @@ int fb_exec(struct fb_mmc *m, const uint8_t *cdb, int clen, uint8_t *buf, uint32
 int fb_load_state(struct fb_mmc *m);
 void fb_save_state(struct fb_mmc *m);
 long fb_fault(const char *dir, const char *key);            /* value, -1 if not set */
+void fb_sleep(long us);                                     /* for as long as it says */
 int fb_overwritable(int profile);
 int fb_media_defaults(struct fb_disc *d, const char *name);
 #endif

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAXFD 32
@@ -93,6 +94,19 @@ int close(int fd)
   return real(fd);
 }
 
+/* libburn sleeps between its questions to a drive, for seconds at each burn: this drive is HURRY times as
+   fast as others. What a test wants to be slow sleeps by fb_sleep(). */
+#define HURRY 20
+int usleep(useconds_t us) { REAL(int, usleep, useconds_t); return real(us / HURRY); }
+int nanosleep(const struct timespec *t, struct timespec *left)
+{
+  REAL(int, nanosleep, const struct timespec *, struct timespec *);
+  long long ns = (t->tv_sec * 1000000000LL + t->tv_nsec) / HURRY;
+  struct timespec short_t = { ns / 1000000000, ns % 1000000000 };
+  return real(&short_t, left);
+}
+unsigned sleep(unsigned s) { usleep(s * 1000000); return 0; }
+
 /* libisofs reads its sources by read(2), by whole blocks: a slow disk below them */
 ssize_t read(int fd, void *buf, size_t n)
 {
@@ -100,7 +114,7 @@ ssize_t read(int fd, void *buf, size_t n)
   struct stat st;
   if (n >= 2048 && !fstat(fd, &st) && S_ISREG(st.st_mode)) {
     long us = fb_fault(last_dir, "source_delay_us");
-    if (us > 0) usleep(us);
+    if (us > 0) fb_sleep(us);
   }
   return real(fd, buf, n);
 }

@@ -92,6 +92,7 @@ burnerTest(
             await reader.verify(),
             names.map((name) => ({
               name,
+              state: "verified" as const,
               error: undefined,
             })),
           );
