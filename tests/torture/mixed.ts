@@ -38,10 +38,13 @@ function pickName(random: Random): string {
   return `${random.pick(FOLDERS)}file-${random.below(8)}`;
 }
 
-/** What was asked for under one name, in call order. */
+/** One change that was asked for. */
 interface Change {
-  /** The MD5 that it is to have; undefined if it is to go. */
-  readonly md5: string | undefined;
+  readonly name: string;
+  /** The MD5 that the name is to have; undefined if it is to go. */
+  readonly md5?: string;
+  /** The name whose content it is to have, and which is to go. */
+  readonly from?: string;
   done: boolean;
 }
 
@@ -49,9 +52,13 @@ interface Change {
 class BackendMix {
   readonly #round: Round;
   readonly #backend: XorrisoBackend;
-  readonly #changes = new Map<string, Change[]>();
+  /** All changes, in call order: those of one name are done in that. */
+  readonly #changes: Change[] = [];
+  /** The MD5 of all that was ever to be stored. */
+  readonly #sums = new Set<string>();
   readonly #calls: Promise<void>[] = [];
   #rollbacks = 0;
+  #lists = 0;
 
   constructor(round: Round, backend: XorrisoBackend) {
     this.#round = round;
@@ -81,9 +88,12 @@ class BackendMix {
   /** What must be on the medium when nothing is under way. */
   get promised(): Map<string, string> {
     const promised = new Map<string, string>();
-    for (const [name, changes] of this.#changes) {
-      const sum = changes.findLast(({ done }) => done)?.md5;
-      if (sum !== undefined) promised.set(name, sum);
+    for (const { name, md5, from, done } of this.#changes) {
+      if (!done) continue;
+      const sum = from === undefined ? md5 : promised.get(from);
+      if (from !== undefined) promised.delete(from);
+      if (sum === undefined) promised.delete(name);
+      else promised.set(name, sum);
     }
     return promised;
   }
@@ -92,6 +102,7 @@ class BackendMix {
     const { torture, random, number } = this.#round;
     const kind = random.pick([
       ...["put", "put", "put", "put", "put", "delete", "delete"],
+      ...["rename", "rename", "apply", "apply", "query", "getList"],
       ...["get", "list", "queryList", "verify", "room", "room", "medium"],
       ...["sessions", "commit", "rollback"],
     ]);
@@ -112,12 +123,27 @@ class BackendMix {
       const overwrite = !random.oneIn(4);
       const put = backend.put(bytes, name, { overwrite });
       const allowed = overwrite ? [] : ["ENTRY_EXISTS"];
-      return await this.#change(name, md5(bytes), put, allowed);
+      return await this.#change({ name, md5: this.#sum(bytes) }, put, allowed);
     }
     if (kind === "delete") {
       const deleted = backend.delete(name);
-      const allowed = ["ENTRY_NOT_FOUND"];
-      return await this.#change(name, undefined, deleted, allowed);
+      return await this.#change({ name }, deleted, ["ENTRY_NOT_FOUND"]);
+    }
+    if (kind === "rename") {
+      const to = pickName(random);
+      const renamed = backend.rename(name, to);
+      const allowed = ["ENTRY_NOT_FOUND", "ENTRY_EXISTS"];
+      const change = { name: to, from: name };
+      return await this.#change(change, renamed, [...allowed, "TypeError"]);
+    }
+    if (kind === "apply") return await this.#apply();
+    if (kind === "getList") {
+      const target = `${this.#round.folder}/list-${this.#lists++}`;
+      const results = await backend.getList([name, pickName(random)], target);
+      for (const { error } of results) {
+        if (error !== undefined) tolerate(["ENTRY_NOT_FOUND"])(error);
+      }
+      return;
     }
     if (kind === "get") return await this.#get(name);
     if (kind === "verify") {
@@ -140,23 +166,56 @@ class BackendMix {
       await backend.commit().catch(tolerate(["ABORTED"]));
     } else if (kind === "list") await backend.list({ md5: random.oneIn(2) });
     else if (kind === "queryList") await backend.queryList([name]);
+    else if (kind === "query") await backend.query(name, { md5: true });
     else if (kind === "medium") await backend.medium();
     else await backend.sessions();
   }
 
+  /** The MD5 of what is to be stored. */
+  #sum(bytes: Uint8Array): string {
+    const sum = md5(bytes);
+    this.#sums.add(sum);
+    return sum;
+  }
+
+  /** Several changes in one call. */
+  async #apply(): Promise<void> {
+    const { random } = this.#round;
+    const names = new Set([1, 2, 3].map(() => pickName(random)));
+    const changes = Array.from(names, (name) => {
+      if (random.oneIn(3)) return { kind: "remove", name } as const;
+      const source = random.bytes(random.below(6000));
+      return { kind: "file", name, source } as const;
+    });
+    const asked = changes.map((change): Change => ({
+      ...{ name: change.name, done: false },
+      ...(change.kind === "file" && { md5: this.#sum(change.source) }),
+    }));
+    this.#changes.push(...asked);
+    const results = await this.#backend.apply(changes);
+    for (const [index, { error }] of results.entries()) {
+      const change = asked[index];
+      if (change !== undefined) change.done = error === undefined;
+      if (error !== undefined) this.#tolerate(["ENTRY_NOT_FOUND"], error);
+    }
+  }
+
+  #tolerate(codes: readonly string[], error: unknown): void {
+    tolerate([...codes, ...this.#rollbacks > 0 ? ["ABORTED"] : []])(error);
+  }
+
   async #change(
-    name: string,
-    sum: string | undefined,
+    what: Omit<Change, "done">,
     promise: Promise<void>,
     allowed: readonly string[],
   ): Promise<void> {
-    const change: Change = { md5: sum, done: false };
-    this.#changes.set(name, [...this.#changes.get(name) ?? [], change]);
+    const change: Change = { ...what, done: false };
+    this.#changes.push(change);
     try {
       await promise;
       change.done = true;
     } catch (error) {
-      tolerate([...allowed, ...this.#rollbacks > 0 ? ["ABORTED"] : []])(error);
+      this.#tolerate(allowed, error);
     }
   }
 
@@ -164,8 +223,7 @@ class BackendMix {
     try {
       const content = await this.#backend.readable(name);
       const sum = md5(await new Response(content).bytes());
-      const changes = this.#changes.get(name) ?? [];
-      if (changes.some((change) => change.md5 === sum)) return;
+      if (this.#sums.has(sum)) return;
     } catch (error) {
       return tolerate(["ENTRY_NOT_FOUND"])(error);
     }
@@ -186,7 +244,7 @@ class BackendMix {
         this.#backend.room(),
         this.#backend.sessions(),
       ]);
-      this.#changes.clear();
+      this.#changes.length = 0;
     }
   }
 }
@@ -269,7 +327,7 @@ class SessionMix {
     const kind = random.pick([
       ...["map", "map", "map", "map", "cp", "rm", "rm", "commit", "commit"],
       ...["room", "room", "room", "medium", "sessions", "md5s", "find"],
-      ...["command", "mkdir", "rollback", "revert", "restore"],
+      ...["command", "mkdir", "rollback", "revert", "restore", "rename"],
     ]);
     if (kind === "map") {
       const source = await this.#source(random.below(6000));
@@ -286,6 +344,13 @@ class SessionMix {
       if (isThere) this.#isDirty = true;
       const allowed = isThere ? [] : ["ENTRY_NOT_FOUND"];
       this.#settle(kind, where, session.rm([path]), allowed);
+    } else if (kind === "rename") {
+      const to = `/${pickName(random)}`;
+      if (to === path) return;
+      this.#settle(
+        ...[kind, where, session.rename(path, to)] as const,
+        this.#rename(path, to),
+      );
     } else if (kind === "commit") {
       this.#settle(kind, where, session.commit());
       if (this.#isDirty) this.#trees.push(new Map(this.#staged));
@@ -317,6 +382,16 @@ class SessionMix {
     else if (kind === "find") this.#settle(kind, where, session.find());
     else if (kind === "sessions") this.#settle(kind, where, session.sessions());
     else this.#settle(kind, where, session.command(["-print_size"]));
+  }
+
+  /** The codes of which one must come, if any. */
+  #rename(from: string, to: string): readonly string[] {
+    const sum = this.#staged.get(from);
+    if (sum === undefined) return ["ENTRY_NOT_FOUND"];
+    if (this.#staged.has(to)) return ["ENTRY_EXISTS"];
+    this.#staged.delete(from);
+    this.#stage(to, sum);
+    return [];
   }
 
   #stage(path: string, sum: string): void {
