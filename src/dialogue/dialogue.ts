@@ -5,7 +5,15 @@ import type { Progress } from "../options.ts";
 import { type Answer, Exchange, type ExchangeOptions } from "./exchange.ts";
 import { Child, type ChildStatus } from "./process.ts";
 import { parseProgress } from "./progress.ts";
-import { isNoise, parsePacket, wordsLine } from "./protocol.ts";
+import {
+  ARGUMENTS,
+  isNoise,
+  markWords,
+  parsePacket,
+  SETTINGS,
+  START_MARK,
+  wordsLine,
+} from "./protocol.ts";
 import { Silence } from "./silence.ts";
 
 /** What a dialogue needs to know of its surroundings. */
@@ -59,8 +67,6 @@ const STUCK_GRACE = 1000;
 /** Graces without a word until a process is left that neither ends nor dies. */
 const STEPS = 3;
 
-const START_MARK = "READY";
-
 /**
  * What libburn tells before it ends the process by this signal. Which of its
  * threads gets it is a matter of luck; in the others the write itself fails.
@@ -73,47 +79,6 @@ const TOO_LARGE = {
     "files (ulimit -f); store less, or raise it",
   path: undefined,
 } as const;
-
-/**
- * What the module relies on. `-abort_on NEVER` keeps the process alive, so that
- * each exchange is judged by its own messages.
- */
-const SETTINGS: readonly string[] = [
-  ...["-abort_on", "NEVER", "-return_with", "SORRY", "32"],
-  ...["-report_about", "UPDATE", "-pkt_output", "on"],
-  ...["-use_readline", "off", "-page", "0", "80", "-reassure", "off"],
-  ...["-iso_rr_pattern", "off", "-disk_pattern", "off", "-overwrite", "on"],
-  ...["-backslash_codes", "in_double_quotes:encode_output"],
-  ...["-pacifier", "interval=0.5", "-md5", "on", "-osirrox", "on:sort_lba_on"],
-];
-
-/**
- * All arguments: nothing untrusted is among them.
- *
- * `-no_rc` counts only as the very first one; startup files may hold any
- * command (xorriso(1), "Files"). Dialog mode `single_line` never waits for the
- * rest of a line.
- */
-const ARGUMENTS: readonly string[] = [
-  "-no_rc",
-  ...SETTINGS,
-  ...["-close_filter_list", "-launch_frontend", "--"],
-  // A boot record would go without a word that counts as a problem.
-  ...["-boot_image", "any", "keep"],
-  ...["-dialog", "single_line", ...markWords(START_MARK)],
-];
-
-/**
- * Has a mark appear on both outputs: as a packet of standard output, and as a
- * line of standard error, which xorriso uses while packets are off. So it is
- * known when all has come that belongs to a line, by either pipe.
- */
-function markWords(mark: string): string[] {
-  return [
-    ...["-mark", mark],
-    ...["-pkt_output", "off", "-print_info", mark, "-pkt_output", "on"],
-  ];
-}
 
 /** One xorriso process in dialog mode, spoken to line by line. */
 export class Dialogue {

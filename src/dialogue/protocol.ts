@@ -1,6 +1,6 @@
 /**
- * The language of xorriso's dialog mode as pure functions: words and lines to
- * send, packets and quoted words to read.
+ * The language of xorriso's dialog mode as pure text: how it is started, words
+ * and lines to send, packets and quoted words to read.
  *
  * The facts here were obtained by running xorriso 1.5.4 with `-pkt_output on`,
  * `-dialog single_line` and `-backslash_codes in_double_quotes:encode_output`.
@@ -30,6 +30,50 @@ const NOT_PLAIN = /[\p{Cc}\p{Cs}"\\]/gu;
 const COMMAND = /^-[a-z0-9_]+$/;
 
 const encoder = new TextEncoder();
+
+/** The mark of being ready for the first line. */
+export const START_MARK = "READY";
+
+/**
+ * What the module relies on. `-abort_on NEVER` keeps the process alive, so that
+ * each exchange is judged by its own messages.
+ */
+export const SETTINGS: readonly string[] = [
+  ...["-abort_on", "NEVER", "-return_with", "SORRY", "32"],
+  ...["-report_about", "UPDATE", "-pkt_output", "on"],
+  ...["-use_readline", "off", "-page", "0", "80", "-reassure", "off"],
+  ...["-iso_rr_pattern", "off", "-disk_pattern", "off", "-overwrite", "on"],
+  ...["-backslash_codes", "in_double_quotes:encode_output"],
+  ...["-pacifier", "interval=0.5", "-md5", "on", "-osirrox", "on:sort_lba_on"],
+];
+
+/**
+ * All arguments of the program: nothing untrusted is among them.
+ *
+ * `-no_rc` counts only as the very first one; startup files may hold any
+ * command (xorriso(1), "Files"). Dialog mode `single_line` never waits for the
+ * rest of a line.
+ */
+export const ARGUMENTS: readonly string[] = [
+  "-no_rc",
+  ...SETTINGS,
+  ...["-close_filter_list", "-launch_frontend", "--"],
+  // A boot record would go without a word that counts as a problem.
+  ...["-boot_image", "any", "keep"],
+  ...["-dialog", "single_line", ...markWords(START_MARK)],
+];
+
+/**
+ * Has a mark appear on both outputs: as a packet of standard output, and as a
+ * line of standard error, which xorriso uses while packets are off. So it is
+ * known when all has come that belongs to a line, by either pipe.
+ */
+export function markWords(mark: string): string[] {
+  return [
+    ...["-mark", mark],
+    ...["-pkt_output", "off", "-print_info", mark, "-pkt_output", "on"],
+  ];
+}
 
 /** Quotes one word so that xorriso reads back exactly its bytes. */
 export function quote(word: string): string {
