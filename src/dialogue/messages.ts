@@ -9,6 +9,7 @@
  * Every text is matched from its start, behind origin and severity, and up to the first file name in
  * it: a name may contain anything, also the words of other messages.
  */
+
 import type { XorrisoErrorCode } from "../errors.ts";
 import {
   findRule,
@@ -22,10 +23,8 @@ import {
 export interface Problem {
   /** What went wrong. */
   readonly code: XorrisoErrorCode;
-  /** The line that tells the root cause. */
+  /** The line that tells the root cause; a NOTE can be it. */
   readonly line: string;
-  /** The severity of that line, as xorriso spells it; a NOTE can be the cause. */
-  readonly severity: string;
   /** All lines that tell of problems, oldest first. */
   readonly lines: readonly string[];
 }
@@ -150,7 +149,6 @@ function findRootCause(messages: readonly Message[]): Problem | undefined {
   return {
     code: root.code,
     line: root.message.line,
-    severity: root.message.severity ?? "",
     lines: told.size === 0 ? [root.message.line] : problemLines(messages, told),
   };
 }
