@@ -32,17 +32,20 @@ export async function acquire(
   if (device === "" || device.includes("\0")) {
     throw new TypeError("Cannot open a device without a name, or with NUL");
   }
-  const path = await resolveForRead(device, "the drive or image")
+  const found = await resolveForRead(device, "the drive or image")
     .catch((error: unknown) => {
       // Whatever else is wrong, the image's own opening tells it.
       if (error instanceof Deno.errors.NotCapable) throw error;
-      return device;
+      return undefined;
     });
+  const path = found ?? device;
   if (await isDrivePath(path)) {
     await requireWrite(path, "the drive");
     return { device, path, address: path, image: undefined, writable: wanted };
   }
-  const writable = wanted && (create || await isGranted("write", path));
+  // What is there already can be read without write permission.
+  const isNew = create && found === undefined;
+  const writable = wanted && (isNew || await isGranted("write", path));
   const { lock, lockTimeout, signal } = options;
   const locking = { lock, lockTimeout, signal };
   const image = await ImageFile.open(device, { writable, create, ...locking });
