@@ -14,7 +14,7 @@ import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
 import { readSessions } from "./medium.ts";
 import { choose, isBootable, load, makeWritable } from "./open.ts";
-import { recover, rollback } from "./rollback.ts";
+import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 
 /** What a commit has written. */
@@ -81,7 +81,7 @@ export async function commit(
     return { base, lba, problem: isSource ? problem : undefined };
   } catch (error) {
     if (session.isImage && isBurnFailure(error)) await session.end();
-    else await recover(session, written);
+    else await resume(session, written);
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { commit } from "./commit.ts";
 import { checkErase, checkFinish, largestSession } from "./drive.ts";
 import { readMedium } from "./medium.ts";
 import { load, makeWritable, openMedium } from "./open.ts";
-import { recover, rollback } from "./rollback.ts";
+import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 
 /** Bytes that the names of a few more files may add to the directory trees. */
@@ -63,7 +63,7 @@ export async function erase(
         ...(onProgress && { onProgress }),
       });
     } catch (error) {
-      await recover(session);
+      await resume(session);
       throw error;
     }
   } else {

@@ -35,7 +35,7 @@ export async function revert(changes: Changes, number: number): Promise<void> {
     await choose(session, { by: "session", at: number });
   } catch (error) {
     // xorriso has an empty tree now, and would write that.
-    await recover(session);
+    await resume(session);
     throw error;
   }
   session.loaded = number;
@@ -72,7 +72,7 @@ export async function undo(changes: Changes, base: number): Promise<Undone> {
  * @param written Whether a session was written all the same. An image is made
  * what it was before, so that no call that failed has changed anything.
  */
-export async function recover(
+export async function resume(
   session: Session,
   written = false,
 ): Promise<void> {

@@ -4,17 +4,9 @@ import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import type { Entry, Medium, RecordedSession } from "../dialogue/answers.ts";
 import type { Answer } from "../dialogue/exchange.ts";
 import { commandLine } from "../dialogue/protocol.ts";
-import { requireArgs, resolveForRead } from "../disk/permissions.ts";
-import { openSource } from "../disk/sources.ts";
-import { isCode, XorrisoError } from "../errors.ts";
-import {
-  baseName,
-  checkNewPath,
-  checkPath,
-  join,
-  parents,
-  show,
-} from "../names.ts";
+import { requireArgs } from "../disk/permissions.ts";
+import { isCode } from "../errors.ts";
+import { baseName, checkNewPath, checkPath, join, show } from "../names.ts";
 import type {
   BlankOptions,
   CommitOptions,
@@ -23,23 +15,25 @@ import type {
   RestoreOptions,
   XorrisoOptions,
 } from "../options.ts";
-import { type Changes, exclusive } from "./changes.ts";
+import { exclusive } from "./changes.ts";
 import { commit } from "./commit.ts";
 import { readFile, restoreFile } from "./content.ts";
-import { find, lookUp, readMd5, readMd5s, typeOf } from "./entries.ts";
+import { find, readMd5, readMd5s, typeOf } from "./entries.ts";
 import { eject, erase, finish, loadTray, readRoom } from "./maintain.ts";
 import { readMedium, readSessions } from "./medium.ts";
 import type { Node } from "./nodes.ts";
-import { makeWritable, openSession } from "./open.ts";
+import { openSession } from "./open.ts";
 import { revert, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
+import { requireSources, stageFile, stageMove, stageRemoval } from "./stage.ts";
 
 /**
  * A dialogue with one xorriso process that has one drive or image file open.
  *
- * Changes are staged by `cp`, `map` and `rm`, and written by `commit` as one
- * session on the medium. "Session" here is this dialogue; one on the medium is
- * a {@linkcode RecordedSession}. Calls are answered in order, one at a time.
+ * Changes are staged by `cp`, `map`, `rm` and `rename`, and written by `commit`
+ * as one session on the medium. "Session" here is this dialogue; one on the
+ * medium is a {@linkcode RecordedSession}. Calls are answered in order, one at a
+ * time.
  *
  * @example Store a file in a new image
  * ```ts
@@ -123,11 +117,6 @@ export class Xorriso implements AsyncDisposable {
    * what is staged.
    * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path. A glob
    * that matches nothing gives an empty list.
-   *
-   * @example Names at the top
-   * ```ts ignore
-   * console.log(await session.ls("/*.tar"));
-   * ```
    */
   async ls(pattern: string = "/"): Promise<string[]> {
     return (await this.lsl(pattern)).map(({ path }) => baseName(path));
@@ -198,12 +187,6 @@ export class Xorriso implements AsyncDisposable {
    * no regular file, ENTRY_EXISTS when a directory would be replaced or a file
    * turned into a directory.
    * @throws {TypeError} When a name cannot be stored.
-   *
-   * @example Two files into a directory
-   * ```ts ignore
-   * await session.cp(["/home/me/a.tar", "/home/me/b.tar"], "/2026/");
-   * await session.commit();
-   * ```
    */
   async cp(files: readonly string[], dest: string): Promise<void> {
     const path = checkPath(dest);
@@ -226,11 +209,6 @@ export class Xorriso implements AsyncDisposable {
    * @param isoPath Absolute path on the medium; missing directories above it
    * are made.
    * @throws {XorrisoError} As {@linkcode Xorriso.cp}.
-   *
-   * @example A new name
-   * ```ts ignore
-   * await session.map("/home/me/a.tar", "/2026/monday.tar");
-   * ```
    */
   async map(source: string | URL, isoPath: string): Promise<void> {
     await exclusive(
@@ -246,31 +224,16 @@ export class Xorriso implements AsyncDisposable {
    * @param options `recursive`: directories with all below them, too.
    * @throws {XorrisoError} ENTRY_NOT_FOUND when one is missing, ENTRY_EXISTS
    * when one is a directory and it is not `recursive`; then nothing is removed.
-   *
-   * @example Remove a file
-   * ```ts ignore
-   * await session.rm(["/2026/monday.tar"]);
-   * await session.commit();
-   * ```
    */
   async rm(
     files: readonly string[],
     options: { readonly recursive?: boolean } = {},
   ): Promise<void> {
-    const { recursive = false } = options;
     const paths = [...new Set(files.map(checkPath))];
-    const session = this.#session;
-    await exclusive(session, async (changes) => {
-      await makeWritable(changes);
-      const nodes = await Promise.all(
-        paths.map((path) => lookUp(session, path)),
-      );
-      const directory = nodes.find(({ type }) => type === "directory");
-      if (directory !== undefined && !recursive) {
-        throw isDirectory(directory.path, session.device);
-      }
-      await changes.remove(paths, { recursive });
-    });
+    await exclusive(
+      this.#session,
+      (changes) => stageRemoval(changes, paths, options),
+    );
   }
 
   /**
@@ -283,12 +246,6 @@ export class Xorriso implements AsyncDisposable {
    * ENTRY_EXISTS when something is at the new path, or a file above it.
    * @throws {TypeError} When a name cannot be stored, or a directory would go
    * into itself.
-   *
-   * @example Move a file into another directory
-   * ```ts ignore
-   * await session.rename("/2026/monday.tar", "/2026/kept/monday.tar");
-   * await session.commit();
-   * ```
    */
   async rename(from: string, to: string): Promise<void> {
     const [path, target] = [checkPath(from), checkNewPath(to)];
@@ -297,21 +254,10 @@ export class Xorriso implements AsyncDisposable {
         `Cannot rename ${show(path)} to ${show(target)}: that is in itself`,
       );
     }
-    const session = this.#session;
-    await exclusive(session, async (changes) => {
-      await makeWritable(changes);
-      await lookUp(session, path);
-      await requirePlace(session, target);
-      if (await typeOf(session, target) !== undefined) {
-        throw new XorrisoError(
-          "ENTRY_EXISTS",
-          `${session.doing(`rename ${show(path)} on`)}: ${show(target)} is ` +
-            `there already; remove it first`,
-          { path: target },
-        );
-      }
-      await changes.move(path, target);
-    });
+    await exclusive(
+      this.#session,
+      (changes) => stageMove(changes, path, target),
+    );
   }
 
   /**
@@ -324,11 +270,6 @@ export class Xorriso implements AsyncDisposable {
    * @param dest An existing folder on disk; they go into it under their names.
    * @throws {XorrisoError} ENTRY_NOT_FOUND, READ_ERROR, CHECKSUM_MISMATCH, or
    * TARGET_UNWRITABLE.
-   *
-   * @example Restore one file
-   * ```ts ignore
-   * await session.extract(["/2026/monday.tar"], "/restore");
-   * ```
    */
   async extract(files: readonly string[], dest: string): Promise<void> {
     for (const file of files) {
@@ -344,11 +285,6 @@ export class Xorriso implements AsyncDisposable {
    * @param file Absolute path on the medium, or an entry of `find()`.
    * @param target Path on disk; it is replaced when the file is complete.
    * @throws {XorrisoError} As {@linkcode Xorriso.extract}.
-   *
-   * @example Restore under another name
-   * ```ts ignore
-   * await session.restore("/2026/monday.tar", "/restore/tuesday.tar");
-   * ```
    */
   async restore(
     file: string | Entry,
@@ -368,11 +304,6 @@ export class Xorriso implements AsyncDisposable {
    * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such file; the
    * stream fails with READ_ERROR, IMAGE_DAMAGED or CHECKSUM_MISMATCH.
    * @throws {RangeError} When offset or length is no whole number from 0 on.
-   *
-   * @example The first kilobyte
-   * ```ts ignore
-   * const stream = await session.readable("/a.tar", { length: 1024 });
-   * ```
    */
   async readable(
     file: string | Entry,
@@ -387,11 +318,6 @@ export class Xorriso implements AsyncDisposable {
    * @param isoPath Absolute path on the medium.
    * @returns 32 hexadecimal digits; undefined if none is recorded.
    * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path.
-   *
-   * @example Compare with what is on disk
-   * ```ts ignore
-   * console.log(await session.md5("/2026/monday.tar"));
-   * ```
    */
   async md5(isoPath: string): Promise<string | undefined> {
     return await readMd5(this.#session, checkPath(isoPath));
@@ -447,11 +373,6 @@ export class Xorriso implements AsyncDisposable {
    * Discards what is staged.
    *
    * @throws {XorrisoError} When the medium cannot be read again.
-   *
-   * @example Think again
-   * ```ts ignore
-   * await session.rollback();
-   * ```
    */
   async rollback(): Promise<void> {
     await exclusive(this.#session, rollback);
@@ -482,12 +403,6 @@ export class Xorriso implements AsyncDisposable {
    *
    * @returns Type, status, volume id, and sizes in bytes.
    * @throws {XorrisoError} When the drive does not answer.
-   *
-   * @example Free gigabytes
-   * ```ts ignore
-   * const { free } = await session.medium();
-   * console.log(free / 1e9);
-   * ```
    */
   async medium(): Promise<Medium> {
     return await readMedium(this.#session);
@@ -516,11 +431,6 @@ export class Xorriso implements AsyncDisposable {
    *
    * @returns Oldest first; empty on a blank medium.
    * @throws {XorrisoError} When the drive does not answer.
-   *
-   * @example The newest
-   * ```ts ignore
-   * console.log((await session.sessions()).at(-1));
-   * ```
    */
   async sessions(): Promise<RecordedSession[]> {
     return await readSessions(this.#session);
@@ -536,11 +446,6 @@ export class Xorriso implements AsyncDisposable {
    * @throws {XorrisoError} With the code of the problem that xorriso reports.
    * @throws {TypeError} When the first word is no command.
    * @throws {RangeError} When the line is longer than 8000 bytes.
-   *
-   * @example Ask the drive for its formats
-   * ```ts ignore
-   * console.log((await session.command(["-list_profiles", "all"])).results);
-   * ```
    */
   async command(
     words: readonly string[],
@@ -566,11 +471,6 @@ export class Xorriso implements AsyncDisposable {
    * `force`: even if there is data on it; `signal` ends the session.
    * @throws {XorrisoError} BLANK_FAILED when it cannot be erased,
    * MEDIUM_NOT_WRITABLE when it has data and there is no `force`.
-   *
-   * @example Use a CD-RW again
-   * ```ts ignore
-   * await session.blank({ force: true });
-   * ```
    */
   async blank(options: BlankOptions = {}): Promise<void> {
     await exclusive(
@@ -587,11 +487,6 @@ export class Xorriso implements AsyncDisposable {
    * `force`: even if there is data on it; `signal` ends the session.
    * @throws {XorrisoError} BLANK_FAILED when it cannot be formatted,
    * MEDIUM_NOT_WRITABLE when it has data and there is no `force`.
-   *
-   * @example Prepare a new BD-RE
-   * ```ts ignore
-   * await session.format();
-   * ```
    */
   async format(options: FormatOptions = {}): Promise<void> {
     await exclusive(
@@ -608,11 +503,6 @@ export class Xorriso implements AsyncDisposable {
    * @throws {XorrisoError} MEDIUM_NOT_WRITABLE when the medium is blank, closed
    * already, or of a kind that stays writable, an image file above all; else
    * as {@linkcode Xorriso.commit}.
-   *
-   * @example The last session of a DVD-R
-   * ```ts ignore
-   * await session.finish();
-   * ```
    */
   async finish(options: CommitOptions = {}): Promise<void> {
     await exclusive(this.#session, async (changes) => {
@@ -626,11 +516,6 @@ export class Xorriso implements AsyncDisposable {
    * medium.
    *
    * @throws {XorrisoError} NO_DRIVE when it is an image file.
-   *
-   * @example Give the medium out
-   * ```ts ignore
-   * await session.eject();
-   * ```
    */
   async eject(): Promise<void> {
     await exclusive(this.#session, eject);
@@ -641,11 +526,6 @@ export class Xorriso implements AsyncDisposable {
    *
    * @throws {XorrisoError} NO_MEDIUM when there is none, NO_DRIVE when it is an
    * image file; else as {@linkcode Xorriso.open}.
-   *
-   * @example The next medium
-   * ```ts ignore
-   * await session.load();
-   * ```
    */
   async load(
     options: { readonly signal?: AbortSignal } = {},
@@ -659,11 +539,6 @@ export class Xorriso implements AsyncDisposable {
 
   /**
    * Ends the process; what was not committed is discarded. Can be called again.
-   *
-   * @example End without `await using`
-   * ```ts ignore
-   * await session.end();
-   * ```
    */
   async end(): Promise<void> {
     await this.#session.close();
@@ -673,74 +548,6 @@ export class Xorriso implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }
-}
-
-/** Stages a file under a path, where it bends nothing that is there. */
-async function stageFile(
-  changes: Changes,
-  source: string | URL,
-  isoPath: string,
-): Promise<void> {
-  const { session } = changes;
-  const path = checkNewPath(isoPath);
-  await makeWritable(changes);
-  const real = await openSource(source);
-  await requirePlace(session, path);
-  try {
-    await changes.stage(real.path, path);
-  } catch (error) {
-    // A file that cannot be staged has removed the one that it should have
-    // replaced, and that must not be committed.
-    if (!isCode(error, "CLOSED")) await rollback(changes).catch(() => {});
-    throw error;
-  }
-}
-
-/** Refuses what xorriso would do without a word: bend the tree. */
-async function requirePlace(session: Session, path: string): Promise<void> {
-  const doing = session.doing(`store ${show(path)} on`);
-  for (const parent of parents(path)) {
-    const type = await typeOf(session, parent);
-    if (type === undefined) return;
-    if (type === "directory") continue;
-    throw new XorrisoError(
-      "ENTRY_EXISTS",
-      `${doing}: ${show(parent)} is no directory; remove it first`,
-      { path },
-    );
-  }
-  if (await typeOf(session, path) !== "directory") return;
-  throw new XorrisoError(
-    "ENTRY_EXISTS",
-    `${doing}: it is a directory; choose another name`,
-    { path },
-  );
-}
-
-/**
- * Checks again what xorriso is about to read: a link may have come into its
- * path, to what the script may not read. All is discarded then.
- */
-async function requireSources(changes: Changes): Promise<void> {
-  for (const path of changes.session.sources) {
-    try {
-      await resolveForRead(path, "the source");
-    } catch (error) {
-      // Whatever else is wrong, xorriso finds it, too.
-      if (!(error instanceof Deno.errors.NotCapable)) continue;
-      await rollback(changes);
-      throw error;
-    }
-  }
-}
-
-function isDirectory(path: string, device: string): XorrisoError {
-  return new XorrisoError(
-    "ENTRY_EXISTS",
-    `Cannot remove ${show(path)} from "${device}": it is a directory; add ` +
-      `recursive`,
-    { path },
-  );
 }
 
 function isGlob(name: string): boolean {

@@ -1,0 +1,117 @@
+/** Staging for callers that do not know the tree: what is asked before. */
+
+import { resolveForRead } from "../disk/permissions.ts";
+import { openSource } from "../disk/sources.ts";
+import { isCode, XorrisoError } from "../errors.ts";
+import { checkNewPath, parents, show } from "../names.ts";
+import type { Changes } from "./changes.ts";
+import { lookUp, typeOf } from "./entries.ts";
+import { makeWritable } from "./open.ts";
+import { rollback } from "./rollback.ts";
+import type { Session } from "./session.ts";
+
+/** Stages a file under a path, where it bends nothing that is there. */
+export async function stageFile(
+  changes: Changes,
+  source: string | URL,
+  isoPath: string,
+): Promise<void> {
+  const { session } = changes;
+  const path = checkNewPath(isoPath);
+  await makeWritable(changes);
+  const real = await openSource(source);
+  await requirePlace(session, path);
+  try {
+    await changes.stage(real.path, path);
+  } catch (error) {
+    // A file that cannot be staged has removed the one that it should have
+    // replaced, and that must not be committed.
+    if (!isCode(error, "CLOSED")) await rollback(changes).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Stages the removal of paths.
+ *
+ * @param options `recursive`: directories with all below them, too.
+ */
+export async function stageRemoval(
+  changes: Changes,
+  paths: readonly string[],
+  { recursive = false }: { readonly recursive?: boolean },
+): Promise<void> {
+  const { session } = changes;
+  await makeWritable(changes);
+  const nodes = await Promise.all(paths.map((path) => lookUp(session, path)));
+  const directory = nodes.find(({ type }) => type === "directory");
+  if (directory !== undefined && !recursive) {
+    const { path } = directory;
+    throw new XorrisoError(
+      "ENTRY_EXISTS",
+      `${session.doing(`remove ${show(path)} from`)}: it is a directory; add ` +
+        `recursive`,
+      { path },
+    );
+  }
+  await changes.remove(paths, { recursive });
+}
+
+/** Stages another path for what is there, where nothing is yet. */
+export async function stageMove(
+  changes: Changes,
+  path: string,
+  target: string,
+): Promise<void> {
+  const { session } = changes;
+  await makeWritable(changes);
+  await lookUp(session, path);
+  await requirePlace(session, target);
+  if (await typeOf(session, target) !== undefined) {
+    throw new XorrisoError(
+      "ENTRY_EXISTS",
+      `${session.doing(`rename ${show(path)} on`)}: ${show(target)} is there ` +
+        `already; remove it first`,
+      { path: target },
+    );
+  }
+  await changes.move(path, target);
+}
+
+/** Refuses what xorriso would do without a word: bend the tree. */
+async function requirePlace(session: Session, path: string): Promise<void> {
+  const doing = session.doing(`store ${show(path)} on`);
+  for (const parent of parents(path)) {
+    const type = await typeOf(session, parent);
+    if (type === undefined) return;
+    if (type === "directory") continue;
+    throw new XorrisoError(
+      "ENTRY_EXISTS",
+      `${doing}: ${show(parent)} is no directory; remove it first`,
+      { path },
+    );
+  }
+  if (await typeOf(session, path) !== "directory") return;
+  throw new XorrisoError(
+    "ENTRY_EXISTS",
+    `${doing}: it is a directory; choose another name`,
+    { path },
+  );
+}
+
+/**
+ * Checks again what xorriso is about to read: a link may have come into its
+ * path, to what the script may not read. All is discarded then.
+ */
+export async function requireSources(changes: Changes): Promise<void> {
+  for (const path of changes.session.sources) {
+    try {
+      await resolveForRead(path, "the source");
+    } catch (error) {
+      // Whatever else is wrong, xorriso finds it, too.
+      if (!(error instanceof Deno.errors.NotCapable)) continue;
+      await rollback(changes);
+      throw error;
+    }
+  }
+}
