@@ -5,7 +5,8 @@ import { onAbort, unlessAborted } from "../async.ts";
 import type { Entry } from "../dialogue/answers.ts";
 import { TargetFolder } from "../disk/folders.ts";
 import { resolveTarget } from "../disk/targets.ts";
-import { checkMd5 } from "../iso/extents.ts";
+import { checkMd5 } from "../iso/content.ts";
+import { fromExtents } from "../iso/entry.ts";
 import type { CopyJob } from "../iso/restore.ts";
 import { XorrisoError } from "../errors.ts";
 import { checkName, join, relative, show } from "../names.ts";
@@ -59,7 +60,7 @@ export class Reading {
     if (typeof target === "string") {
       signal.throwIfAborted();
       const job: CopyJob = {
-        ...{ ...placingOf(entry, options), entry },
+        ...{ ...placingOf(entry, options), entry: fromExtents(entry) },
         target: await resolveTarget(target),
         md5: verify ? await readMd5(session, entry.path) : undefined,
       };
@@ -102,7 +103,7 @@ export class Reading {
       try {
         const path = await target.prepare(below(name, base));
         const placing = placingOf(entry, options);
-        jobs.set(name, { entry, target: path, ...placing });
+        jobs.set(name, { entry: fromExtents(entry), target: path, ...placing });
       } catch (error) {
         errors.set(name, error);
       }
@@ -209,20 +210,22 @@ export class Reading {
     const sums = await this.#sums(entries);
     const jobs = entries.flatMap((entry) => {
       const md5 = sums.get(entry.path);
-      if (md5 !== undefined) return [{ entry, md5 }];
+      const { name, extents: [first] } = entry;
+      if (md5 !== undefined) {
+        return [{ name, first, entry: fromExtents(entry), md5 }];
+      }
       unverifiable.add(entry.name);
       return [];
     });
     const signal = this.#either(options.signal);
     const reading = { ...options, signal };
     const failures = await checkMany(session, jobs, reading);
-    for (const [{ entry }, error] of failures) errors.set(entry.name, error);
+    for (const [{ name }, error] of failures) errors.set(name, error);
     // What was stored anew meanwhile is read from a drive by its name.
     const newer = await this.#index(true);
-    const replaced = Array.from(failures.keys(), ({ entry }) => entry)
-      .filter(({ name, extents }) =>
-        newer.get(name)?.extents[0]?.lba !== extents[0]?.lba
-      );
+    const replaced = Array.from(failures.keys()).filter(({ name, first }) =>
+      newer.get(name)?.extents[0]?.lba !== first?.lba
+    );
     if (replaced.length > 0) {
       const again = await this.verify(
         replaced.map(({ name }) => name),

@@ -259,6 +259,8 @@ export interface Toc {
   readonly sessions: RecordedSession[];
   /** Address of the next block that can be written; absent if none can. */
   readonly nwa?: number;
+  /** Number of blocks that can be read; absent if none can. */
+  readonly readable?: number;
 }
 
 /** Reads the answer to `-toc`. */
@@ -278,7 +280,12 @@ export function parseToc(lines: readonly string[]): Toc {
     });
   }
   const nwa = lastMatch(lines, /^Media nwa *: (\d+)s$/)?.[1];
-  return { sessions, ...(nwa !== undefined && { nwa: Number(nwa) }) };
+  const readable = lastMatch(lines, /^Media blocks *: (\d+) readable/)?.[1];
+  return {
+    sessions,
+    ...(readable !== undefined && { readable: Number(readable) }),
+    ...(nwa !== undefined && { nwa: Number(nwa) }),
+  };
 }
 
 /** Volume ids are padded with blanks (ECMA-119, 8.4.7). */

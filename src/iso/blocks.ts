@@ -1,7 +1,8 @@
 /** Where blocks are read from: an image file, or bytes in memory; a drive has a file of its own. */
 
-import { abortable } from "@std/async/abortable";
-import { XorrisoError } from "../errors.ts";
+import { unlessAborted } from "../async.ts";
+import { type Identity, isSame, readFull } from "../disk/files.ts";
+import { systemError, systemName, XorrisoError } from "../errors.ts";
 
 /** How to read blocks. */
 export interface BlocksReadOptions {
@@ -30,7 +31,7 @@ export interface Blocks extends AsyncDisposable {
   /** Number of bytes that there are to read. */
   readonly byteLength: number;
   /** The file that has them from its first byte on, if one does. */
-  readonly path?: string | undefined;
+  readonly file?: Identity & { readonly path: string } | undefined;
   /** When they were last changed, in milliseconds since 1970, as the last reading found it. */
   readonly modified?: number | undefined;
   /**
@@ -47,14 +48,6 @@ export interface Blocks extends AsyncDisposable {
     position: number,
     options?: BlocksReadOptions,
   ): Promise<void>;
-}
-
-/** What tells one file on disk from all others, as `Deno.stat()` has it. */
-export interface FileIdentity {
-  /** The device that holds the file. */
-  readonly dev: number;
-  /** The number of the file on it. */
-  readonly ino: number | null;
 }
 
 /**
@@ -113,16 +106,15 @@ const IDLE = 2;
 export class FileBlocks implements Blocks {
   /** What messages call it: its path. */
   readonly name: string;
-  /** The path of the file. */
-  readonly path: string;
   /** What tells the file from all others. */
-  readonly identity: FileIdentity;
+  readonly identity: Identity;
   readonly #idle: Handle[] = [];
+  readonly #underWay = new Set<Promise<void>>();
   #info: Deno.FileInfo;
   #closed = false;
 
   private constructor(path: string, info: Deno.FileInfo, handle: Handle) {
-    this.name = this.path = path;
+    this.name = path;
     this.identity = { dev: info.dev, ino: info.ino };
     this.#info = info;
     this.#idle.push(handle);
@@ -137,7 +129,7 @@ export class FileBlocks implements Blocks {
    */
   static async open(
     path: string,
-    identity?: FileIdentity,
+    identity?: Identity,
   ): Promise<FileBlocks> {
     await requireRegular(path);
     const handle = await Handle.open(path);
@@ -154,6 +146,11 @@ export class FileBlocks implements Blocks {
   /** Bytes of the file when it was last looked at. */
   get byteLength(): number {
     return this.#info.size;
+  }
+
+  /** The file, for others who read it. */
+  get file(): Identity & { readonly path: string } {
+    return { ...this.identity, path: this.name };
   }
 
   /** When the file had been changed when it was last looked at, in milliseconds since 1970. */
@@ -194,8 +191,11 @@ export class FileBlocks implements Blocks {
   ): Promise<void> {
     signal?.throwIfAborted();
     // A file system that has stopped to answer is left to itself.
-    const reading = this.#read(buffer, position);
-    await (signal === undefined ? reading : abortable(reading, signal));
+    const reading = this.#read(buffer, position)
+      .finally(() => this.#underWay.delete(reading));
+    this.#underWay.add(reading);
+    reading.catch(() => {}); // for who does not wait any more
+    await unlessAborted(reading, signal);
   }
 
   async #read(buffer: Uint8Array, position: number): Promise<void> {
@@ -231,10 +231,10 @@ export class FileBlocks implements Blocks {
   }
 
   /** Closes the file; readings that are under way end first. */
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const handle of this.#idle.splice(0)) handle.close();
-    return Promise.resolve();
+    await Promise.allSettled(this.#underWay);
   }
 }
 
@@ -256,20 +256,18 @@ export class FileBlocks implements Blocks {
  */
 export async function fileBlocks(
   path: string,
-  identity?: FileIdentity,
+  identity?: Identity,
 ): Promise<FileBlocks> {
   try {
     return await FileBlocks.open(path, identity);
   } catch (error) {
     const { cause } = error instanceof XorrisoError ? error : {};
-    if (identity === undefined && cause instanceof Deno.errors.NotFound) {
-      throw new XorrisoError(
-        "NO_DRIVE",
-        `Cannot open "${path}": it does not exist; check its address`,
-        { path, cause },
-      );
-    }
-    throw error;
+    if (identity !== undefined || systemName(cause) !== "ENOENT") throw error;
+    throw new XorrisoError(
+      "NO_DRIVE",
+      `Cannot open "${path}": it does not exist; check its address`,
+      { path, cause },
+    );
   }
 }
 
@@ -297,12 +295,7 @@ class Handle {
     if (position !== known) {
       await this.file.seek(position, Deno.SeekMode.Start);
     }
-    let filled = 0;
-    while (filled < buffer.length) {
-      const count = await this.file.read(buffer.subarray(filled));
-      if (count === null) break;
-      filled += count;
-    }
+    const filled = await readFull(this.file, buffer);
     this.#position = position + filled;
     return filled;
   }
@@ -327,23 +320,19 @@ async function requireRegular(path: string): Promise<void> {
 
 function requireSame(
   path: string,
-  expected: FileIdentity,
-  found: FileIdentity,
+  expected: Identity,
+  found: Identity,
 ): void {
-  if (expected.dev === found.dev && expected.ino === found.ino) return;
+  if (isSame(expected, found)) return;
   throw changed(path, "another file has taken its place");
 }
 
 /** MEDIUM_CHANGED for an image that is not any more what was opened. */
-export function changed(
-  name: string,
-  why: string,
-  cause?: unknown,
-): XorrisoError {
+export function changed(name: string, why: string): XorrisoError {
   return new XorrisoError(
     "MEDIUM_CHANGED",
     `Cannot read "${name}": ${why}; open it again`,
-    { path: name, ...(cause !== undefined && { cause }) },
+    { path: name },
   );
 }
 
@@ -357,22 +346,11 @@ function tooShort(name: string, end: number): XorrisoError {
 
 /** What a failure to open or read an image file is to the caller. */
 function fileError(path: string, cause: unknown): unknown {
-  if (
-    cause instanceof XorrisoError || cause instanceof Deno.errors.NotCapable
-  ) {
-    return cause;
-  }
-  if (cause instanceof Deno.errors.NotFound) {
-    return changed(path, "it is not there any more", cause);
-  }
-  const code = cause instanceof Deno.errors.PermissionDenied
-    ? "PERMISSION_DENIED"
-    : "READ_ERROR";
-  // Without the call and the path that Deno adds.
-  const reason = String(cause instanceof Error ? cause.message : cause)
-    .replace(/ \(os error \d+\).*$/s, "");
-  return new XorrisoError(code, `Cannot read "${path}": ${reason}`, {
+  return systemError(cause, {
+    doing: `Cannot read "${path}"`,
     path,
-    cause,
+    code: "READ_ERROR",
+    codes: { ENOENT: "MEDIUM_CHANGED", EACCES: "PERMISSION_DENIED" },
+    reasons: { ENOENT: "it is not there any more" },
   });
 }

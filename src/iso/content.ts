@@ -1,10 +1,12 @@
 /** The content of a file, out of its extents, inflated where it is stored compressed. */
 
+import { onAbort } from "../async.ts";
+import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
-import type { Entry } from "./entry.ts";
+import { type FileContent, storedSize } from "./entry.ts";
 import { inflate } from "./zisofs.ts";
 
 /** Which bytes of a file to read, and how. */
@@ -13,8 +15,13 @@ export interface ContentOptions {
   readonly offset?: number;
   /** Number of bytes to read, cut off at the end. @default {the rest} */
   readonly length?: number;
-  /** Give compressed content as it is stored: recorded checksums are of that. @default {false} */
+  /** Give compressed content as it is stored. @default {false} */
   readonly stored?: boolean;
+  /**
+   * The MD5 of the content as it is stored, in hexadecimal digits: where all of it is read, the
+   * stream fails with CHECKSUM_MISMATCH at its end if it has another.
+   */
+  readonly md5?: string | undefined;
   /** Errors the stream with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -23,7 +30,7 @@ export interface ContentOptions {
  * Bytes read at once: as fast as larger chunks, and hashing one takes 2 ms, which is how long the event
  * loop waits.
  */
-const CHUNK = 1 << 20;
+export const CHUNK = 1 << 20;
 
 /**
  * Reads a file, or a part of it.
@@ -45,19 +52,25 @@ const CHUNK = 1 << 20;
  */
 export function content(
   blocks: Blocks,
-  entry: Entry,
+  entry: FileContent,
   options: ContentOptions = {},
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const { signal } = options;
-  const chunks = contentChunks(blocks, entry, options);
-  let onAbort = () => {};
-  const settle = () => signal?.removeEventListener("abort", onAbort);
+  return streamOf(contentChunks(blocks, entry, options), options.signal);
+}
+
+/** A stream of chunks that keeps one ahead of its reader; a signal errors it at once. */
+export function streamOf(
+  chunks: Chunks,
+  signal?: AbortSignal,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let forget = () => {};
   return new ReadableStream({
     type: "bytes",
     start(controller) {
-      onAbort = () => controller.error(signal?.reason);
-      if (signal?.aborted) onAbort();
-      else signal?.addEventListener("abort", onAbort, { once: true });
+      forget = onAbort(signal, (reason) => {
+        controller.error(reason);
+        chunks.return().catch(() => {}); // whoever reads is told the reason
+      });
     },
     async pull(controller) {
       try {
@@ -65,16 +78,16 @@ export function content(
         if (signal?.aborted) return;
         if (!done) return controller.enqueue(value);
       } catch (error) {
-        settle();
+        forget();
         throw error;
       }
-      settle();
+      forget();
       controller.close();
       // A reader that brought a buffer waits until it is given back, even empty.
       controller.byobRequest?.respond(0);
     },
     async cancel() {
-      settle();
+      forget();
       await chunks.return();
     },
   }, { highWaterMark: CHUNK });
@@ -87,34 +100,95 @@ export function content(
  */
 export function contentChunks(
   blocks: Blocks,
-  entry: Entry,
-  { stored, signal, ...part }: ContentOptions = {},
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-  const { compression } = entry;
-  const isInflated = compression !== undefined && !stored;
-  const size = isInflated ? entry.size : storedSize(entry);
+  entry: FileContent,
+  { stored, signal, md5, ...part }: ContentOptions = {},
+): Chunks {
+  const isCompressed = entry.compression !== undefined;
+  const isInflated = isCompressed && !stored;
+  const size = isCompressed && stored ? storedSize(entry) : entry.size;
   const { start, end } = resolveRange(size, part);
+  const isWhole = start === 0 && end === size;
+  const all = { start: 0, end: storedSize(entry), signal };
   const range = { start, end, signal };
-  if (!isInflated) return storedChunks(blocks, entry, range);
-  return inflate(
-    entry,
-    range,
-    async (start, end) => {
-      const parts = [];
-      for await (
-        const chunk of storedChunks(blocks, entry, { start, end, signal })
-      ) {
-        parts.push(chunk);
-      }
-      return parts.length === 1 && parts[0] ? parts[0] : concat(parts);
-    },
+  if (!isInflated) {
+    const chunks = storedChunks(blocks, entry, range);
+    return isWhole && md5 !== undefined ? checked(chunks, md5, entry) : chunks;
+  }
+  const inflated = inflate(entry, range, async (start, end) => {
+    const stored = storedChunks(blocks, entry, { start, end, signal });
+    return await new Blob(await Array.fromAsync(stored)).bytes();
+  });
+  if (!isWhole || md5 === undefined) return inflated;
+  return after(checked(storedChunks(blocks, entry, all), md5, entry), inflated);
+}
+
+/** Gives chunks when others have been looked at. */
+async function* after(first: Chunks, then: Chunks): Chunks {
+  for await (const _ of first);
+  yield* then;
+}
+
+/** Hands chunks on, and fails at their end if they do not have the MD5. */
+async function* checked(
+  chunks: Chunks,
+  md5: string,
+  { path }: FileContent,
+): Chunks {
+  const hash = (await loadMd5())();
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  requireMd5(hash.digest("hex"), md5, path);
+}
+
+/**
+ * Hands a file's content on, and fails at its end if it does not have the expected MD5.
+ *
+ * @param content All bytes of the file, as it is stored.
+ * @param md5 The expected MD5 in hexadecimal digits.
+ * @param path How the error names the file.
+ * @returns The same chunks. The stream fails with CHECKSUM_MISMATCH.
+ */
+export function checkMd5(
+  content: ReadableStream<Uint8Array<ArrayBuffer>>,
+  md5: string,
+  path: string,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const loading = loadMd5().then((newMd5) => newMd5());
+  return content.pipeThrough(
+    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      async transform(chunk, controller) {
+        (await loading).update(chunk);
+        controller.enqueue(chunk);
+      },
+      async flush() {
+        requireMd5((await loading).digest("hex"), md5, path);
+      },
+    }),
   );
 }
 
-/** Bytes of the content as it is stored. */
-export function storedSize({ sections }: Entry): number {
-  return sections.reduce((sum, { size }) => sum + size, 0);
+/**
+ * Makes sure that content has the MD5 that is recorded for it.
+ *
+ * @throws {XorrisoError} CHECKSUM_MISMATCH when it has another.
+ */
+export function requireMd5(
+  found: string,
+  recorded: string,
+  path: string,
+): void {
+  if (found === recorded.toLowerCase()) return;
+  throw new XorrisoError(
+    "CHECKSUM_MISMATCH",
+    `Cannot trust the content of "${path}": its MD5 is ${found}, recorded is ${recorded}`,
+    { path },
+  );
 }
+
+/** Content, piece by piece. */
+export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void>;
 
 /** Some bytes of a file. */
 export interface ByteRange {
@@ -124,7 +198,7 @@ export interface ByteRange {
 }
 
 /** A wanted range of a file, cut to what the file has. */
-function resolveRange(
+export function resolveRange(
   size: number,
   { offset = 0, length = size }: Pick<ContentOptions, "offset" | "length">,
 ): { start: number; end: number } {
@@ -140,9 +214,16 @@ function resolveRange(
 
 async function* storedChunks(
   blocks: Blocks,
-  entry: Entry,
+  entry: FileContent,
   { start, end, signal }: ByteRange,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+): Chunks {
+  const stored = storedSize(entry);
+  if (end > stored) {
+    throw unreadable(
+      entry,
+      `it has ${end} bytes, but its extents only ${stored}`,
+    );
+  }
   let before = 0;
   for (const { lba, size } of entry.sections) {
     const from = Math.max(start - before, 0);
@@ -166,7 +247,7 @@ async function* storedChunks(
 /** Makes sure that a section is on the medium as far as it is wanted. */
 function requireThere(
   { name, byteLength }: Blocks,
-  entry: Entry,
+  entry: FileContent,
   lba: number,
   bytes: number,
 ): void {
@@ -183,7 +264,7 @@ function requireThere(
 
 /** IMAGE_DAMAGED for a file whose content cannot be right. */
 export function unreadable(
-  { path }: Entry,
+  { path }: FileContent,
   why: string,
   cause?: unknown,
 ): XorrisoError {
@@ -195,7 +276,7 @@ export function unreadable(
 }
 
 /** An error of the medium that names the file, too. */
-function about({ path }: Entry, cause: unknown): unknown {
+function about({ path }: FileContent, cause: unknown): unknown {
   if (!(cause instanceof XorrisoError)) return cause;
   const { code, message, messages } = cause;
   return new XorrisoError(code, `${message}; it belongs to ${show(path)}`, {
@@ -203,16 +284,4 @@ function about({ path }: Entry, cause: unknown): unknown {
     messages,
     cause,
   });
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(
-    parts.reduce((sum, { length }) => sum + length, 0),
-  );
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

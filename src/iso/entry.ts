@@ -1,7 +1,7 @@
 /** One name in the tree of a session. */
 
 import { baseName } from "../names.ts";
-import { blocksOf } from "./bytes.ts";
+import { BLOCK, blocksOf } from "./bytes.ts";
 import type { Compression } from "./rock_ridge.ts";
 
 /** What a name stands for. */
@@ -28,6 +28,40 @@ export interface Section {
   readonly lba: number;
   /** Number of bytes. */
   readonly size: number;
+}
+
+/** What is to be known of a file to read its content. */
+export interface FileContent {
+  /** How messages call it. */
+  readonly path: string;
+  /** Bytes, inflated where it is stored compressed. */
+  readonly size: number;
+  /** Where it is stored, to the byte. */
+  readonly sections: readonly Section[];
+  /** How it is compressed, if it is. */
+  readonly compression?: Compression | undefined;
+}
+
+/** Bytes of a file as it is stored. */
+export function storedSize({ sections }: FileContent): number {
+  return sections.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** The same of a file whose extents are known, in blocks. */
+export function fromExtents(
+  { path, size, extents }: {
+    readonly path: string;
+    readonly size: number;
+    readonly extents: readonly Extent[];
+  },
+): FileContent {
+  let left = size;
+  const sections = extents.map(({ lba, blocks }) => {
+    const section = { lba, size: Math.min(left, blocks * BLOCK) };
+    left -= section.size;
+    return section;
+  });
+  return { path, size, sections };
 }
 
 /** What an entry is made from. */

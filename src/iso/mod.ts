@@ -20,11 +20,16 @@ export {
   type BlocksReadOptions,
   FileBlocks,
   fileBlocks,
-  type FileIdentity,
   memoryBlocks,
 } from "./blocks.ts";
+export type { Identity } from "../disk/files.ts";
 export { Checksums, readChecksums } from "./checksums.ts";
 export { content, type ContentOptions } from "./content.ts";
+export {
+  type BlockRange,
+  driveBlocks,
+  type DriveBlocksOptions,
+} from "./drive_blocks.ts";
 export { sealed } from "./sealed.ts";
 export {
   type Device,
@@ -32,6 +37,7 @@ export {
   type EntryFields,
   type EntryType,
   type Extent,
+  type FileContent,
   type Section,
 } from "./entry.ts";
 export { readTree, type ReadTreeOptions, rereadTree } from "./read_tree.ts";

@@ -1,47 +1,38 @@
-/** Files of an image copied to targets on disk, or read and compared with their checksums. */
+/** Files copied to targets on disk, or read and compared with their checksums. */
 
-import type { Entry } from "../dialogue/answers.ts";
-import type { Progress } from "../options.ts";
-import { BLOCK } from "../dialogue/answers.ts";
-import type { Identity } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import {
   meter,
   PartFile,
   type Placing,
   requireReplaceable,
-  resolveTarget,
 } from "../disk/targets.ts";
-import {
-  byteRanges,
-  CHUNK,
-  ImageReader,
-  type Range,
-  requireMd5,
-  takeRange,
-} from "./extents.ts";
+import type { Progress } from "../options.ts";
+import type { Blocks } from "./blocks.ts";
+import { BLOCK } from "./bytes.ts";
+import { CHUNK, type Chunks, contentChunks, requireMd5 } from "./content.ts";
+import { type FileContent, storedSize } from "./entry.ts";
+import { Hasher } from "./hashing.ts";
 
-/** How to copy out of an image. */
+/** How to copy files out of an image or from a drive. */
 export interface CopyOptions {
-  /** What the image must be, so that another file in its place is noticed. */
-  readonly inode?: Identity;
   /** Whether bytes are on the disk before a target has its name. @default {true} */
   readonly sync?: boolean | undefined;
   /** Takes the bytes done. */
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops with its reason, between two chunks. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** A file in an image that is to be read and checked. */
+/** A file that is to be read and checked. */
 export interface CheckJob {
-  /** The file in the image. */
-  readonly entry: Entry;
-  /** The MD5 that the content must have, in hexadecimal digits. */
+  /** The file. */
+  readonly entry: FileContent;
+  /** The MD5 that it must have as it is stored, in hexadecimal digits. */
   readonly md5?: string | undefined;
 }
 
-/** A file in an image that is to be restored. */
+/** A file that is to be restored. */
 export interface CopyJob extends CheckJob, Placing {
   /** Path on disk, in a folder that exists. */
   readonly target: string;
@@ -56,69 +47,61 @@ const SMALL = 256 << 10;
 /** Bytes between two small files that are rather read than skipped. */
 const GAP = 64 << 10;
 
+/** Bytes that a drive reads along with small files: most likely the next ones. */
+const AHEAD = 8 << 20;
+
 /** Milliseconds of synchronous work after which the event loop runs. */
 const SLICE = 20;
 
 /**
- * Copies a file of an image to a target on disk.
- *
- * @param image Path of the image.
- * @param entry The file in it.
- * @param target Path on disk, in a folder that exists.
- * @throws {XorrisoError} TARGET_UNWRITABLE, CHECKSUM_MISMATCH, IMAGE_DAMAGED, READ_ERROR,
- * PERMISSION_DENIED, or MEDIUM_CHANGED.
- */
-export async function copyExtents(
-  image: string,
-  entry: Entry,
-  target: string,
-  options: CopyOptions & Omit<CopyJob, "entry" | "target"> = {},
-): Promise<void> {
-  const { inode, signal, ...rest } = options;
-  signal?.throwIfAborted();
-  const path = await resolveTarget(target, inode);
-  using source = await ImageReader.open(image, inode);
-  const report = meter(entry.size, options.onProgress);
-  await copyFile(source, { ...rest, entry, target: path }, report, options);
-}
-
-/**
- * Copies many files of an image to targets on disk, as fast as they can be created.
+ * Copies many files to targets on disk, as fast as they can be created.
  *
  * They are read in the order of their extents, and small files that lie close together at once.
  *
- * @param image Path of the image.
- * @returns The jobs that failed, each with its error: the codes of {@linkcode copyExtents}, or
- * `Deno.errors.NotCapable`.
- * @throws {XorrisoError} When the image cannot be opened: MEDIUM_CHANGED, PERMISSION_DENIED, or
- * READ_ERROR.
+ * @param blocks Where they are.
+ * @returns The jobs that failed, each with its error: TARGET_UNWRITABLE, TARGET_EXISTS,
+ * CHECKSUM_MISMATCH, `Deno.errors.NotCapable`, or as `content()` fails.
  */
 export async function copyMany(
-  image: string,
+  blocks: Blocks,
   jobs: readonly CopyJob[],
   options: CopyOptions = {},
 ): Promise<Map<CopyJob, unknown>> {
-  const { inode, sync = true } = options;
+  const { sync = true, signal } = options;
   const newMd5 = await loadMd5();
   const failures = new Map<CopyJob, unknown>();
   using written = new WrittenFiles(failures);
-  const failed = await doMany(
-    ...[image, jobs, options, "restoring"] as const,
-    async (job, { source, content, report }) => {
-      const { entry, target, md5 } = job;
-      await requireReplaceable(target, inode);
-      if (content === undefined) {
-        return await copyFile(source, job, report, options);
-      }
-      if (md5 !== undefined) {
+  const failed = await doMany(blocks, jobs, options, {
+    phase: "restoring",
+    async small(job, content) {
+      const { entry } = job;
+      await requireReplaceable(job.target, blocks.file);
+      if (job.md5 !== undefined) {
         const found = newMd5().update(content).digest("hex");
-        requireMd5(found, md5, entry.path);
+        requireMd5(found, job.md5, entry.path);
       }
-      const part = PartFile.createSync(target, content);
+      const part = PartFile.createSync(job.target, content);
       await written.add(job, part, sync);
-      report(content.length);
     },
-  );
+    async large({ entry, target, md5, ...placing }, { hasher, report }) {
+      await requireReplaceable(target, blocks.file);
+      using part = await PartFile.create(target);
+      const hashing = md5 === undefined ? undefined : hasher?.md5(entry);
+      hashing?.catch(() => {}); // told when it is waited for
+      const checking = hasher ? {} : { md5 };
+      const chunks = contentChunks(blocks, entry, { signal, ...checking });
+      await transfer(chunks, async (chunk) => {
+        const { length } = chunk;
+        await part.write(chunk);
+        report(length);
+      });
+      if (md5 !== undefined && hashing) {
+        requireMd5(await hashing, md5, entry.path);
+      }
+      if (sync) await part.sync();
+      part.place(placing);
+    },
+  });
   await written.place();
   for (const [job, error] of failed) failures.set(job, error);
   return failures;
@@ -176,148 +159,141 @@ class WrittenFiles implements Disposable {
 }
 
 /**
- * Reads many files of an image and compares each with its MD5, in the order and the pieces of
+ * Reads many files and compares each with its MD5, in the order and the pieces of
  * {@linkcode copyMany}.
  *
- * @param image Path of the image.
- * @returns The jobs that failed, each with its error: CHECKSUM_MISMATCH, IMAGE_DAMAGED or READ_ERROR.
- * @throws {XorrisoError} When the image cannot be opened: MEDIUM_CHANGED, PERMISSION_DENIED, or
- * READ_ERROR.
+ * @param blocks Where they are.
+ * @returns The jobs that failed, each with its error: CHECKSUM_MISMATCH, or as `content()` fails.
  */
 export async function checkMany<Job extends CheckJob>(
-  image: string,
+  blocks: Blocks,
   jobs: readonly Job[],
   options: CopyOptions = {},
 ): Promise<Map<Job, unknown>> {
   const newMd5 = await loadMd5();
-  return await doMany(
-    ...[image, jobs, options, "checking"] as const,
-    async ({ entry, md5 }, { source, content, report }) => {
-      const hash = newMd5();
-      if (content === undefined) {
-        await transfer(source, entry, (chunk) => {
-          hash.update(chunk);
-          report(chunk.length);
-          return Promise.resolve();
-        }, options.signal);
-      } else {
-        hash.update(content);
-        report(content.length);
-      }
-      if (md5 !== undefined) requireMd5(hash.digest("hex"), md5, entry.path);
+  return await doMany(blocks, jobs, options, {
+    phase: "checking",
+    small({ entry, md5 }, content) {
+      const found = newMd5().update(content).digest("hex");
+      if (md5 !== undefined) requireMd5(found, md5, entry.path);
+      return Promise.resolve();
     },
-  );
+    async large({ entry, md5 }, { hasher, report }) {
+      if (hasher) {
+        const found = await hasher.md5(entry, report);
+        if (md5 !== undefined) requireMd5(found, md5, entry.path);
+        return;
+      }
+      const reading = { md5, stored: true, signal: options.signal };
+      for await (const chunk of contentChunks(blocks, entry, reading)) {
+        report(chunk.length);
+      }
+    },
+  });
 }
 
-/** What there is to do one job with. */
+/** What there is to do a large file with. */
 interface Means {
-  /** The image, for a large file. */
-  readonly source: ImageReader;
-  /** The content of a small file. */
-  readonly content: Uint8Array | undefined;
+  /** What hashes files beside, where that pays. */
+  readonly hasher: Hasher | undefined;
   /** Takes the bytes done. */
   readonly report: (bytes: number) => void;
 }
 
+/** What is to be done to each file. */
+interface Work<Job extends CheckJob> {
+  readonly phase: Progress["phase"];
+  /** Deals with a small file, given its content. */
+  readonly small: (job: Job, content: Uint8Array) => Promise<void>;
+  /** Reads a large file, and deals with it. */
+  readonly large: (job: Job, means: Means) => Promise<void>;
+}
+
 /** Does something to many files in the order of their extents; returns what failed. */
 async function doMany<Job extends CheckJob>(
-  image: string,
+  blocks: Blocks,
   jobs: readonly Job[],
-  { inode, onProgress, signal }: CopyOptions,
-  phase: Progress["phase"],
-  work: (job: Job, means: Means) => Promise<void>,
+  { onProgress, signal }: CopyOptions,
+  { phase, small, large }: Work<Job>,
 ): Promise<Map<Job, unknown>> {
   signal?.throwIfAborted();
-  using source = await ImageReader.open(image, inode);
   const failures = new Map<Job, unknown>();
   const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
   const report = meter(total, onProgress, phase);
+  const batches = [...batchesOf(jobs)];
+  using hasher = Hasher.forBytes(blocks, bytesToHash(batches), signal);
+  const attempt = async (job: Job, work: () => Promise<void>) => {
+    try {
+      signal?.throwIfAborted();
+      await work();
+    } catch (error) {
+      failures.set(job, error);
+    }
+  };
+  const underWay = new Set<Promise<void>>();
   const buffer = new Uint8Array(CHUNK);
-  for (const batch of batchesOf(jobs)) {
-    const content = await readBatch(source, batch, buffer);
+  for (const batch of batches) {
+    if (signal?.aborted) break;
+    const content = await readBatch(blocks, batch, buffer, signal);
     let begun = performance.now();
     for (const job of batch.jobs) {
+      if (content === undefined) {
+        const task = attempt(job, () => large(job, { hasher, report }))
+          .finally(() => underWay.delete(task));
+        underWay.add(task);
+        if (underWay.size >= (hasher ? Hasher.width : 1)) {
+          await Promise.race(underWay);
+        }
+        continue;
+      }
       if (performance.now() - begun > SLICE) {
         await turn();
         begun = performance.now();
       }
-      signal?.throwIfAborted();
-      try {
-        await work(job, { source, content: content?.(job.entry), report });
-      } catch (error) {
-        signal?.throwIfAborted();
-        failures.set(job, error);
-      }
+      await attempt(job, async () => {
+        await small(job, content(job.entry));
+        report(job.entry.size);
+      });
     }
   }
+  await Promise.all(underWay);
+  signal?.throwIfAborted();
   return failures;
 }
 
-/** Copies one file. */
-async function copyFile(
-  source: ImageReader,
-  { entry, target, md5, ...placing }: CopyJob,
-  report: (bytes: number) => void,
-  { sync = true, signal }: CopyOptions,
-): Promise<void> {
-  using part = await PartFile.create(target);
-  const hash = md5 === undefined ? undefined : (await loadMd5())();
-  await transfer(source, entry, async (chunk) => {
-    const writing = part.write(chunk);
-    hash?.update(chunk); // on this thread, while the others read and write
-    await writing;
-    report(chunk.length);
-  }, signal);
-  if (md5 !== undefined && hash) {
-    requireMd5(hash.digest("hex"), md5, entry.path);
-  }
-  if (sync) await part.sync();
-  part.place(placing);
+function bytesToHash(batches: readonly Batch<CheckJob>[]): number {
+  return batches.filter(({ range }) => range === undefined)
+    .flatMap(({ jobs }) => jobs)
+    .reduce((sum, { entry, md5 }) => md5 ? sum + storedSize(entry) : sum, 0);
 }
 
-/** Reads a file by two buffers: the next chunk is read while the last is dealt with. */
+/** Has content dealt with while the next piece of it is read. */
 async function transfer(
-  source: ImageReader,
-  entry: Entry,
+  chunks: Chunks,
   sink: (chunk: Uint8Array) => Promise<void>,
-  signal: AbortSignal | undefined,
 ): Promise<void> {
-  const ranges = byteRanges(entry);
-  const read = async (buffer: Uint8Array): Promise<Uint8Array | undefined> => {
-    const range = takeRange(ranges, CHUNK);
-    if (range === undefined) return undefined;
-    const chunk = buffer.subarray(0, range.length);
-    await source.fill(chunk, range.position);
-    return chunk;
-  };
-  let back = new Uint8Array(Math.min(CHUNK, entry.size));
-  let front = new Uint8Array(back.length);
-  for (let chunk = await read(front); chunk !== undefined;) {
-    signal?.throwIfAborted();
-    const reading = read(back);
-    chunk = await firstOfBoth(reading, sink(chunk));
-    [front, back] = [back, front];
+  for (let next = chunks.next();;) {
+    const { done, value } = await next;
+    if (done) return;
+    next = chunks.next();
+    next.catch(() => {}); // told in the next turn
+    try {
+      await sink(value);
+    } catch (error) {
+      await chunks.return().catch(() => {});
+      throw error;
+    }
   }
 }
 
-/** Waits until both have ended, so that no handle is closed under the other when one fails. */
-async function firstOfBoth<T>(
-  first: Promise<T>,
-  second: Promise<void>,
-): Promise<T> {
-  await Promise.allSettled([first, second]);
-  await second;
-  return await first;
-}
-
-/** Jobs to be done from one reading of the image. */
+/** Jobs to be done from one reading. */
 interface Batch<Job> {
   readonly jobs: readonly Job[];
   /** Where all their content is; undefined for one large file. */
-  readonly range?: Range;
+  readonly range?: { readonly position: number; readonly length: number };
 }
 
-/** Orders jobs as their content lies in the image, and puts close small files together. */
+/** Orders jobs as their content lies on the medium, and puts close small files together. */
 function* batchesOf<Job extends CheckJob>(
   jobs: readonly Job[],
 ): Generator<Batch<Job>> {
@@ -344,24 +320,27 @@ function* batchesOf<Job extends CheckJob>(
   yield* flush();
 }
 
-/** Where the content of a file begins in the image; the address of an empty file means nothing. */
-function place({ size, extents }: Entry): number {
-  return size === 0 ? 0 : (extents[0]?.lba ?? 0) * BLOCK;
+/** Where the content of a file begins; the address of an empty file means nothing. */
+function place({ size, sections }: FileContent): number {
+  return size === 0 ? 0 : (sections[0]?.lba ?? 0) * BLOCK;
 }
 
-function isSmall({ size, extents }: Entry): boolean {
-  return size <= Math.min(SMALL, (extents[0]?.blocks ?? 0) * BLOCK);
+function isSmall({ size, sections, compression }: FileContent): boolean {
+  return size <= Math.min(SMALL, sections[0]?.size ?? 0) &&
+    compression === undefined;
 }
 
 /** Reads what a batch needs; undefined where its files are to be read one by one. */
 async function readBatch(
-  source: ImageReader,
+  blocks: Blocks,
   { range }: Batch<unknown>,
   buffer: Uint8Array,
-): Promise<((entry: Entry) => Uint8Array) | undefined> {
+  signal: AbortSignal | undefined,
+): Promise<((entry: FileContent) => Uint8Array) | undefined> {
   if (range === undefined) return undefined;
   try {
-    await source.fill(buffer.subarray(0, range.length), range.position);
+    const bytes = buffer.subarray(0, range.length);
+    await blocks.read(bytes, range.position, { signal, ahead: AHEAD });
   } catch {
     return undefined; // so that only the files that cannot be read fail
   }

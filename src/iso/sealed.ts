@@ -113,8 +113,8 @@ class SealedBlocks implements Blocks {
     return this.#blocks.modified;
   }
 
-  get path(): string | undefined {
-    return this.#blocks.path;
+  get file(): Blocks["file"] {
+    return this.#blocks.file;
   }
 
   async read(

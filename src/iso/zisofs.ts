@@ -3,8 +3,8 @@
  * it. A header tells the size and that of a block, pointers tell where each compressed block is.
  */
 
-import { type ByteRange, unreadable } from "./content.ts";
-import type { Entry } from "./entry.ts";
+import { type ByteRange, type Chunks, unreadable } from "./content.ts";
+import { type FileContent, storedSize } from "./entry.ts";
 import { holds, u32 } from "./bytes.ts";
 
 /** The beginning of a compressed file: of the first version, and of that for large files. */
@@ -41,12 +41,12 @@ interface Header {
  * @returns The bytes, block by block. It fails with IMAGE_DAMAGED when they cannot be inflated.
  */
 export async function* inflate(
-  entry: Entry,
+  entry: FileContent,
   { start, end }: ByteRange,
   read: (start: number, end: number) => Promise<Uint8Array>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+): Chunks {
   if (start >= end) return;
-  const stored = entry.sections.reduce((sum, { size }) => sum + size, 0);
+  const stored = storedSize(entry);
   const header = parseHeader(await read(0, Math.min(HEADER, stored)));
   const { size, block, width, pointers } = header ?? unusable(entry);
   const count = Math.ceil(size / block);
@@ -79,7 +79,7 @@ export async function* inflate(
 }
 
 async function inflateBlock(
-  entry: Entry,
+  entry: FileContent,
   compressed: Uint8Array,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -93,7 +93,7 @@ async function inflateBlock(
   return bytes.length === length ? new Uint8Array(bytes) : unusable(entry);
 }
 
-function unusable(entry: Entry): never {
+function unusable(entry: FileContent): never {
   throw unreadable(entry, "its compressed content does not fit together");
 }
 

@@ -8,6 +8,8 @@ import {
   parseToc,
   type RecordedSession,
 } from "../dialogue/answers.ts";
+import { type Blocks, fileBlocks } from "../iso/blocks.ts";
+import { driveBlocks } from "../iso/drive_blocks.ts";
 import type { Session } from "./session.ts";
 
 /** What medium it is. */
@@ -32,6 +34,33 @@ export async function readSessions(
   const doing = session.doing("look at");
   const { results } = await session.run("-toc", { doing });
   return parseToc(results).sessions;
+}
+
+/**
+ * The blocks of the medium: of an image file as they are in it, of a drive as xorriso copies them.
+ *
+ * @param end The block behind the last that is wanted; xorriso would look for the end of the
+ * medium at its beginning.
+ */
+export async function openBlocks(
+  session: Session,
+  end?: number,
+): Promise<Blocks> {
+  const { image } = session.target;
+  if (image !== undefined) return await fileBlocks(image.path, image.identity);
+  return driveBlocks({
+    name: session.device,
+    blocks: end ?? await countBlocks(session),
+    tempDir: session.options.tempDir,
+    copy: (range, target) => copyBlocks(session, range, target),
+  });
+}
+
+/** How many blocks of the medium can be read. */
+async function countBlocks(session: Session): Promise<number> {
+  const doing = session.doing("look at");
+  const { results } = await session.run("-toc", { doing });
+  return parseToc(results).readable ?? 0;
 }
 
 /**

@@ -168,7 +168,7 @@ const IMAGE = lines(`
   After commit : 39213462s
 `);
 
-Deno.test("parseToc() reads sessions and the next writable address", () => {
+Deno.test("parseToc() reads sessions, the next writable address, and how much can be read", () => {
   assertEquals(parseToc(IMAGE), {
     sessions: [
       { number: 1, lba: 32, size: 121 * 2048, volumeId: "MY VOL" },
@@ -180,6 +180,7 @@ Deno.test("parseToc() reads sessions and the next writable address", () => {
       },
     ],
     nwa: 288,
+    readable: 288,
   });
 });
 

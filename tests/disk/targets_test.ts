@@ -1,7 +1,7 @@
 import { writeTarget } from "../../src/disk/targets.ts";
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { CHUNK } from "../../src/iso/extents.ts";
+import { CHUNK } from "../../src/iso/content.ts";
 import type { Progress } from "../../src/options.ts";
 import {
   assertRejectsCode,

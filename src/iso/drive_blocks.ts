@@ -1,0 +1,185 @@
+/** The blocks of a medium in a drive: whoever has the drive copies runs of them to files. */
+
+import { unlessAborted } from "../async.ts";
+import { readFull } from "../disk/files.ts";
+import { TempFolder } from "../disk/temp.ts";
+import { systemError, XorrisoError } from "../errors.ts";
+import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { BLOCK, blocksOf } from "./bytes.ts";
+import { damaged } from "./volume.ts";
+
+/** A run of blocks. */
+export interface BlockRange {
+  /** The first block. */
+  readonly lba: number;
+  /** Number of blocks. */
+  readonly blocks: number;
+}
+
+/** A drive that blocks are read from. */
+export interface DriveBlocksOptions {
+  /** What messages call it. */
+  readonly name: string;
+  /** Number of blocks that can be read. */
+  readonly blocks: number;
+  /** Folder for the copies. @default {"/tmp"} or what TMPDIR says */
+  readonly tempDir?: string | undefined;
+  /**
+   * Copies blocks to a new file, block A to byte A x 2048.
+   *
+   * @returns What could not be read of them.
+   */
+  readonly copy: (
+    range: BlockRange,
+    target: string,
+  ) => Promise<readonly BlockRange[]>;
+}
+
+/** Blocks of a piece at least: a drive reads 16 or 32 at once. */
+const LEAST = 64;
+
+/** Blocks of a piece at most (64 MiB): other calls must not wait long for the drive. */
+const MOST = 1 << 15;
+
+/** Pieces that are kept: readings that go on side by side each have one. */
+const KEPT = 4;
+
+/** A run that has been copied to a file, or is being copied. */
+interface Piece extends BlockRange {
+  readonly path: string;
+  readonly unreadable: Promise<readonly BlockRange[]>;
+}
+
+/**
+ * The blocks of a medium in a drive.
+ *
+ * @param options The drive.
+ * @returns Its blocks. Reading them fails with READ_ERROR for those that are unreadable,
+ * TARGET_UNWRITABLE when the folder for copies cannot be used, or as `copy` does.
+ *
+ * @example Through a session with xorriso
+ * ```ts ignore
+ * await using blocks = driveBlocks({
+ *   name: "/dev/sr0",
+ *   blocks: 12_219_392,
+ *   copy: (range, target) => copyBlocks(session, range, target),
+ * });
+ * ```
+ */
+export function driveBlocks(options: DriveBlocksOptions): Blocks {
+  return new DriveBlocks(options);
+}
+
+class DriveBlocks implements Blocks {
+  readonly #options: DriveBlocksOptions;
+  readonly #pieces: Piece[] = [];
+  #folder: Promise<TempFolder> | undefined;
+
+  constructor(options: DriveBlocksOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get byteLength(): number {
+    return this.#options.blocks * BLOCK;
+  }
+
+  async read(
+    buffer: Uint8Array,
+    position: number,
+    { signal, ahead = 0 }: BlocksReadOptions = {},
+  ): Promise<void> {
+    signal?.throwIfAborted();
+    const end = position + buffer.length;
+    if (end > this.byteLength) {
+      throw damaged(
+        this,
+        Math.floor(position / BLOCK),
+        "the medium ends before",
+      );
+    }
+    for (let at = position; at < end;) {
+      // The drive goes on with what others may be waiting for, too.
+      const piece = await unlessAborted(this.#pieceAt(at, end + ahead), signal);
+      const stop = Math.min((piece.lba + piece.blocks) * BLOCK, end);
+      const part = buffer.subarray(at - position, stop - position);
+      await unlessAborted(this.#readPiece(piece, part, at), signal);
+      at = stop;
+    }
+  }
+
+  /** A piece that has the byte there; a new one reaches as far as is wanted, in bounds. */
+  async #pieceAt(position: number, end: number): Promise<Piece> {
+    const lba = Math.floor(position / BLOCK);
+    const known = this.#pieces.find((piece) =>
+      lba >= piece.lba && lba < piece.lba + piece.blocks
+    );
+    if (known !== undefined) return known;
+    this.#folder ??= TempFolder.make(this.#options.tempDir);
+    const path = (await this.#folder).next();
+    const wanted = Math.min(Math.max(blocksOf(end) - lba, LEAST), MOST);
+    const blocks = Math.min(wanted, this.#options.blocks - lba);
+    const unreadable = this.#options.copy({ lba, blocks }, path);
+    const piece = { lba, blocks, path, unreadable };
+    this.#pieces.push(piece);
+    unreadable.catch(() => this.#forget(piece));
+    const [oldest] = this.#pieces;
+    if (this.#pieces.length > KEPT && oldest) this.#forget(oldest);
+    return piece;
+  }
+
+  #forget(piece: Piece): void {
+    const index = this.#pieces.indexOf(piece);
+    if (index >= 0) this.#pieces.splice(index, 1);
+    // It goes with the folder if it cannot be removed now.
+    piece.unreadable.then(() => Deno.remove(piece.path)).catch(() => {});
+  }
+
+  async #readPiece(
+    piece: Piece,
+    buffer: Uint8Array,
+    position: number,
+  ): Promise<void> {
+    const unreadable = await piece.unreadable;
+    const first = Math.floor(position / BLOCK);
+    const last = blocksOf(position + buffer.length);
+    const broken = unreadable.find(({ lba, blocks }) =>
+      lba < last && lba + blocks > first
+    );
+    if (broken !== undefined) throw this.#unreadable(broken);
+    try {
+      using file = await Deno.open(piece.path, { read: true });
+      await file.seek(position, Deno.SeekMode.Start);
+      if (await readFull(file, buffer) < buffer.length) {
+        throw this.#unreadable(piece);
+      }
+    } catch (cause) {
+      throw systemError(cause, {
+        doing: `Cannot read the copy of blocks of "${this.name}"`,
+        code: "TARGET_UNWRITABLE",
+        advice: "choose another folder by tempDir",
+      });
+    }
+  }
+
+  #unreadable({ lba, blocks }: BlockRange): XorrisoError {
+    const range = blocks === 1
+      ? `block ${lba}`
+      : `blocks ${lba} to ${lba + blocks - 1}`;
+    return new XorrisoError(
+      "READ_ERROR",
+      `Cannot read ${range} of "${this.name}"; clean the medium, or try another drive`,
+      { path: this.name },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const copies = this.#pieces.splice(0).map(({ unreadable }) => unreadable);
+    await Promise.allSettled(copies);
+    const folder = await this.#folder?.catch(() => undefined);
+    await folder?.[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,225 @@
+/** MD5s of many large files, on all cores: workers read the image by themselves. */
+
+import type { Hash } from "node:crypto";
+import { onAbort } from "../async.ts";
+import type { Identity } from "../disk/files.ts";
+import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
+import type { Blocks } from "./blocks.ts";
+import { BLOCK } from "./bytes.ts";
+import type { Section } from "./entry.ts";
+
+/** Bytes of files from which on starting workers pays: each takes 60 ms. */
+const WORTH = 128 << 20;
+
+/** What a worker is asked. */
+interface Question {
+  readonly path: string;
+  readonly identity: Identity;
+  readonly ranges: readonly {
+    readonly position: number;
+    readonly length: number;
+  }[];
+}
+
+/** What it answers: bytes that have been hashed since the last answer, and in the end one of the others. */
+interface Answer {
+  readonly bytes?: number;
+  readonly md5?: string;
+  readonly code?: XorrisoErrorCode;
+  readonly message?: string;
+}
+
+/**
+ * What runs in a worker. Its text alone goes there, so it refers to nothing outside: a worker
+ * needs no permission to read a file of this module then.
+ */
+function work(): void {
+  const scope = self as unknown as {
+    onmessage: (event: MessageEvent<Question>) => Promise<void>;
+    postMessage(answer: Answer): void;
+  };
+  const hash = (
+    { path, identity, ranges }: Question,
+    digest: Hash,
+  ): Answer => {
+    const buffer = new Uint8Array(1 << 20);
+    let untold = 0;
+    using file = Deno.openSync(path, { read: true });
+    const { dev, ino } = file.statSync();
+    if (dev !== identity.dev || ino !== identity.ino) {
+      return {
+        code: "MEDIUM_CHANGED",
+        message: "another file has taken its place",
+      };
+    }
+    for (const { position, length } of ranges) {
+      file.seekSync(position, Deno.SeekMode.Start);
+      for (let left = length; left > 0;) {
+        const count = file.readSync(buffer.subarray(0, left));
+        if (count === null) {
+          return { code: "IMAGE_DAMAGED", message: "it ends before" };
+        }
+        digest.update(buffer.subarray(0, count));
+        left -= count;
+        untold += count;
+        if (untold < 16 << 20) continue;
+        scope.postMessage({ bytes: untold });
+        untold = 0;
+      }
+    }
+    return { bytes: untold, md5: digest.digest("hex") };
+  };
+  scope.onmessage = async ({ data }) => {
+    try {
+      const { createHash } = await import("node:crypto");
+      scope.postMessage(hash(data, createHash("md5")));
+    } catch (error) {
+      scope.postMessage({ code: "READ_ERROR", message: String(error) });
+    }
+  };
+}
+
+/** A file to be hashed. */
+interface Job {
+  readonly sections: readonly Section[];
+  readonly onBytes: (count: number) => void;
+  readonly resolve: (md5: string) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Hashes files of an image in workers, as many at once as there are cores. */
+export class Hasher implements Disposable {
+  readonly #blocks: Blocks;
+  readonly #file: { readonly path: string } & Identity;
+  readonly #waiting: Job[] = [];
+  readonly #idle: Worker[] = [];
+  readonly #all = new Map<Worker, Job | undefined>();
+  readonly #forget: () => void;
+  #left: number;
+
+  private constructor(
+    blocks: Blocks,
+    file: { readonly path: string } & Identity,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#blocks = blocks;
+    this.#file = file;
+    this.#left = navigator.hardwareConcurrency;
+    this.#forget = onAbort(signal, (reason) => this.#end(reason));
+  }
+
+  /**
+   * Makes one where it pays: undefined for few bytes, on one core, and where the blocks are in no file.
+   *
+   * @param bytes How many are to be hashed.
+   */
+  static forBytes(
+    blocks: Blocks,
+    bytes: number,
+    signal: AbortSignal | undefined,
+  ): Hasher | undefined {
+    const { file } = blocks;
+    if (file === undefined || bytes < WORTH) return undefined;
+    if (navigator.hardwareConcurrency < 2) return undefined;
+    return new Hasher(blocks, file, signal);
+  }
+
+  /** How many files are hashed at once. */
+  static get width(): number {
+    return navigator.hardwareConcurrency;
+  }
+
+  /**
+   * The MD5 of the content as it is stored.
+   *
+   * @param onBytes Takes the numbers of bytes that have been hashed.
+   */
+  async md5(
+    { sections }: { readonly sections: readonly Section[] },
+    onBytes: (count: number) => void = () => {},
+  ): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    this.#waiting.push({ sections, onBytes, resolve, reject });
+    this.#next();
+    const md5 = await promise;
+    // Whoever watches over the blocks does so at each reading.
+    await this.#blocks.read(new Uint8Array(1), 0);
+    return md5;
+  }
+
+  #next(): void {
+    const worker = this.#waiting.length > 0
+      ? this.#idle.pop() ?? this.#start()
+      : undefined;
+    const job = worker && this.#waiting.shift();
+    if (worker === undefined || job === undefined) return;
+    this.#all.set(worker, job);
+    const { path, dev, ino } = this.#file;
+    const ranges = job.sections.map(({ lba, size }) => ({
+      position: lba * BLOCK,
+      length: size,
+    }));
+    worker.postMessage(
+      { path, identity: { dev, ino }, ranges } satisfies Question,
+    );
+  }
+
+  #start(): Worker | undefined {
+    if (this.#left === 0) return undefined;
+    this.#left--;
+    const source = `(${work.toString()})()`;
+    const worker = new Worker(
+      `data:text/javascript,${encodeURIComponent(source)}`,
+      {
+        type: "module",
+      },
+    );
+    worker.onmessage = ({ data }: MessageEvent<Answer>) =>
+      this.#take(worker, data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#take(worker, { code: "READ_ERROR", message: event.message });
+      worker.terminate();
+      this.#all.delete(worker);
+    };
+    this.#all.set(worker, undefined);
+    return worker;
+  }
+
+  #take(worker: Worker, { bytes, md5, code, message }: Answer): void {
+    const job = this.#all.get(worker);
+    if (bytes !== undefined) job?.onBytes(bytes);
+    if (md5 === undefined && code === undefined) return;
+    if (md5 !== undefined) job?.resolve(md5);
+    else {
+      const { path } = this.#file;
+      job?.reject(
+        new XorrisoError(
+          code ?? "READ_ERROR",
+          `Cannot read "${path}": ${message}`,
+          { path },
+        ),
+      );
+    }
+    this.#all.set(worker, undefined);
+    this.#idle.push(worker);
+    this.#next();
+  }
+
+  #end(reason: unknown): void {
+    this.#forget();
+    for (const [worker, job] of this.#all) {
+      worker.terminate();
+      job?.reject(reason);
+    }
+    for (const { reject } of this.#waiting.splice(0)) reject(reason);
+    this.#all.clear();
+    this.#idle.length = 0;
+    this.#left = 0;
+  }
+
+  /** Ends the workers; what is not done is given up. */
+  [Symbol.dispose](): void {
+    this.#end(new DOMException("No more is to be hashed", "AbortError"));
+  }
+}
