@@ -222,45 +222,6 @@ Deno.test("what this module replaced or deleted is so for xorriso, and not in th
   assertEquals(older, ["'/a'", "'/b'", "'/f/c'"]);
 });
 
-Deno.test({
-  name: "an image of this module is read by bsdtar",
-  ignore: !await isInstalled("bsdtar"),
-  async fn() {
-    await using folder = await makeFolder();
-    const files = { ...SIZES, ...NAMED };
-    const image = await storeAll(folder, files);
-    const target = `${folder.path}/target`;
-    await Deno.mkdir(target);
-    // Told to, it takes the names of Rock Ridge.
-    await run("bsdtar", ["-xf", image, "--options", "!joliet"], target);
-    const found: [string, Uint8Array][] = [];
-    for (const path of Object.keys(files)) {
-      found.push([path, await Deno.readFile(`${target}${path}`)]);
-    }
-    assertEquals(digests(found), digests(Object.entries(files)));
-  },
-});
-
-Deno.test({
-  name: "an image of this module is read by isoinfo",
-  ignore: !await isInstalled("isoinfo"),
-  async fn() {
-    await using folder = await makeFolder();
-    const image = await storeAll(folder, SIZES);
-    for (const naming of ["-R", "-J"]) {
-      const listed = await run("isoinfo", ["-i", image, naming, "-f"]);
-      const paths = new TextDecoder().decode(listed).split("\n");
-      for (const [path, content] of Object.entries(SIZES)) {
-        assertEquals(paths.filter((each) => each === path), [path]);
-        if (content.length === 0) continue;
-        const args = ["-i", image, naming, "-x", path];
-        const found = await run("isoinfo", args);
-        assertEquals(digests([[path, found]]), digests([[path, content]]));
-      }
-    }
-  },
-});
-
 Deno.test("an image of xorriso alone is read and appended to", async () => {
   await using folder = await makeFolder();
   const files = { ...SIZES, ...NAMED };

@@ -2,7 +2,11 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { openImage } from "../support/backends.ts";
 import { onMedia, openDrive, written } from "../support/drives.ts";
 import { installedVersion, makeFolder, toBytes } from "../support/helpers.ts";
-import { type XorrisoBackend, XorrisoError } from "../../mod.ts";
+import {
+  type XorrisoBackend,
+  XorrisoError,
+  type XorrisoErrorCode,
+} from "../../mod.ts";
 
 /** Whether the xorriso that is installed has the fault. */
 const isFaulty = await installedVersion() === "1.5.4";
@@ -79,7 +83,7 @@ Deno.test({
         new Set(
           errors.map((error) => error instanceof XorrisoError && error.code),
         ),
-        new Set(["NAME_TOO_LONG"]),
+        new Set<XorrisoErrorCode | false>(["NAME_TOO_LONG"]),
       );
       assertEquals(await written(burner), []);
     }),
