@@ -62,6 +62,8 @@ export class ImageFile implements AsyncDisposable {
   /** What the file was when it was last remembered. */
   #known: Deno.FileInfo;
   #before: Before | undefined;
+  /** Bytes that belong to the image, where more than these were found. */
+  #end: number | undefined;
   /** Whether a commit has begun of which nobody knows how it ended. */
   #committing = false;
   #quiet: boolean;
@@ -71,14 +73,19 @@ export class ImageFile implements AsyncDisposable {
   /** The number of the open file with the lock, for a child that is to keep it. */
   readonly number: number | undefined;
 
-  private constructor(path: string, info: Deno.FileInfo, opened: Opened) {
+  private constructor(
+    path: string,
+    info: Deno.FileInfo,
+    opened: Opened,
+    locked: boolean,
+  ) {
     this.path = path;
     this.#file = opened.file;
     this.number = opened.number;
     this.#refusal = opened.refusal;
     this.#created = opened.created;
     this.#known = info;
-    this.#quiet = opened.created;
+    this.#quiet = opened.created || locked;
     this.#cleaning = opened.created
       ? cleanAtExit(() => this.#removeEmpty())
       : undefined;
@@ -121,15 +128,14 @@ export class ImageFile implements AsyncDisposable {
     }
     if (opened === undefined) return undefined;
     const { file, created, refusal } = opened;
+    const locks = writable && refusal === undefined && options.lock !== false;
     try {
-      if (writable && refusal === undefined && options.lock !== false) {
-        await lock(file, path, options);
-      }
+      if (locks) await lock(file, path, options);
       const info = await file.stat();
       // Between opening and locking, its maker may have removed it.
       const there = await Deno.stat(path).catch(() => undefined);
       if (there !== undefined && isSame(there, info)) {
-        return new ImageFile(path, info, opened);
+        return new ImageFile(path, info, opened, locks);
       }
     } catch (error) {
       // Whoever has the lock has taken it for its own.
@@ -199,10 +205,11 @@ export class ImageFile implements AsyncDisposable {
    * Makes sure that nobody else has written since the file was last
    * remembered, and keeps its head for `restore()` and `undo()`.
    *
-   * The lock does not cover a xorriso whose program was killed: it goes on
-   * writing for a while. So the first time a file that is still warm is watched
-   * until it has not changed for two seconds; and it is made warm here, for
-   * xorriso takes a moment until it writes its first byte.
+   * The lock tells of a xorriso whose program was killed, too, which has
+   * inherited it. Only where there was none, or where a commit seems to be on
+   * its way, a file that is still warm is watched the first time until it has
+   * not changed for two seconds; and it is made warm here, for xorriso takes a
+   * moment until it writes its first byte.
    *
    * Throws with MEDIUM_CHANGED, and as `requireWritable()`.
    */
@@ -210,10 +217,21 @@ export class ImageFile implements AsyncDisposable {
     this.requireWritable();
     if (!this.#quiet) await this.#waitForQuiet(signal);
     await this.#checkUnchanged();
+    if (this.#end !== undefined) await this.#file.truncate(this.#end);
+    this.#end = undefined;
     await this.#warm();
     const head = await readHead(this.size, this.#read);
     this.#before = { head, size: this.size };
     this.#committing = true;
+  }
+
+  /**
+   * Notes that what is behind so many bytes was left by a commit that came to
+   * no end: the next one takes its place.
+   */
+  expectEnd(bytes: number): void {
+    this.#end = bytes;
+    this.#quiet = false;
   }
 
   /**
@@ -233,12 +251,12 @@ export class ImageFile implements AsyncDisposable {
     const time = new Date(Date.now() - 20);
     try {
       await this.#file.utime(time, time);
-      this.#known = await this.#file.stat();
     } catch (error) {
       // Only the owner of a file may set its time; whether it can be written
       // at all is told by xorriso.
       if (systemName(error) !== "EPERM") throw error;
     }
+    this.#known = await this.#file.stat();
   }
 
   async #waitForQuiet(signal?: AbortSignal): Promise<void> {

@@ -15,6 +15,7 @@
  * @module
  */
 
+export { type Behind, readBehind } from "./behind.ts";
 export {
   type Blocks,
   type BlocksReadOptions,

@@ -1,5 +1,6 @@
 /** Opening the medium in a drive, or an image, and what is judged at that. */
 
+import { lookBehind } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -177,6 +178,7 @@ async function inspect(session: Session): Promise<string> {
   const { image, writable } = session.target;
   if (image === undefined) return "drive";
   const state = await image.inspect();
+  if (state === "iso") session.behind = await lookBehind(session, image);
   if (state === "blank" || state === "iso") return state;
   const { create = false } = session.options;
   if (create && writable && ["interrupted", "headless"].includes(state)) {

@@ -54,6 +54,8 @@ export class Session implements AsyncDisposable {
   isBootable = false;
   /** Why what is on the medium cannot be used, though it can be erased. */
   foreign: XorrisoError | undefined;
+  /** Why what lies behind the newest session of an image keeps it from being written. */
+  behind: XorrisoError | undefined;
   /** Files on disk that are staged. */
   readonly sources = new Set<string>();
   /** Whether xorriso has confirmed a change that is not written yet. */
@@ -186,6 +188,7 @@ export class Session implements AsyncDisposable {
         { path, messages, cause: this.foreign },
       );
     }
+    if (this.behind !== undefined) throw this.behind;
     // Whoever has a turn closes it.
     if (!this.isInterrupted || recover) return;
     throw new XorrisoError(

@@ -23,6 +23,8 @@ const BLOCK = 2048;
 
 const READ = { writable: false, create: false };
 const WRITE = { writable: true, create: false };
+/** Where nothing tells that nobody else is writing. */
+const UNLOCKED = { ...WRITE, lock: false };
 const CREATE = { writable: true, create: true };
 
 /** Sets the time of the last change to some milliseconds ago. */
@@ -362,7 +364,7 @@ Deno.test("ImageFile.beforeCommit() waits until a warm file has been quiet for 2
   const path = await folder.file("warm.iso", "x");
   using clock = new Clock({ leaps: true });
   await age(path, 1800);
-  await using image = await ImageFile.open(path, WRITE);
+  await using image = await ImageFile.open(path, UNLOCKED);
   await image.beforeCommit();
   assertEquals(clock.passed, 200);
   // Only the first time: from then on all changes are its own.
@@ -377,7 +379,7 @@ Deno.test("ImageFile.beforeCommit() goes on waiting while a forsaken writer work
   const path = await folder.file("warm.iso", "x");
   using clock = new Clock();
   await age(path, 1900);
-  await using image = await ImageFile.open(path, WRITE);
+  await using image = await ImageFile.open(path, UNLOCKED);
   const outcome = rejection(image.beforeCommit());
   await clock.awaited();
   await append(path, "y");
@@ -393,7 +395,7 @@ Deno.test("ImageFile.beforeCommit() watches a file from the future for 2 s", asy
   const path = await folder.file("future.iso", "x");
   using clock = new Clock({ leaps: true });
   await age(path, -3_600_000);
-  await using image = await ImageFile.open(path, WRITE);
+  await using image = await ImageFile.open(path, UNLOCKED);
   await image.beforeCommit();
   assertEquals(clock.passed, 2000);
 });
@@ -401,7 +403,7 @@ Deno.test("ImageFile.beforeCommit() watches a file from the future for 2 s", asy
 Deno.test("ImageFile.beforeCommit() stops waiting when it is aborted", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("warm.iso", "x");
-  await using image = await ImageFile.open(path, WRITE);
+  await using image = await ImageFile.open(path, UNLOCKED);
   const controller = new AbortController();
   const reason = new Error("no time");
   const outcome = rejection(image.beforeCommit(controller.signal));
@@ -420,7 +422,7 @@ Deno.test("ImageFile.beforeCommit() makes the file warm for the next program", a
       await image.beforeCommit();
     }
     // A xorriso that was told to commit just now has not yet written anything.
-    await using next = await ImageFile.open(path, WRITE);
+    await using next = await ImageFile.open(path, UNLOCKED);
     using clock = new Clock({ leaps: true });
     await next.beforeCommit();
     assert(clock.passed > 1000, `${content}: ${clock.passed} ms`);
@@ -633,4 +635,29 @@ Deno.test("ImageFile.open() says that a link to be created leads nowhere", async
     "NO_DRIVE",
   );
   assertStringIncludes(error.message, "it is a link to something that is not");
+});
+
+Deno.test("ImageFile.beforeCommit() does not wait under a lock", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("warm.iso", "x");
+  await using image = await ImageFile.open(path, WRITE);
+  using clock = new Clock({ leaps: true });
+  await image.beforeCommit();
+  assert(await image.rest());
+  assertEquals(clock.passed, 0);
+});
+
+Deno.test("ImageFile.beforeCommit() waits for a commit that may be on its way, and cuts off what it left", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("warm.iso", "image and rest");
+  using clock = new Clock({ leaps: true });
+  await using image = await ImageFile.open(path, WRITE);
+  image.expectEnd("image".length);
+  assertEquals(await Deno.readTextFile(path), "image and rest");
+  await image.beforeCommit();
+  assert(clock.passed > 1000, `${clock.passed} ms`);
+  assertEquals(await Deno.readTextFile(path), "image");
+  await append(path, " and session");
+  await image.restore();
+  assertEquals(await Deno.readTextFile(path), "image");
 });

@@ -1,0 +1,107 @@
+/** What lies in an image file behind its newest session: nothing, what an interrupted commit left, or somebody's data. */
+
+import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { BLOCK, holds, isZero, u32 } from "./bytes.ts";
+import type { Image } from "./sessions.ts";
+
+/** Something behind the newest session. */
+export interface Behind {
+  /**
+   * What it is: a session that has never been shown (`unfinished`), further sessions as in a copy of
+   * a disc (`sessions`), or `other`, as error correction, a partition, or a signature.
+   */
+  readonly kind: "unfinished" | "sessions" | "other";
+  /** The first block that has something in it. */
+  readonly lba: number;
+  /** The block behind the newest session. */
+  readonly end: number;
+}
+
+/** Blocks that a session in a file begins at multiples of. */
+const ALIGNMENT = 32;
+
+/** Blocks of a session before its descriptors (ECMA-119, 6.2.1). */
+const SYSTEM_AREA = 16;
+
+/** Bytes that are read at once. */
+const CHUNK = 1 << 20;
+
+/**
+ * Tells what lies behind the newest session of an image file.
+ *
+ * xorriso appends at the next block divisible by 32, from its first byte to its last, and shows the
+ * session by the file's beginning only when all of it is there. So what it leaves when it is killed
+ * begins with zeros up to that block, and has the descriptors of a session there that nobody was
+ * told of. With zeros alone, as padding, there is nothing.
+ *
+ * @param blocks The image.
+ * @param image What {@linkcode readImage} has found.
+ * @param options `signal` gives up.
+ * @returns What is there; undefined if there is nothing.
+ * @throws {XorrisoError} As `blocks` tells.
+ *
+ * @example Whether an image has something behind it
+ * ```ts ignore
+ * console.log(await readBehind(blocks, await readImage(blocks)));
+ * ```
+ */
+export async function readBehind(
+  blocks: Blocks,
+  image: Pick<Image, "sessions" | "newest" | "head">,
+  options: BlocksReadOptions = {},
+): Promise<Behind | undefined> {
+  const { sessions: [first], newest, head } = image;
+  if (head === "behind" && first !== undefined) {
+    const end = first.lba + first.size;
+    return { kind: "sessions", lba: end, end };
+  }
+  const end = newest.lba + newest.size;
+  const lba = await findUsed(blocks, end, options);
+  if (lba === undefined) return undefined;
+  let from = end;
+  for (let used: number | undefined = lba; used !== undefined;) {
+    const start = Math.ceil(from / ALIGNMENT) * ALIGNMENT;
+    const size = used < start ? 0 : await sizeAt(blocks, start, options);
+    if (size === 0) return { kind: "other", lba: used, end };
+    from = start + size;
+    used = await findUsed(blocks, from, options);
+  }
+  return { kind: "unfinished", lba, end };
+}
+
+/** The first block from there on that has something in it. */
+async function findUsed(
+  blocks: Blocks,
+  from: number,
+  options: BlocksReadOptions,
+): Promise<number | undefined> {
+  for (let at = from * BLOCK; at < blocks.byteLength; at += CHUNK) {
+    const bytes = new Uint8Array(Math.min(CHUNK, blocks.byteLength - at));
+    await blocks.read(bytes, at, options);
+    if (isZero(bytes)) continue;
+    for (let i = 0; i < bytes.length; i += BLOCK) {
+      if (!isZero(bytes.subarray(i, i + BLOCK))) return (at + i) / BLOCK;
+    }
+  }
+  return undefined;
+}
+
+/** Blocks of the session that begins there, by its descriptor; 0 if none does. */
+async function sizeAt(
+  blocks: Blocks,
+  start: number,
+  options: BlocksReadOptions,
+): Promise<number> {
+  const first = start + SYSTEM_AREA;
+  const there = Math.min(blocks.byteLength - first * BLOCK, BLOCK);
+  if (there <= 0) return 0;
+  const descriptor = new Uint8Array(there);
+  await blocks.read(descriptor, first * BLOCK, options);
+  if (!holds(descriptor, 0, "\x01CD001")) return 0;
+  // Cut off in its first descriptor already.
+  if (there < BLOCK) return SYSTEM_AREA + 1;
+  const size = u32(descriptor, 80);
+  // Its root is its own: an image that lies there for itself counts its blocks from its own beginning.
+  const root = u32(descriptor, 156 + 2);
+  return root > first && root < start + size ? size : 0;
+}
