@@ -20,6 +20,7 @@ import {
   isAlive,
   makeFolder,
   makeSparse,
+  readAll,
   rejection,
   runDeno,
   runXorriso,
@@ -150,7 +151,7 @@ Deno.test("XorrisoBackend tells a reader that xorriso has died, and goes on", as
   const target = `${folder.path}/target`;
   const reads = outcomes([
     backend.get("a", target),
-    backend.readable("b"),
+    backend.readable("b").then(readAll),
     backend.query("a", { md5: true }),
     // This one needs no xorriso.
     backend.get("b", `${folder.path}/b`, { verify: false }),
