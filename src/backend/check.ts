@@ -3,6 +3,7 @@
 import { eachOf } from "../async.ts";
 import type { Entry, Extent } from "../dialogue/answers.ts";
 import { loadMd5 } from "../disk/md5.ts";
+import { doubtOf, Folders } from "../disk/sources.ts";
 import { XorrisoError } from "../errors.ts";
 import { join, show } from "../names.ts";
 import type { Committed } from "../session/commit.ts";
@@ -75,6 +76,7 @@ export async function checkWritten(
   bad: Map<Operation<Pending>, unknown>,
 ): Promise<void> {
   const newest = new Map(operations.map((each) => [each.last.name, each]));
+  const folders = new Folders();
   await eachOf(operations, async (operation) => {
     if (bad.has(operation)) return;
     const { last } = operation;
@@ -84,7 +86,7 @@ export async function checkWritten(
     // What a later change of the batch has made of the name counts.
     if (error === undefined && newest.get(last.name) === operation) {
       error = contentProblem(last, found, path, lba) ??
-        await compare(last, found, path, session);
+        await compare(last, found, path, session, folders);
     }
     if (error !== undefined) bad.set(operation, error);
   });
@@ -155,21 +157,24 @@ function writeError(
   );
 }
 
-/** Reads a stored file back. */
+/** Reads a stored file back, where that is wanted or what xorriso has read is in doubt. */
 async function compare(
   { prepared }: Pending,
   found: Found,
   path: string,
   session: Session,
+  folders: Folders,
 ): Promise<unknown> {
-  if (prepared?.md5 === undefined || found === undefined) return undefined;
+  if (prepared === undefined || found === undefined) return undefined;
   const entry: Entry = { path, size: found.size, extents: found.extents };
   try {
+    const md5 = await doubtOf(prepared.source, folders) ?? prepared.md5;
+    if (md5 === undefined) return undefined;
     const hash = (await loadMd5())();
     for await (const chunk of await readFile(session, entry)) {
       hash.update(chunk);
     }
-    if (hash.digest("hex") === prepared.md5) return undefined;
+    if (hash.digest("hex") === md5) return undefined;
     return new XorrisoError(
       "CHECKSUM_MISMATCH",
       `Cannot store ${show(path)}: what was read back differs from its source`,
