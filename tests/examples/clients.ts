@@ -2,7 +2,12 @@
 
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { type Folder, isInstalled, makeFolder } from "../support/helpers.ts";
+import {
+  type Folder,
+  isInstalled,
+  makeFolder,
+  signalTo,
+} from "../support/helpers.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 
@@ -11,6 +16,14 @@ export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A server that runs; in the end it is killed. */
+export interface Server extends AsyncDisposable {
+  /** The address that it has printed. */
+  readonly address: string;
+  /** Ends it; its exit code. */
+  readonly end: (signal: Deno.Signal) => Promise<number>;
 }
 
 /** A user's home with settings, programs and temporary files of its own. */
@@ -91,12 +104,38 @@ export class Home implements AsyncDisposable {
 
   /** Installs an adapter by the command in its first comment. */
   async install(name: string): Promise<void> {
-    const file = await Deno.readTextFile(`${ROOT}/examples/clients/${name}`);
-    const [, command] = file.match(/^ \* {5}(deno install (?:.*\\\n)*.*)$/m) ??
-      [];
-    if (command === undefined) throw new Error(`${name} tells no command`);
-    const script = command.replaceAll(/^ \*/gm, "");
-    await this.succeed(["sh", "-c", script], { cwd: ROOT });
+    await this.succeed(["sh", "-c", await commandOf(name)], { cwd: ROOT });
+  }
+
+  /**
+   * Starts a server by the command in its first comment, with this home's folder of temporary files
+   * for /tmp.
+   *
+   * @param edit Changes the command.
+   */
+  async serve(
+    name: string,
+    edit = (command: string) => command,
+  ): Promise<Server> {
+    const command = (await commandOf(name))
+      .replaceAll(/\/tmp\b/g, `${this.path}/tmp`);
+    const child = this.start(["sh", "-c", `exec ${edit(command)}`], {
+      cwd: ROOT,
+      stderr: "inherit",
+    });
+    const reader = child.stdout.pipeThrough(new TextDecoderStream())
+      .getReader();
+    const { value = "" } = await reader.read();
+    const end = async (signal: Deno.Signal) => {
+      signalTo(child, signal);
+      await reader.cancel();
+      return (await child.status).code;
+    };
+    return {
+      address: value.trimEnd(),
+      end,
+      [Symbol.asyncDispose]: async () => void await end("SIGKILL"),
+    };
   }
 
   /** What is left of temporary files. */
@@ -110,6 +149,14 @@ export class Home implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#folder[Symbol.asyncDispose]();
   }
+}
+
+/** The first command that an adapter's first comment tells. */
+async function commandOf(name: string): Promise<string> {
+  const file = await Deno.readTextFile(`${ROOT}/examples/clients/${name}`);
+  const [, command] = file.match(/^ \* {5}(deno (?:.*\\\n)*.*)$/m) ?? [];
+  if (command === undefined) throw new Error(`${name} tells no command`);
+  return command.replaceAll(/^ \*/gm, "");
 }
 
 /** A test that is skipped, by name, where its program is not installed. */
