@@ -13,15 +13,7 @@ import type {
   RestoreOptions,
 } from "../options.ts";
 import { type Changes, exclusive } from "../session/changes.ts";
-import {
-  eject,
-  erase,
-  finish,
-  loadTray,
-  readRoom,
-} from "../session/maintain.ts";
-import { readMedium, readSessions } from "../session/medium.ts";
-import type { Session } from "../session/session.ts";
+import { eject, erase, finish, loadTray } from "../session/maintain.ts";
 import { type Request, requestOf } from "./change.ts";
 import type {
   ApplyOptions,
@@ -91,21 +83,18 @@ export class XorrisoBackend implements AsyncDisposable {
    */
   readonly writable: boolean;
 
-  private constructor(
-    store: Store,
-    options: BackendOptions,
-    { isImage, target }: Session,
-  ) {
+  private constructor(store: Store, options: BackendOptions) {
+    const { isImage } = store;
     this.#store = store;
     this.#queue = new Queue(store, {
       autoCommit: options.autoCommit ?? true,
       commitDelay: options.commitDelay ?? (isImage ? 2 : 1000),
       commitMax: options.commitMax ?? (isImage ? 1000 : 30_000),
     });
-    this.#reading = new Reading(store, () => this.#queue.idle());
+    this.#reading = new Reading(store);
     this.#options = options;
     this.device = store.device;
-    this.writable = target.writable;
+    this.writable = store.writable;
   }
 
   /**
@@ -144,11 +133,9 @@ export class XorrisoBackend implements AsyncDisposable {
     }
     checkTime("idleClose", idleClose);
     const settings = { ...rest, ...readSettings(rest) };
-    const { signal, ...lasting } = settings;
     const found = await findDevice(device);
-    const store = new Store(found, directory, lasting, idleClose);
-    const session = await store.open(signal);
-    return new XorrisoBackend(store, options, session);
+    const store = await Store.open(found, directory, settings, idleClose);
+    return new XorrisoBackend(store, options);
   }
 
   /**
@@ -521,7 +508,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async medium(): Promise<Medium> {
     return await this.#during(
       "look at the medium",
-      async () => await readMedium(await this.#store.session()),
+      () => this.#store.medium(),
     );
   }
 
@@ -541,7 +528,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async room(): Promise<number> {
     return await this.#during(
       "look at the medium",
-      async () => await exclusive(await this.#store.session(), readRoom),
+      () => this.#store.room(),
     );
   }
 
@@ -556,10 +543,10 @@ export class XorrisoBackend implements AsyncDisposable {
    * console.log((await backend.sessions()).length);
    * ```
    */
-  async sessions(): Promise<RecordedSession[]> {
+  async sessions(): Promise<readonly RecordedSession[]> {
     return await this.#during(
       "look at the sessions",
-      async () => await readSessions(await this.#store.session()),
+      () => this.#store.sessions(),
     );
   }
 

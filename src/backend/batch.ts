@@ -7,19 +7,20 @@ import { isCode, XorrisoError } from "../errors.ts";
 import { baseName, join, show } from "../names.ts";
 import { type Changes, exclusive } from "../session/changes.ts";
 import { commit } from "../session/commit.ts";
-import { lookUp } from "../session/entries.ts";
+import { typeOf } from "../session/entries.ts";
 import { readMedium } from "../session/medium.ts";
 import { makeWritable } from "../session/open.ts";
 import { rollback, undo } from "../session/rollback.ts";
 import type { Session } from "../session/session.ts";
 import type { Pending } from "./change.ts";
-import { checkWritten, readWritten } from "./check.ts";
+import { changedPaths, checkWritten } from "./check.ts";
 import type { CommitOptions } from "../options.ts";
 import { folderOf, type Index } from "./index.ts";
 import { type FolderEntry, isLong, refusedFolders } from "./long_names.ts";
 import type { Operation, View } from "./plan.ts";
 import { stage, type Steps, stepsOf } from "./steps.ts";
-import { orNone, type Store } from "./store.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Store } from "./store.ts";
 
 /** How to write a batch. */
 export type WriteOptions = Omit<CommitOptions, "force">;
@@ -88,22 +89,21 @@ export class Batch {
     for (;;) {
       options.signal?.throwIfAborted();
       if (!isChecked) await this.#dropTooLarge(session);
-      const { view, isEmpty } = await this.#stage(session, changes);
+      const { index: before } = await this.#store.snapshot();
+      const { view, isEmpty } = await this.#stage(session, changes, before);
       if (isEmpty && !force) return;
-      const committed = await commit(changes, { ...options, force });
-      const written = await readWritten(this.#store, this.#operations);
+      const { base, lba, problem } = await commit(changes, {
+        ...options,
+        force,
+      });
       const bad = await this.#moved();
-      const { directory } = this.#store;
-      await checkWritten(
-        ...[this.#operations, view, written, committed] as const,
-        ...[session, directory, bad] as const,
-      );
-      if (bad.size === 0) return written.keep();
+      const written = await this.#check({ before, view, lba, problem, bad });
+      if (bad.size === 0) return this.#store.replace(written);
       // xorriso has written wrong bytes, perhaps over a good older version: go
       // back to the tree before it, which is the one that readers see, and
       // write the rest again.
       this.#drop(bad);
-      const undone = await undo(changes, committed.base);
+      const undone = await undo(changes, base);
       force = undone === "pending";
       if (undone !== "impossible") continue;
       await this.#remove(session, changes, bad);
@@ -111,6 +111,30 @@ export class Batch {
       this.#store.forget();
       return;
     }
+  }
+
+  /** Reads what has been written; adds to `bad` what is not as it should be. */
+  async #check({ before, view, lba = 0, problem, bad }: {
+    readonly before: Index;
+    readonly view: View;
+    readonly lba: number | undefined;
+    readonly problem: XorrisoError | undefined;
+    readonly bad: Failures;
+  }): Promise<Snapshot> {
+    const operations = this.#operations;
+    const paths = changedPaths(this.#store.directory, operations);
+    const written = await this.#store.next({ lba, paths });
+    await checkWritten(operations, { before, view, written, lba }, bad);
+    if (problem === undefined || bad.size > 0) return written;
+    // A source that could not be read, although it looks as it did before.
+    const puts = operations.filter(({ last }) => last.prepared);
+    const named = puts.filter(({ last }) =>
+      problem.messages.some((line) =>
+        line.includes(last.prepared?.source.path ?? "\0")
+      )
+    );
+    for (const each of named.length > 0 ? named : puts) bad.set(each, problem);
+    return written;
   }
 
   /** Writes the rest where xorriso could not go on because of some sources. */
@@ -154,8 +178,11 @@ export class Batch {
   }
 
   /** Stages it, without what fails by itself. */
-  async #stage(session: Session, changes: Changes): Promise<Steps> {
-    const index = await this.#store.index();
+  async #stage(
+    session: Session,
+    changes: Changes,
+    index: Index,
+  ): Promise<Steps> {
     // A source may be a link by now, to what the script may not read.
     this.#drop(await this.#moved());
     for (;;) {
@@ -233,7 +260,7 @@ export class Batch {
     for (const { last: { kind, name } } of bad.keys()) {
       const path = join(this.#store.directory, name);
       if (kind === "remove" || kind === "attributes") continue;
-      if (await orNone(lookUp(session, path)) === undefined) continue;
+      if (await typeOf(session, path) === undefined) continue;
       await changes.remove(path, { recursive: true });
     }
   }

@@ -13,8 +13,10 @@ import type { PlannedChange } from "./plan.ts";
 export interface Prepared {
   /** The file that xorriso reads. */
   readonly source: Source;
-  /** The MD5 of its content, to compare what was stored with. */
+  /** The MD5 of its content, where it is known. */
   readonly md5?: string;
+  /** Whether to read what was stored, and compare it with that. */
+  readonly isVerified?: boolean;
   /** Removes a temporary file, once it has served. */
   readonly dispose?: () => Promise<void>;
 }
@@ -130,7 +132,8 @@ async function prepareFile(
   verify: boolean,
 ): Promise<Prepared> {
   const source = await openSource(file);
-  return { source, ...(verify && { md5: await md5Of(source) }) };
+  if (!verify) return { source };
+  return { source, md5: await md5Of(source), isVerified: true };
 }
 
 /** Makes ready content that is in no file, by keeping it in one. */
@@ -144,8 +147,7 @@ async function prepareContent(
   const path = temp.next();
   const { md5, ...source } = await spool(content, path, signal, onBytes);
   return {
-    source,
+    ...{ source, md5, isVerified: verify },
     dispose: () => Deno.remove(path),
-    ...(verify && { md5 }),
   };
 }

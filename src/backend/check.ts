@@ -1,135 +1,140 @@
-/** What a commit has written: looked at anew, and compared with the changes. */
+/** What a commit has written: read anew from the medium, and compared. */
 
 import { eachOf } from "../async.ts";
-import type { Entry, Extent } from "../dialogue/answers.ts";
-import { loadMd5 } from "../disk/md5.ts";
-import { doubtOf, Folders } from "../disk/sources.ts";
 import { XorrisoError } from "../errors.ts";
+import { contentChunks } from "../iso/content.ts";
+import type { Checksums, Entry } from "../iso/mod.ts";
 import { join, show } from "../names.ts";
-import type { Committed } from "../session/commit.ts";
-import { readFile } from "../session/content.ts";
-import { lookUp } from "../session/entries.ts";
-import type { Session } from "../session/session.ts";
+import type { Attributes } from "../session/changes.ts";
 import type { Pending } from "./change.ts";
-import { type EntryType, foldersAbove, type IndexedNode } from "./index.ts";
+import { type EntryType, folderOf, type Index, typeOf } from "./index.ts";
 import type { Operation, View } from "./plan.ts";
-import { orNone, type Store } from "./store.ts";
+import type { Snapshot } from "./snapshot.ts";
 
-/** What a commit has written, which is for readers only when it is right. */
-export interface Written {
-  /** What a name is now. */
-  get(name: string): Omit<IndexedNode, "path"> | undefined;
-  /** Shows it to readers. */
-  keep(): void;
-}
-
-/** Asks what has been written: the changed names, or all where that is less. */
-export async function readWritten(
-  store: Store,
+/** Absolute paths where a batch may have changed something. */
+export function changedPaths(
+  directory: string,
   operations: readonly Operation<Pending>[],
-): Promise<Written> {
-  const index = await store.index();
-  const isFew = operations.length * 10 < index.size;
-  if (
-    !isFew ||
-    operations.some(({ last }) => last.kind === "move" || last.recursive)
-  ) {
-    const newer = await store.readIndex();
-    return {
-      get: (name) => newer.get(name),
-      keep: () => store.replaceIndex(newer),
-    };
-  }
-  const session = await store.session();
-  const names = new Set(
-    operations.flatMap(({ last: { name } }) => [...foldersAbove(name), name]),
+): string[] {
+  return operations.flatMap(({ last: { name, from } }) =>
+    (from === undefined ? [name] : [name, from])
+      .map((name) => join(directory, name))
   );
-  const nodes = new Map<string, IndexedNode | undefined>();
-  await eachOf(names, async (name) => {
-    const path = join(index.directory, name);
-    nodes.set(name, await orNone(lookUp(session, path)));
-  });
-  return {
-    get: (name) => nodes.get(name),
-    keep: () => {
-      for (const [name, node] of nodes) {
-        if (node !== undefined) index.set(node);
-        else index.delete(name);
-      }
-    },
-  };
 }
 
 /**
  * Adds to what is wrong with a batch what the medium does not have as it was
  * asked for.
  *
- * @param view The names as they must be.
+ * @param bad What is wrong already.
  */
 export async function checkWritten(
   operations: readonly Operation<Pending>[],
-  view: View,
-  written: Written,
-  { lba, problem }: Committed,
-  session: Session,
-  directory: string,
+  { before, view, written, lba }: {
+    /** The names before. */
+    readonly before: Index;
+    /** The names as they must be. */
+    readonly view: View;
+    /** What the medium shows now. */
+    readonly written: Snapshot;
+    /** First block of the session that was written. */
+    readonly lba: number;
+  },
   bad: Map<Operation<Pending>, unknown>,
 ): Promise<void> {
+  const { index, tree } = written;
+  if (tree?.session.volume.lba !== lba) {
+    const shown = tree === undefined ? "none" : tree.session.volume.lba;
+    for (const operation of operations) {
+      const why = `the medium shows the session at block ${shown}, not the ` +
+        `one at ${lba} that was written`;
+      bad.set(
+        operation,
+        writeError(operation.last, pathOf(index, operation), why),
+      );
+    }
+    return;
+  }
+  const sums = operations.some(({ last }) => last.prepared?.md5 !== undefined)
+    ? await written.table()
+    : undefined;
   const newest = new Map(operations.map((each) => [each.last.name, each]));
-  const folders = new Folders();
   await eachOf(operations, async (operation) => {
     if (bad.has(operation)) return;
     const { last } = operation;
-    const found = written.get(last.name);
-    const path = join(directory, last.name);
-    let error: unknown = typeProblem(last, found, view.typeOf(last.name), path);
+    const found = index.entry(last.name);
+    const path = pathOf(index, operation);
+    let problem: unknown = typeProblem(
+      last,
+      found,
+      view.typeOf(last.name),
+      path,
+    );
     // What a later change of the batch has made of the name counts.
-    if (error === undefined && newest.get(last.name) === operation) {
-      error = contentProblem(last, found, path, lba) ??
-        await compare(last, found, path, session, folders);
+    if (problem === undefined && newest.get(last.name) === operation && found) {
+      problem = contentProblem(last, found, path, lba, sums) ??
+        moveProblem(last, found, path, before) ??
+        attributeProblem(last, found, path) ??
+        await compare(last, found, written);
     }
-    if (error !== undefined) bad.set(operation, error);
+    if (problem !== undefined) bad.set(operation, problem);
   });
-  if (problem === undefined || bad.size > 0) return;
-  // A source that could not be read, although it looks as it did before.
-  const puts = operations.filter(({ last }) => last.prepared);
-  const named = puts.filter(({ last }) =>
-    problem.messages.some((line) =>
-      line.includes(last.prepared?.source.path ?? "\0")
-    )
+  if (bad.size > 0) return;
+  const lost = missingFolder(operations, view, index);
+  if (lost === undefined) return;
+  const why = `more than was asked for has gone from ` +
+    show(lost === "" ? index.directory : join(index.directory, lost));
+  const removals = operations.filter(({ last: { kind } }) =>
+    kind === "remove" || kind === "move"
   );
-  for (const each of named.length > 0 ? named : puts) bad.set(each, problem);
+  for (const operation of removals.length > 0 ? removals : operations) {
+    bad.set(
+      operation,
+      writeError(operation.last, pathOf(index, operation), why),
+    );
+  }
 }
 
-type Found = Omit<IndexedNode, "path"> | undefined;
+function pathOf(
+  { directory }: Index,
+  { last: { name } }: Operation<Pending>,
+): string {
+  return join(directory, name);
+}
 
 /** What is wrong with what a name is after a change of it. */
 function typeProblem(
   change: Pending,
-  found: Found,
+  found: Entry | undefined,
   expected: EntryType | undefined,
   path: string,
 ): XorrisoError | undefined {
-  const type = expected === "link" ? "other" : expected;
-  if (found?.type === type) return undefined;
+  const type = found && typeOf(found);
+  if (type === expected) return undefined;
   return writeError(
     change,
     path,
-    type === undefined
+    expected === undefined
       ? "it is still there after the commit"
-      : `the medium shows ${found?.type ?? "nothing"} instead of a ${expected}`,
+      : `the medium shows ${type ?? "nothing"} instead of a ${expected}`,
   );
 }
 
-/** What is wrong with where the content of a name is, and how long. */
+/** What is wrong with where the content of a name is, how long, and its sum. */
 function contentProblem(
   change: Pending,
-  found: Found,
+  found: Entry,
   path: string,
-  lba: number | undefined,
+  lba: number,
+  sums: Checksums | undefined,
 ): XorrisoError | undefined {
-  if (change.prepared === undefined || found === undefined) return undefined;
-  const { size } = change.prepared.source;
+  if (change.kind === "link") {
+    return found.target === change.text
+      ? undefined
+      : writeError(change, path, `the medium shows another link`);
+  }
+  if (change.prepared === undefined) return undefined;
+  const { source: { size }, md5 } = change.prepared;
   if (found.size !== size) {
     return writeError(
       change,
@@ -137,12 +142,101 @@ function contentProblem(
       `the medium shows ${found.size} bytes instead of its ${size} bytes`,
     );
   }
-  if (isWithin(size, found.extents, lba)) return undefined;
+  // What is only staged, or was there before, lies elsewhere.
+  const isNew = size === 0 || found.sections.length > 0 &&
+      found.sections.every((section) => section.lba >= lba);
+  if (!isNew) {
+    return writeError(
+      change,
+      path,
+      "its content is not in the session that was written",
+    );
+  }
+  const sum = sums?.get(found);
+  return sum === undefined || md5 === undefined || sum === md5
+    ? undefined
+    : mismatch(path, "the checksum recorded for it is not that of its source");
+}
+
+/** What is wrong with a content that must lie where it did. */
+function moveProblem(
+  change: Pending,
+  found: Entry,
+  path: string,
+  before: Index,
+): XorrisoError | undefined {
+  if (change.kind !== "move" || found.type !== "file") return undefined;
+  const older = before.entry(change.from ?? "");
+  // It may have been stored in the same batch.
+  if (older === undefined || older.type !== "file") return undefined;
+  return older.size === found.size
+    ? undefined
+    : writeError(change, path, `the medium shows ${found.size} bytes of it`);
+}
+
+/** What is wrong with the attributes of a name. */
+function attributeProblem(
+  change: Pending,
+  found: Entry,
+  path: string,
+): XorrisoError | undefined {
+  const { mode, uid, gid, mtime }: Attributes = change.attributes ?? {};
+  // Links have no mode of their own.
+  const wanted = found.type === "link" ? { uid, gid } : { mode, uid, gid };
+  for (const [name, value] of Object.entries(wanted)) {
+    const shown = found[name as "mode" | "uid" | "gid"];
+    if (value === undefined || value === shown) continue;
+    return writeError(
+      change,
+      path,
+      `the medium shows the ${name} ${shown}, not ${value}`,
+    );
+  }
+  const seconds = mtime && Math.floor(mtime.getTime() / 1000);
+  if (seconds === undefined || found.mtime.getTime() === seconds * 1000) {
+    return undefined;
+  }
   return writeError(
     change,
     path,
-    "its content is not in the session that was written",
+    `the medium shows the time ${found.mtime.toISOString()}`,
   );
+}
+
+/** Reads a stored file back, where that is wanted. */
+async function compare(
+  { prepared }: Pending,
+  found: Entry,
+  { blocks }: Snapshot,
+): Promise<unknown> {
+  if (!prepared?.isVerified) return undefined;
+  try {
+    const { md5 } = prepared;
+    for await (const _ of contentChunks(blocks, found, { md5 }));
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** A folder of changed names with fewer entries than there should be. */
+function missingFolder(
+  operations: readonly Operation<Pending>[],
+  view: View,
+  index: Index,
+): string | undefined {
+  const folders = new Set([""]);
+  for (const { last: { name, from } } of operations) {
+    for (const each of from === undefined ? [name] : [name, from]) {
+      for (let at = folderOf(each); at !== ""; at = folderOf(at)) {
+        folders.add(at);
+      }
+    }
+  }
+  for (const folder of folders) {
+    if (index.countIn(folder) < view.countIn(folder)) return folder;
+  }
+  return undefined;
 }
 
 function writeError(
@@ -157,44 +251,10 @@ function writeError(
   );
 }
 
-/** Reads a stored file back, where that is wanted or what xorriso has read is in doubt. */
-async function compare(
-  { prepared }: Pending,
-  found: Found,
-  path: string,
-  session: Session,
-  folders: Folders,
-): Promise<unknown> {
-  if (prepared === undefined || found === undefined) return undefined;
-  const entry: Entry = { path, size: found.size, extents: found.extents };
-  try {
-    const md5 = await doubtOf(prepared.source, folders) ?? prepared.md5;
-    if (md5 === undefined) return undefined;
-    const hash = (await loadMd5())();
-    for await (const chunk of await readFile(session, entry)) {
-      hash.update(chunk);
-    }
-    if (hash.digest("hex") === md5) return undefined;
-    return new XorrisoError(
-      "CHECKSUM_MISMATCH",
-      `Cannot store ${show(path)}: what was read back differs from its source`,
-      { path },
-    );
-  } catch (error) {
-    return error;
-  }
-}
-
-/**
- * Whether a content has its place behind the first block of a session. What is
- * only staged has no place, whatever its size; an empty file needs none.
- */
-function isWithin(
-  size: number,
-  extents: readonly Extent[],
-  session: number | undefined,
-): boolean {
-  if (session === undefined) return false;
-  if (size === 0) return true;
-  return extents.length > 0 && extents.every(({ lba }) => lba >= session);
+function mismatch(path: string, why: string): XorrisoError {
+  return new XorrisoError(
+    "CHECKSUM_MISMATCH",
+    `Cannot store ${show(path)}: ${why}`,
+    { path },
+  );
 }

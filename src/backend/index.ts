@@ -1,22 +1,10 @@
-/** The names below one directory of a medium, in memory. */
+/** The names below one directory of a medium, as one of its sessions has them. */
 
-import type { Extent } from "../dialogue/answers.ts";
-import { parents, relative } from "../names.ts";
+import type { Entry, EntryType as IsoType, Extent, Tree } from "../iso/mod.ts";
+import { join, parents, relative } from "../names.ts";
 
 /** What a name stands for; `other` is a device, a FIFO or a socket. */
 export type EntryType = "file" | "directory" | "link" | "other";
-
-/** One path of the medium's tree. */
-export interface IndexedNode {
-  /** Absolute path on the medium. */
-  readonly path: string;
-  /** What it is. */
-  readonly type: EntryType;
-  /** Bytes of a file; 0 for all else. */
-  readonly size: number;
-  /** Where the content of a file lies; empty for all else. */
-  readonly extents: readonly Extent[];
-}
 
 /** What a backend stores under a name. */
 export interface BackendEntry {
@@ -26,89 +14,101 @@ export interface BackendEntry {
   readonly type: EntryType;
   /** Bytes of a file; 0 for all else. */
   readonly size: number;
+  /** When it was last changed, to the second. */
+  readonly mtime: Date;
+  /** Permission bits, at most 0o7777. */
+  readonly mode: number;
+  /** Number of its owner. */
+  readonly uid: number;
+  /** Number of its group. */
+  readonly gid: number;
   /** Where the content lies; one extent, more from 4 GiB on. */
   readonly extents: readonly Extent[];
-  /** When it was last changed, to the second. */
-  readonly mtime?: Date;
-  /** Permission bits, at most 0o7777. */
-  readonly mode?: number;
-  /** Number of its owner. */
-  readonly uid?: number;
-  /** Number of its group. */
-  readonly gid?: number;
   /** Where a link leads to. */
   readonly link?: string;
 }
 
-/** The newest tree below one directory, as the medium has it. */
+/** The names below one directory; all of them are relative to it. */
 export class Index {
-  readonly #entries = new Map<string, BackendEntry>();
-  /** How many entries each folder has itself; `""` is the directory. */
-  readonly #counts = new Map<string, number>();
+  readonly #tree: Tree | undefined;
 
   /** Absolute path of the directory, `/` or `/a/b`. */
   readonly directory: string;
 
+  /** What lies above the directory, itself included, as far as it exists. */
+  readonly above: ReadonlyMap<string, EntryType>;
+
   /**
    * @param directory Absolute path on the medium.
-   * @param above What lies above the directory, itself included, as far as it
-   * exists.
+   * @param tree All names of the medium; undefined if it is blank.
    */
-  constructor(
-    directory: string,
-    readonly above: ReadonlyMap<string, EntryType>,
-  ) {
+  constructor(directory: string, tree: Tree | undefined) {
     this.directory = directory;
+    this.#tree = tree;
+    const above = new Map<string, EntryType>();
+    for (const path of [...parents(directory), directory]) {
+      const entry = tree?.get(path);
+      if (entry === undefined) break;
+      above.set(path, typeOf(entry));
+    }
+    this.above = above;
   }
 
-  /** Adds or replaces a node; one outside of the directory is left out. */
-  set({ path, ...rest }: IndexedNode): void {
-    const name = relative(this.directory, path);
-    if (name === undefined || name === "") return;
-    if (!this.#entries.has(name)) this.#count(name, 1);
-    this.#entries.set(name, { name, ...rest });
+  /** What the medium has under a name; `""` is the directory. */
+  entry(name: string): Entry | undefined {
+    const { directory } = this;
+    return this.#tree?.get(name === "" ? directory : join(directory, name));
   }
 
-  /** Removes a name. */
-  delete(name: string): void {
-    if (this.#entries.delete(name)) this.#count(name, -1);
-  }
-
-  /** What is stored under a name. */
+  /** The same as it is told to others. */
   get(name: string): BackendEntry | undefined {
-    return this.#entries.get(name);
-  }
-
-  /** The file of a name. */
-  file(name: string): BackendEntry | undefined {
-    const entry = this.#entries.get(name);
-    return entry?.type === "file" ? entry : undefined;
+    const entry = this.entry(name);
+    return entry && listed(name, entry);
   }
 
   /** What a name is; undefined if it is not there. */
   typeOf(name: string): EntryType | undefined {
-    return this.#entries.get(name)?.type;
+    const entry = this.entry(name);
+    return entry && typeOf(entry);
   }
 
   /** How many entries a folder has itself. */
   countIn(folder: string): number {
-    return this.#counts.get(folder) ?? 0;
+    return this.entry(folder)?.children?.size ?? 0;
   }
 
-  /** Number of names. */
-  get size(): number {
-    return this.#entries.size;
+  /** All names below a folder, those above others first. */
+  *below(folder: string): Generator<[name: string, entry: Entry]> {
+    const { directory } = this;
+    const path = folder === "" ? directory : join(directory, folder);
+    for (const entry of this.#tree?.walk(path) ?? []) {
+      yield [relative(directory, entry.path) ?? "", entry];
+    }
   }
+}
 
-  /** Everything, in the order of the medium's tree. */
-  all(): IterableIterator<BackendEntry> {
-    return this.#entries.values();
-  }
+/** What an entry is to others. */
+export function listed(name: string, entry: Entry): BackendEntry {
+  const { size, mtime, mode, uid, gid, extents, target } = entry;
+  const all = { name, type: typeOf(entry), size, mtime, mode, uid, gid };
+  return target === undefined
+    ? { ...all, extents }
+    : { ...all, extents, link: target };
+}
 
-  #count(name: string, step: number): void {
-    const folder = folderOf(name);
-    this.#counts.set(folder, this.countIn(folder) + step);
-  }
+const TYPES: Readonly<Record<IsoType, EntryType>> = {
+  file: "file",
+  directory: "directory",
+  link: "link",
+  block: "other",
+  character: "other",
+  fifo: "other",
+  socket: "other",
+};
+
+/** What an entry is, in the words of the backend. */
+export function typeOf({ type }: Entry): EntryType {
+  return TYPES[type];
 }
 
 /** The folder that a name lies in; `""` is the backend's directory. */

@@ -80,7 +80,7 @@ export function isSafe(path: string, entries: Iterable<FolderEntry>): boolean {
 export async function refusedFolders(
   version: string,
   folders: ReadonlyMap<string, readonly FolderEntry[]>,
-  options: XorrisoOptions = {},
+  options: Omit<XorrisoOptions, "session"> = {},
 ): Promise<Map<string, unknown>> {
   const refused = new Map<string, unknown>();
   if (version !== FAULTY) return refused;

@@ -14,7 +14,12 @@ export interface Place {
 }
 
 /** How to open a backend. */
-export interface BackendOptions extends XorrisoOptions {
+export interface BackendOptions extends Omit<XorrisoOptions, "session"> {
+  /**
+   * An older session to look at: its number, or a time, for the newest that
+   * was written then. Nothing can be written.
+   */
+  readonly session?: number | Date;
   /**
    * Whether changes are committed by themselves. Without it they wait for
    * `commit()`, all in one session. @default {true}

@@ -1,7 +1,7 @@
 /** How a file of a medium appears on disk: its attributes, and what gives way to it. */
 
 import type { Placing } from "../disk/targets.ts";
-import type { BackendEntry } from "./index.ts";
+import type { Entry } from "../iso/mod.ts";
 import type { GetOptions } from "./options.ts";
 
 /** Bits of a mode by which a program runs as another user or group. */
@@ -9,7 +9,7 @@ export const SET_ID = 0o6000;
 
 /** How an entry appears on disk. */
 export function placingOf(
-  entry: BackendEntry,
+  entry: Entry,
   { overwrite = "always", ...options }: GetOptions,
 ): Placing {
   const { mode = true, setId = false, mtime = true, owner = false } = options;
@@ -17,10 +17,9 @@ export function placingOf(
   return {
     replace: overwrite === "always",
     attributes: {
-      ...(mode && entry.mode !== undefined && { mode: entry.mode & kept }),
-      ...(mtime && entry.mtime && { mtime: entry.mtime }),
-      ...(owner && entry.uid !== undefined && { uid: entry.uid }),
-      ...(owner && entry.gid !== undefined && { gid: entry.gid }),
+      ...(mode && { mode: entry.mode & kept }),
+      ...(mtime && { mtime: entry.mtime }),
+      ...(owner && { uid: entry.uid, gid: entry.gid }),
     },
   };
 }

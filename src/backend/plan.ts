@@ -139,11 +139,11 @@ export class View {
     if (this.countIn(folder) === 0) return [];
     const prefix = `${folder}/`;
     const names = new Set<string>();
-    for (const { name } of this.#index.all()) names.add(name);
-    for (const name of this.#types.keys()) names.add(name);
-    return [...names].filter((name) =>
-      name.startsWith(prefix) && this.typeOf(name) !== undefined
-    );
+    for (const [name] of this.#index.below(folder)) names.add(name);
+    for (const name of this.#types.keys()) {
+      if (name.startsWith(prefix)) names.add(name);
+    }
+    return [...names].filter((name) => this.typeOf(name) !== undefined);
   }
 
   /** Name and type of each entry of some folders. */
@@ -151,7 +151,11 @@ export class View {
     folders: ReadonlySet<string>,
   ): Map<string, { readonly name: string; readonly type: EntryType }[]> {
     const names = new Set<string>(this.#types.keys());
-    for (const { name } of this.#index.all()) names.add(name);
+    for (const folder of folders) {
+      const inside = this.#index.entry(folder)?.children?.keys() ?? [];
+      const prefix = folder === "" ? "" : `${folder}/`;
+      for (const name of inside) names.add(prefix + name);
+    }
     const inside = [...names].flatMap((name) => {
       const type = folders.has(folderOf(name)) && this.typeOf(name);
       return type ? [{ name, type }] : [];

@@ -316,9 +316,9 @@ export class Queue {
       await this.#checkFree(name, size);
     }
     for (;;) {
-      const tree = await this.#store.index();
+      const { index } = await this.#store.snapshot();
       try {
-        return this.#planOn(tree).check(request);
+        return this.#planOn(index).check(request);
       } catch (error) {
         // What is being written may make room for it.
         if (this.#writing === undefined) throw error;
@@ -350,7 +350,7 @@ export class Queue {
     do {
       await this.idle(signal);
       await this.#store.rest(signal);
-      index = await this.#store.index();
+      ({ index } = await this.#store.snapshot());
       if (this.#free === undefined || size > this.#free) {
         await this.#checkFree(name, size);
       }

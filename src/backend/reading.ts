@@ -2,18 +2,13 @@
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { onAbort, unlessAborted } from "../async.ts";
-import type { Entry } from "../dialogue/answers.ts";
 import { TargetFolder } from "../disk/folders.ts";
 import { resolveTarget } from "../disk/targets.ts";
-import { checkMd5 } from "../iso/content.ts";
-import { fromExtents } from "../iso/entry.ts";
-import type { CopyJob } from "../iso/restore.ts";
-import { XorrisoError } from "../errors.ts";
-import { checkName, join, relative, show } from "../names.ts";
+import { content, type Entry } from "../iso/mod.ts";
+import { checkMany, type CopyJob, copyMany } from "../iso/restore.ts";
+import { checkName, relative, show } from "../names.ts";
 import type { ReadableOptions, RestoreOptions } from "../options.ts";
-import { checkMany, readFile, restoreMany } from "../session/content.ts";
-import { eachMd5, readMd5, readMd5s } from "../session/entries.ts";
-import type { BackendEntry, Index } from "./index.ts";
+import { type BackendEntry, type Index, listed } from "./index.ts";
 import type {
   GetListOptions,
   GetOptions,
@@ -24,22 +19,20 @@ import type {
   VerifyResult,
 } from "./options.ts";
 import { placingOf } from "./placing.ts";
+import type { Snapshot } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 
-/** Reads from the medium that a store has open. */
+/**
+ * Reads what the last commit has written. Nothing waits for what is being
+ * written meanwhile, and no call sees a part of it.
+ */
 export class Reading {
   readonly #store: Store;
-  /** Resolves when nothing is being written. */
-  readonly #idle: () => Promise<void>;
   readonly #ended = new AbortController();
 
-  /**
-   * @param idle Resolves when nothing is being written: xorriso is not asked
-   * about newer names before.
-   */
-  constructor(store: Store, idle: () => Promise<void>) {
+  /** For the medium that a store has open. */
+  constructor(store: Store) {
     this.#store = store;
-    this.#idle = idle;
   }
 
   /** Ends all readings under way, and fails all later ones. */
@@ -55,25 +48,23 @@ export class Reading {
   ): Promise<void> {
     const { verify = true } = options;
     const signal = this.#either(options.signal);
-    const entry = this.#find(await this.#index(verify), name);
-    const session = await this.#store.session();
+    const snapshot = await this.#store.snapshot();
+    const entry = snapshot.file(name);
+    const md5 = verify ? await md5Of(snapshot, entry) : undefined;
     if (typeof target === "string") {
       signal.throwIfAborted();
       const job: CopyJob = {
-        ...{ ...placingOf(entry, options), entry: fromExtents(entry) },
-        target: await resolveTarget(target),
-        md5: verify ? await readMd5(session, entry.path) : undefined,
+        ...{ ...placingOf(entry, options), entry, md5 },
+        target: await resolveTarget(target, snapshot.blocks.file),
       };
-      const failures = await restoreMany(session, [job], {
-        ...options,
-        signal,
-      });
+      const all = { ...options, signal };
+      const failures = await copyMany(snapshot.blocks, [job], all);
       if (failures.has(job)) throw failures.get(job);
       return;
     }
-    const content = await readFile(session, entry, { verify, signal });
+    const stream = content(snapshot.blocks, entry, { md5, signal });
     // A sink that is stuck does not hear that it is given up.
-    await unlessAborted(content.pipeTo(target, { signal }), signal);
+    await unlessAborted(stream.pipeTo(target, { signal }), signal);
   }
 
   /** As `XorrisoBackend.getList`. */
@@ -82,43 +73,39 @@ export class Reading {
     folder: string,
     options: GetListOptions,
   ): Promise<NameResult[]> {
-    const { base = "", verify = true, ...rest } = options;
-    const index = await this.#index(verify);
+    const { base = "", verify = true } = options;
+    const signal = this.#either(options.signal);
+    const snapshot = await this.#store.snapshot();
     const errors = new Map<string, unknown>();
-    const entries = new Map<string, Entry & BackendEntry>();
+    const entries = new Map<string, Entry>();
     for (const name of names) {
       try {
         below(name, base);
-        entries.set(name, this.#find(index, name));
+        entries.set(name, snapshot.file(name));
       } catch (error) {
         errors.set(name, error);
       }
     }
-    // xorriso looks for the checksums while the folders are made.
-    const asking = verify ? this.#sums([...entries.values()]) : undefined;
-    asking?.catch(() => {});
+    const sums = await snapshot.checksums(verify ? [...entries.values()] : []);
     const target = await TargetFolder.open(folder);
     const jobs = new Map<string, CopyJob>();
     for (const [name, entry] of entries) {
       try {
-        const path = await target.prepare(below(name, base));
-        const placing = placingOf(entry, options);
-        jobs.set(name, { entry: fromExtents(entry), target: path, ...placing });
+        jobs.set(name, {
+          ...{ ...placingOf(entry, options), entry, md5: sums(entry) },
+          target: await target.prepare(below(name, base)),
+        });
       } catch (error) {
         errors.set(name, error);
       }
     }
-    const sums = await asking;
-    const list = Array.from(jobs, ([name, job]) => {
-      return { ...job, name, md5: sums?.get(job.entry.path) };
-    });
-    const session = await this.#store.session();
-    const failures = await restoreMany(session, list, {
-      ...rest,
-      signal: this.#either(options.signal),
-    });
-    for (const job of list) {
-      if (failures.has(job)) errors.set(job.name, failures.get(job));
+    if (jobs.size > 0) {
+      const all = { ...options, signal };
+      const list = [...jobs.values()];
+      const failures = await copyMany(snapshot.blocks, list, all);
+      for (const [name, job] of jobs) {
+        if (failures.has(job)) errors.set(name, failures.get(job));
+      }
     }
     return names.map((name) => ({ name, error: errors.get(name) }));
   }
@@ -126,45 +113,35 @@ export class Reading {
   /** As `XorrisoBackend.readable`. */
   async readable(
     name: string,
-    options: ReadableOptions,
+    { verify = true, ...options }: ReadableOptions,
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const { offset = 0, length = Infinity, verify = true } = options;
-    const entry = this.#find(await this.#index(verify), name);
-    const session = await this.#store.session();
-    const isWhole = offset === 0 && length >= entry.size;
-    const md5 = verify && isWhole
-      ? await readMd5(session, entry.path)
-      : undefined;
+    const snapshot = await this.#store.snapshot();
+    const entry = snapshot.file(name);
     return this.#atFirstRead(async () => {
-      const raw = await readFile(session, entry, { ...options, verify: false });
-      return md5 === undefined ? raw : checkMd5(raw, md5, entry.path);
+      const md5 = verify ? await md5Of(snapshot, entry) : undefined;
+      return content(snapshot.blocks, entry, { ...options, md5 });
     });
   }
 
   /** As `XorrisoBackend.list`. */
   async list(options: ListOptions): Promise<ListedEntry[]> {
     const { glob, prefix = "", all = false, md5 = false } = options;
-    const index = await this.#index(md5);
+    const snapshot = await this.#store.snapshot();
     const pattern: RegExp | undefined = glob === undefined
       ? undefined
       : globToRegExp(glob);
-    const entries: ListedEntry[] = [];
-    for (const entry of index.all()) {
-      if (!all && entry.type !== "file") continue;
-      if (!entry.name.startsWith(prefix)) continue;
-      if (pattern === undefined || pattern.test(entry.name)) {
-        entries.push(entry);
-      }
+    const found: [string, Entry][] = [];
+    for (const each of snapshot.index.below("")) {
+      const [name, { type }] = each;
+      if (!all && type !== "file" || !name.startsWith(prefix)) continue;
+      if (pattern === undefined || pattern.test(name)) found.push(each);
     }
-    if (!md5 || entries.length === 0) return entries;
-    const { directory } = this.#store;
-    const sums = new Map<string | undefined, string>();
-    await eachMd5(
-      await this.#store.session(),
-      directory,
-      (path, md5) => sums.set(relative(directory, path), md5),
+    const sums = await snapshot.checksums(
+      md5 ? found.map(([, entry]) => entry) : [],
     );
-    return entries.map((entry) => withMd5(entry, sums.get(entry.name)));
+    return found.map(([name, entry]) =>
+      withMd5(listed(name, entry), sums(entry))
+    );
   }
 
   /** As `XorrisoBackend.query`. */
@@ -172,21 +149,20 @@ export class Reading {
     name: string,
     { md5 = false }: QueryOptions,
   ): Promise<ListedEntry | undefined> {
-    const index = await this.#index(md5);
-    const entry = entryOf(index, name);
-    const path = checkName(
-      this.#store.directory,
-      name.endsWith("/") ? name.slice(0, -1) : name,
-      false,
-    );
-    if (entry?.type !== "file" || !md5) return entry;
-    return withMd5(entry, await readMd5(await this.#store.session(), path));
+    const snapshot = await this.#store.snapshot();
+    const { index } = snapshot;
+    const path = withoutSlash(name);
+    checkName(index.directory, path, false);
+    const found = listedEntry(index, name);
+    const entry = index.entry(path);
+    if (found === undefined || entry === undefined || !md5) return found;
+    return withMd5(found, await md5Of(snapshot, entry));
   }
 
   /** The same at once, where the names have been read. */
   known(name: string): ListedEntry | undefined {
-    const index = this.#store.knownIndex;
-    return index && entryOf(index, name);
+    const { index } = this.#store.known ?? {};
+    return index && listedEntry(index, name);
   }
 
   /** As `XorrisoBackend.verify`. */
@@ -194,67 +170,34 @@ export class Reading {
     names: readonly string[] | undefined,
     options: Omit<RestoreOptions, "verify">,
   ): Promise<VerifyResult[]> {
-    const index = await this.#index(true);
-    const wanted = names ?? namesOf(index);
-    const errors = new Map<string, unknown>();
-    const unverifiable = new Set<string>();
-    const entries: (Entry & { readonly name: string })[] = [];
+    const signal = this.#either(options.signal);
+    const snapshot = await this.#store.snapshot();
+    const wanted = names ?? filesIn(snapshot.index);
+    const results = new Map<string, Omit<VerifyResult, "name">>();
+    const entries = new Map<string, Entry>();
     for (const name of wanted) {
       try {
-        entries.push({ ...this.#find(index, name), name });
+        entries.set(name, snapshot.file(name));
       } catch (error) {
-        errors.set(name, error);
+        results.set(name, { state: "failed", error });
       }
     }
-    const session = await this.#store.session();
-    const sums = await this.#sums(entries);
-    const jobs = entries.flatMap((entry) => {
-      const md5 = sums.get(entry.path);
-      const { name, extents: [first] } = entry;
-      if (md5 !== undefined) {
-        return [{ name, first, entry: fromExtents(entry), md5 }];
-      }
-      unverifiable.add(entry.name);
-      return [];
-    });
-    const signal = this.#either(options.signal);
-    const reading = { ...options, signal };
-    const failures = await checkMany(session, jobs, reading);
-    for (const [{ name }, error] of failures) errors.set(name, error);
-    // What was stored anew meanwhile is read from a drive by its name.
-    const newer = await this.#index(true);
-    const replaced = Array.from(failures.keys()).filter(({ name, first }) =>
-      newer.get(name)?.extents[0]?.lba !== first?.lba
-    );
-    if (replaced.length > 0) {
-      const again = await this.verify(
-        replaced.map(({ name }) => name),
-        options,
-      );
-      for (const { name, error } of again) {
-        if (error === undefined) errors.delete(name);
-        else errors.set(name, error);
+    const sums = await snapshot.checksums([...entries.values()]);
+    const jobs: { name: string; entry: Entry; md5: string }[] = [];
+    for (const [name, entry] of entries) {
+      const md5 = sums(entry);
+      if (md5 !== undefined) jobs.push({ name, entry, md5 });
+      else results.set(name, { state: "unverifiable", error: undefined });
+    }
+    if (jobs.length > 0) {
+      const all = { ...options, signal };
+      const failures = await checkMany(snapshot.blocks, jobs, all);
+      for (const [{ name }, error] of failures) {
+        results.set(name, { state: "failed", error });
       }
     }
-    return wanted.map((name) => ({
-      ...{ name, error: errors.get(name) },
-      state: errors.has(name)
-        ? "failed"
-        : unverifiable.has(name)
-        ? "unverifiable"
-        : "verified",
-    }));
-  }
-
-  /**
-   * The names of the last commit.
-   *
-   * @param still Whether xorriso is to be asked about names in it: not while
-   * it knows newer ones that are being written.
-   */
-  async #index(still: boolean): Promise<Index> {
-    if (still) await this.#idle();
-    return await this.#store.index();
+    const sound = { state: "verified", error: undefined } as const;
+    return wanted.map((name) => ({ name, ...results.get(name) ?? sound }));
   }
 
   /** The signal of a call, which the end of the backend is, too. */
@@ -262,37 +205,6 @@ export class Reading {
     return signal === undefined
       ? this.#ended.signal
       : AbortSignal.any([signal, this.#ended.signal]);
-  }
-
-  #find(index: Index, name: string): Entry & BackendEntry {
-    const { directory } = this.#store;
-    const entry = index.get(name);
-    if (entry?.type === "file") {
-      return { ...entry, path: join(directory, name) };
-    }
-    const path = checkName(directory, name, false);
-    const why = entry === undefined ? "" : ": it is no regular file";
-    throw new XorrisoError(
-      "ENTRY_NOT_FOUND",
-      `Cannot find the file ${show(path)} on the medium${why}`,
-      { path },
-    );
-  }
-
-  /** Recorded checksums: each by itself, or all at once where that is less. */
-  async #sums(entries: readonly Entry[]): Promise<Map<string, string>> {
-    const session = await this.#store.session();
-    if (entries.length * 10 >= (await this.#store.index()).size) {
-      return entries.length === 0
-        ? new Map()
-        : await readMd5s(session, this.#store.directory);
-    }
-    const sums = new Map<string, string>();
-    await Promise.all(entries.map(async ({ path }) => {
-      const md5 = await readMd5(session, path);
-      if (md5 !== undefined) sums.set(path, md5);
-    }));
-    return sums;
   }
 
   /**
@@ -346,16 +258,29 @@ export class Reading {
   }
 }
 
-/** What is there: a folder only where the name ends in a slash. */
-function entryOf(index: Index, name: string): BackendEntry | undefined {
-  const isFolder = name.endsWith("/");
-  const entry = index.get(isFolder ? name.slice(0, -1) : name);
-  return (entry?.type === "directory") === isFolder ? entry : undefined;
+/** The recorded checksum of a file. */
+async function md5Of(
+  snapshot: Snapshot,
+  entry: Entry,
+): Promise<string | undefined> {
+  return (await snapshot.checksums([entry]))(entry);
 }
 
-function namesOf(index: Index): string[] {
+/** What is there: a folder only where the name ends in a slash. */
+function listedEntry(index: Index, name: string): BackendEntry | undefined {
+  const path = withoutSlash(name);
+  const entry = path === "" ? undefined : index.get(path);
+  const isFolder = entry?.type === "directory";
+  return isFolder === name.endsWith("/") ? entry : undefined;
+}
+
+function withoutSlash(name: string): string {
+  return name.endsWith("/") ? name.slice(0, -1) : name;
+}
+
+function filesIn(index: Index): string[] {
   const names: string[] = [];
-  for (const { name, type } of index.all()) {
+  for (const [name, { type }] of index.below("")) {
     if (type === "file") names.push(name);
   }
   return names;

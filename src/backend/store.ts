@@ -1,81 +1,175 @@
-/** One medium behind a session that is opened again when it was lost. */
+/** One medium: read from its blocks, written through a session of xorriso. */
 
+import { resolve } from "@std/path/posix/resolve";
 import { LONGEST } from "../async.ts";
-import { isCode, XorrisoError } from "../errors.ts";
-import { parents } from "../names.ts";
+import type { Medium, RecordedSession } from "../dialogue/answers.ts";
+import {
+  isDrivePath,
+  isGranted,
+  requireWrite,
+  resolveForRead,
+} from "../disk/permissions.ts";
+import { XorrisoError } from "../errors.ts";
+import { type FileBlocks, fileBlocks } from "../iso/mod.ts";
 import type { XorrisoOptions } from "../options.ts";
-import { lookUp, walk } from "../session/entries.ts";
-import type { NodeType } from "../session/nodes.ts";
+import { exclusive } from "../session/changes.ts";
+import { checkOptions, checkVolume } from "../session/checks.ts";
+import { readRoom } from "../session/maintain.ts";
+import { readMedium } from "../session/medium.ts";
 import { openSession } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
-import { Index } from "./index.ts";
+import { DriveReader } from "./drive_reader.ts";
+import {
+  readImageSnapshot,
+  type Since,
+  Snapshot,
+  type SnapshotOptions,
+} from "./snapshot.ts";
 
-/** Keeps a session open, and the newest names of its medium in memory. */
+/** How to open a medium. */
+export interface StoreOptions extends Omit<XorrisoOptions, "session"> {
+  /** The session to show: its number, or the newest not after a time. */
+  readonly session?: number | Date;
+}
+
+/** What a medium lies in, and what may be done with it. */
+interface Place {
+  /** Absolute path of the image file; undefined for a drive. */
+  readonly image: string | undefined;
+  /** The same without links, as far as it is there. */
+  readonly path: string;
+  /** Whether sessions can be written to it. */
+  readonly writable: boolean;
+}
+
+/**
+ * Keeps what is known of a medium, and the session that writes to it.
+ *
+ * An image that is only read needs no session: no process is started, and no
+ * lock is taken.
+ */
 export class Store {
+  readonly #place: Place;
   #session: Promise<Session> | undefined;
-  #index: Promise<Index> | undefined;
-  /** What `#index` has resolved to. */
-  #known: Index | undefined;
+  #blocks: Promise<FileBlocks> | undefined;
+  #drive: DriveReader | undefined;
+  #snapshot: Promise<Snapshot> | undefined;
+  /** What `#snapshot` has resolved to. */
+  #known: Snapshot | undefined;
   /** The end of the session before. */
   #ending: Promise<void> | undefined;
+  /** The end of what was read from before. */
+  #letGo: Promise<unknown> = Promise.resolve();
   #closed = false;
   readonly #idleClose: number;
   /** Calls and streams under way. */
   #users = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  /** How the medium is opened. */
-  readonly options: XorrisoOptions;
-  /** The absolute path, once it has been opened. */
-  #path: string | undefined;
-
   /** Path of the drive or image file, as it was given. */
   readonly device: string;
-  /** Absolute path of the directory on the medium that the index begins at. */
+  /** Absolute path of the directory on the medium that names begin at. */
   readonly directory: string;
+  /** How it was opened. */
+  readonly options: StoreOptions;
 
-  /**
-   * Nothing is opened yet.
-   *
-   * @param idleClose Milliseconds without use after which the session ends.
-   */
-  constructor(
+  private constructor(
+    place: Place,
     device: string,
     directory: string,
-    options: XorrisoOptions,
-    idleClose = Infinity,
+    options: StoreOptions,
+    idleClose: number,
   ) {
+    this.#place = place;
     this.device = device;
     this.directory = directory;
     this.options = options;
     this.#idleClose = idleClose;
   }
 
-  /** Opens the session for the first time. */
-  open(signal?: AbortSignal): Promise<Session> {
+  /**
+   * Opens a medium.
+   *
+   * @param idleClose Milliseconds without use after which the session ends.
+   */
+  static async open(
+    device: string,
+    directory: string,
+    { signal, ...options }: StoreOptions,
+    idleClose: number = Infinity,
+  ): Promise<Store> {
+    signal?.throwIfAborted();
+    const { session, ...rest } = options;
+    checkOptions(typeof session === "number" ? { ...rest, session } : rest);
+    if (session instanceof Date && isNaN(session.getTime())) {
+      throw new RangeError("Cannot use the session: it is an invalid date");
+    }
+    const place = await findPlace(device, options);
+    const store = new Store(place, device, directory, options, idleClose);
+    try {
+      if (!store.#isRead) await store.session(signal);
+      else {
+        await store.#read(undefined, signal);
+        checkVolume(await store.medium(), rest, { device, writable: false });
+      }
+      return store;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** Whether it lies in a file. */
+  get isImage(): boolean {
+    return this.#place.image !== undefined;
+  }
+
+  /** Whether sessions can be written to it as it was opened. */
+  get writable(): boolean {
+    return this.#place.writable;
+  }
+
+  /** Whether it is an image that is only read. */
+  get #isRead(): boolean {
+    return this.isImage && !this.writable;
+  }
+
+  /** The session; a new one if there is none or it has ended. */
+  session(signal?: AbortSignal): Promise<Session> {
     if (this.#session !== undefined) return this.#session;
     const opening = this.#open(signal);
     this.#session = opening;
     const forget = () => {
-      if (this.#session !== opening) return;
-      this.#session = undefined;
-      this.forget();
+      if (this.#session === opening) this.#drop();
     };
     // What makes it fail, or end, is told to whoever waits for that.
     opening.then(({ closed }) => closed).then(forget, forget);
     return opening;
   }
 
-  /** The session; a new one if there is none or it has ended. */
-  session(): Promise<Session> {
-    return this.open();
-  }
-
   /** The session, if changes can be written by it. */
   async writableSession(): Promise<Session> {
+    if (this.#isRead) await this.#refuse();
     const session = await this.session();
     await session.requireWritable();
     return session;
+  }
+
+  /** Throws why nothing can be written to an image that is only read. */
+  async #refuse(): Promise<void> {
+    const { readOnly = false, session } = this.options;
+    const isMeant = readOnly || session !== undefined;
+    // Without the permission, that is told.
+    if (!isMeant) await requireWrite(this.#place.path, "the image");
+    throw new XorrisoError(
+      "MEDIUM_NOT_WRITABLE",
+      `Cannot change "${this.device}": ` +
+        (isMeant
+          ? "it was opened for reading alone"
+          : "write permission was granted only after it had been opened; open " +
+            "it again"),
+      { path: this.device },
+    );
   }
 
   /**
@@ -87,39 +181,108 @@ export class Store {
     if (!await session.rest(signal)) await session.close();
   }
 
-  /** The newest names, read when they are first needed. */
-  index(): Promise<Index> {
-    return this.#index ?? this.#read();
+  /** What the medium shows, read when it is first needed. */
+  snapshot(): Promise<Snapshot> {
+    return this.#snapshot ?? this.#read();
   }
 
-  /** The same at once, if they have been read. */
-  get knownIndex(): Index | undefined {
+  /** The same at once, if it has been read. */
+  get known(): Snapshot | undefined {
     return this.#known;
   }
 
-  /** Has the names read again when they are next needed. */
+  /** Has the medium read again when it is next needed. */
   forget(): void {
-    this.#index = this.#known = undefined;
+    this.#snapshot = this.#known = undefined;
   }
 
-  /** Shows readers newer names, unless the session has ended meanwhile. */
-  replaceIndex(index: Index): void {
-    if (this.#index === undefined) return;
-    this.#index = Promise.resolve(index);
-    this.#known = index;
+  /** Shows readers what has been written, unless the session has ended. */
+  replace(snapshot: Snapshot): void {
+    if (this.#snapshot === undefined) return;
+    this.#snapshot = Promise.resolve(snapshot);
+    this.#known = snapshot;
   }
 
-  async #read(): Promise<Index> {
-    const reading = this.readIndex();
-    this.#index = reading;
+  /** Reads what has been written, besides what readers see. */
+  async next(written: Omit<Since, "known">): Promise<Snapshot> {
+    const since = { ...written, known: await this.snapshot() };
+    return await this.#readAll({ ...this.#reading(), since });
+  }
+
+  async #read(
+    wanted = this.options.session,
+    signal?: AbortSignal,
+  ): Promise<Snapshot> {
+    const reading = this.#readAll({ ...this.#reading(), wanted, signal });
+    this.#snapshot = reading;
     try {
-      const index = await reading;
-      if (this.#index === reading) this.#known = index;
-      return index;
+      const snapshot = await reading;
+      if (this.#snapshot === reading) this.#known = snapshot;
+      return snapshot;
     } catch (error) {
-      if (this.#index === reading) this.forget();
+      if (this.#snapshot === reading) this.forget();
       throw error;
     }
+  }
+
+  async #readAll(options: SnapshotOptions): Promise<Snapshot> {
+    if (!this.isImage) return await (await this.#driveReader()).read(options);
+    const blocks = await this.#fileBlocks();
+    const { size } = await blocks.stat();
+    return size === 0
+      ? new Snapshot({ directory: this.directory })
+      : await readImageSnapshot(blocks, options);
+  }
+
+  #reading(): SnapshotOptions {
+    const { onMessage } = this.options;
+    return { directory: this.directory, onMessage };
+  }
+
+  /** The blocks of the image; a new one is made by the session. */
+  async #fileBlocks(): Promise<FileBlocks> {
+    const { image } = this.#isRead
+      ? this.#place
+      : { image: (await this.session()).target.image };
+    if (image === undefined) throw new TypeError("A drive is no file");
+    this.#blocks ??= typeof image === "string"
+      ? fileBlocks(image)
+      : fileBlocks(image.path, image.identity);
+    return await this.#blocks;
+  }
+
+  async #driveReader(): Promise<DriveReader> {
+    const session = await this.session();
+    return this.#drive ??= new DriveReader(session);
+  }
+
+  /** What medium it is, and how much is free. */
+  async medium(): Promise<Medium> {
+    if (!this.#isRead) return await readMedium(await this.session());
+    const { sessions, tree } = await this.snapshot();
+    return {
+      drive: this.#place.image ?? this.device,
+      profile: "stdio file, overwriteable",
+      status: tree === undefined ? "blank" : "appendable",
+      volumeId: tree?.session.volumeId,
+      used: sessions.reduce((sum, { size }) => sum + size, 0),
+      // Only who may write can tell.
+      free: 0,
+      appendable: true,
+      sessions: sessions.length,
+    };
+  }
+
+  /** Bytes of content that still fit; 0 where nothing can be written. */
+  async room(): Promise<number> {
+    if (this.#isRead) return 0;
+    return await exclusive(await this.session(), readRoom);
+  }
+
+  /** The sessions on the medium, the oldest first, with their dates. */
+  async sessions(): Promise<readonly RecordedSession[]> {
+    if (this.isImage) return (await this.snapshot()).sessions;
+    return await (await this.#driveReader()).dated();
   }
 
   /** Keeps the session until it is disposed of. */
@@ -131,6 +294,7 @@ export class Store {
 
   #leave(): void {
     if (--this.#users > 0 || this.#closed || this.#idleClose > LONGEST) return;
+    if (this.#isRead) return;
     // What goes wrong at the end is told by the next call.
     this.#idle = setTimeout(
       () => void this.end().catch(() => {}),
@@ -142,8 +306,7 @@ export class Store {
   /** Ends the session; the next call opens a new one. */
   async end(): Promise<void> {
     const session = this.#session;
-    this.#session = undefined;
-    this.forget();
+    this.#drop();
     this.#ending = this.#ending?.catch(() => {});
     if (session !== undefined) {
       this.#ending = session.then((session) => session.close(), () => {});
@@ -151,43 +314,67 @@ export class Store {
     await this.#ending;
   }
 
+  /** Forgets the session, and what was read of the medium while it was open. */
+  #drop(): void {
+    const held = [this.#blocks, this.#drive];
+    this.#session = this.#blocks = this.#drive = undefined;
+    this.forget();
+    const letGo = async (held: AsyncDisposable | undefined) =>
+      await held?.[Symbol.asyncDispose]();
+    // What cannot be opened has been told to whoever wanted it.
+    this.#letGo = Promise.allSettled([
+      this.#letGo,
+      ...held.map(async (each) => await letGo(await each)),
+    ]);
+  }
+
   /** Ends the session for good. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#idle);
     await this.end();
+    await this.#letGo;
   }
 
   async #open(signal?: AbortSignal): Promise<Session> {
     if (this.#closed) throw closedError(this.device);
     await this.#ending?.catch(() => {});
-    const session = await openSession(this.#path ?? this.device, {
-      ...this.options,
+    // The image stays the same file wherever the program goes.
+    const device = this.#place.image ?? this.device;
+    const { session, ...options } = this.options;
+    return await openSession(device, {
+      ...options,
+      ...(typeof session === "number" && { session }),
+      // Which one a time means is known only when the medium can be read.
+      ...(session instanceof Date && { readOnly: true }),
       ...(signal && { signal }),
     });
-    this.#path = session.target.path;
-    return session;
   }
+}
 
-  /** Reads the newest names, besides those that readers see. */
-  async readIndex(): Promise<Index> {
-    const session = await this.session();
-    const { directory } = this;
-    const above = new Map<string, NodeType>();
-    const index = new Index(directory, above);
-    await orNone(
-      walk(session, directory, (node) => {
-        if (node.path === directory) above.set(directory, node.type);
-        else index.set(node);
-      }),
-    );
-    for (const path of directory === "/" ? [] : parents(directory)) {
-      const node = await orNone(lookUp(session, path));
-      if (node === undefined) break;
-      above.set(path, node.type);
-    }
-    return index;
+/** Finds out what a device is. */
+async function findPlace(
+  device: string,
+  { readOnly = false, create = false, session }: StoreOptions,
+): Promise<Place> {
+  const wanted = !readOnly && session === undefined;
+  const found = await resolveForRead(device, "the drive or image")
+    .catch((error: unknown) => {
+      // Whatever else is wrong, its opening tells it.
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      return undefined;
+    });
+  const path = found ?? device;
+  if (await isDrivePath(path)) {
+    return { image: undefined, path, writable: wanted };
   }
+  // What is there already can be read without write permission.
+  const isNew = create && found === undefined;
+  return {
+    image: resolve(device),
+    path,
+    writable: wanted && (isNew || await isGranted("write", path)),
+  };
 }
 
 function closedError(device: string): XorrisoError {
@@ -195,14 +382,4 @@ function closedError(device: string): XorrisoError {
     "CLOSED",
     `Cannot use "${device}": the backend is closed; open it again`,
   );
-}
-
-/** Undefined where there is no such entry. */
-export async function orNone<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found;
-  } catch (error) {
-    if (isCode(error, "ENTRY_NOT_FOUND")) return undefined;
-    throw error;
-  }
 }

@@ -86,6 +86,8 @@ export interface RecordedSession {
   readonly size: number;
   /** Its volume id, without trailing blanks. */
   readonly volumeId: string;
+  /** When it was written, as its descriptor tells; not from `-toc`. */
+  readonly date?: Date;
 }
 
 /**

@@ -3,106 +3,94 @@
 import { loadMd5 } from "../disk/md5.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { bigEndian, BLOCK, latin1 } from "./bytes.ts";
-import type { ChecksumTable, Entry } from "./entry.ts";
+import type { Entry } from "./entry.ts";
+import type { Tree } from "./tree.ts";
 import { damaged } from "./volume.ts";
 
 /** Bytes of an MD5. */
 const SIZE = 16;
 
 /**
- * Recorded MD5s of files.
+ * The recorded MD5s of a tree.
  *
  * @example The checksum of each file
  * ```ts ignore
- * const checksums = await readChecksums(blocks, tree.walk());
- * for (const entry of tree.walk()) console.log(checksums.get(entry), entry.path);
+ * const checksums = await readChecksums(blocks, tree);
+ * for (const entry of tree.walk()) console.log(checksums?.get(entry), entry.path);
  * ```
  */
 export class Checksums {
-  readonly #tables: ReadonlyMap<ChecksumTable, Uint8Array>;
+  readonly #table: Uint8Array;
 
   /**
    * Made by {@linkcode readChecksums}.
    *
-   * @param tables The tables that were read.
+   * @param table All MD5s, one behind the other.
    */
-  constructor(tables: ReadonlyMap<ChecksumTable, Uint8Array>) {
-    this.#tables = tables;
+  constructor(table: Uint8Array) {
+    this.#table = table;
   }
 
   /**
    * The MD5 of a file's content, as it is stored.
    *
-   * @param entry The file, one of those that the checksums were read for.
+   * @param entry The file, of the same tree.
    * @returns 32 hexadecimal digits; undefined if none is recorded.
    */
-  get({ checksumIndex: index, checksums, type }: Entry): string | undefined {
-    if (index === undefined || checksums === undefined || type !== "file") {
-      return undefined;
-    }
-    const table = this.#tables.get(checksums);
+  get({ checksumIndex: index, type }: Entry): string | undefined {
+    if (index === undefined || type !== "file") return undefined;
     // The first is the session's, the last that of the table itself.
     const end = (index + 1) * SIZE;
-    if (table === undefined || index < 1 || end > table.length - SIZE) {
-      return undefined;
-    }
-    return table.subarray(end - SIZE, end).toHex();
+    if (index < 1 || end > this.#table.length - SIZE) return undefined;
+    return this.#table.subarray(end - SIZE, end).toHex();
   }
 }
 
 /**
- * Reads the checksums that are recorded for files.
+ * Reads the checksums that are recorded for a tree.
  *
- * @param blocks Where they are.
- * @param entries The files, of one or more trees; what is none has none.
+ * @param blocks Where it is.
+ * @param tree The tree.
  * @param options How to read.
- * @returns Their checksums.
+ * @returns The checksums; undefined where none are recorded.
  * @throws {XorrisoError} IMAGE_DAMAGED when their own checksum does not fit, or as `blocks` tells.
  *
  * @example The checksum of one file
  * ```ts ignore
  * const entry = tree.get("/a.tar");
- * if (entry) console.log((await readChecksums(blocks, [entry])).get(entry));
+ * console.log(entry && (await readChecksums(blocks, tree))?.get(entry));
  * ```
  */
 export async function readChecksums(
   blocks: Blocks,
-  entries: Iterable<Entry>,
+  tree: Tree,
   options: BlocksReadOptions = {},
-): Promise<Checksums> {
-  const tables = new Map<ChecksumTable, Uint8Array>();
-  for (const { checksums, checksumIndex } of entries) {
-    if (checksums === undefined || checksumIndex === undefined) continue;
-    if (tables.has(checksums)) continue;
-    tables.set(checksums, await readTable(blocks, checksums, options));
-  }
-  return new Checksums(tables);
-}
-
-async function readTable(
-  blocks: Blocks,
-  { lba, count }: ChecksumTable,
-  options: BlocksReadOptions,
-): Promise<Uint8Array> {
+): Promise<Checksums | undefined> {
+  const place = tree.checksums && parsePlace(tree.checksums);
+  if (place === undefined) return undefined;
+  const { lba, count } = place;
+  const position = lba * BLOCK;
   const length = count * SIZE;
-  if (count < 2 || lba * BLOCK + length > blocks.byteLength) {
+  if (position + length > blocks.byteLength || count < 2) {
     throw damaged(blocks, lba, "its table of checksums is not there");
   }
   const table = new Uint8Array(length);
-  await blocks.read(table, lba * BLOCK, options);
+  await blocks.read(table, position, options);
   const newMd5 = await loadMd5();
   const found = newMd5().update(table.subarray(0, -SIZE)).digest("hex");
-  if (found === table.subarray(-SIZE).toHex()) return table;
-  throw damaged(blocks, lba, "its table of checksums has another checksum");
+  if (found !== table.subarray(-SIZE).toHex()) {
+    throw damaged(blocks, lba, "its table of checksums has another checksum");
+  }
+  return new Checksums(table);
 }
 
 /**
- * Where a table is: numbers, each with a byte for its length before it, of the range that the first
- * MD5 is of, of the MD5s, and of the bytes of each, then their kind.
- *
- * @param value The attribute `isofs.ca` of the root.
+ * Where the table is: numbers, each with a byte for its length before it, of the range that the
+ * first MD5 is of, of the MD5s, and of the bytes of each, then their kind.
  */
-export function parseTable(value: Uint8Array): ChecksumTable | undefined {
+function parsePlace(
+  value: Uint8Array,
+): { readonly lba: number; readonly count: number } | undefined {
   const numbers: number[] = [];
   let at = 0;
   while (numbers.length < 4) {

@@ -33,7 +33,6 @@ export {
 } from "./drive_blocks.ts";
 export { sealed } from "./sealed.ts";
 export {
-  type ChecksumTable,
   type Device,
   Entry,
   type EntryFields,

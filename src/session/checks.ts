@@ -103,7 +103,7 @@ export function checkVersion(results: readonly string[]): string {
 export function checkVolume(
   medium: Medium,
   { assertVolumeId, requireVolumeId, volumeId }: XorrisoOptions,
-  { device: path, writable }: Target,
+  { device: path, writable }: Pick<Target, "device" | "writable">,
 ): void {
   const isNew = medium.status === "blank" || medium.volumeId === undefined;
   // What is about to get its first sound session gets its volume id, too.

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import {
+  AFTER_COMMIT,
   type Hooked,
   hookXorriso,
   ONE_BATCH,
@@ -19,9 +20,6 @@ import {
   rejection,
   until,
 } from "../support/helpers.ts";
-
-/** How xorriso is asked where all files are. */
-const FIND_ALL = '-find "/" "-type" "f" "-exec" "report_lba"';
 
 /** What can happen to the file `$f`, in a folder of its own. */
 const MOTIONS: Readonly<Record<string, string>> = {
@@ -134,11 +132,10 @@ Deno.test("XorrisoBackend.put() rejects a source that moves before it is read", 
 Deno.test("XorrisoBackend.put() rejects a source that moves after it was read", async () => {
   await forEach(ALL, async (motion, folder) => {
     const { path, command } = await makeSource(folder, motion);
-    // The first listing of a session comes before, the next ones after it.
     await using hooked = await hookXorriso(
       folder,
-      FIND_ALL,
-      ["", "", command],
+      AFTER_COMMIT,
+      ["", command],
     );
     await storeMoving(folder, hooked, motion, path);
   });
@@ -336,7 +333,7 @@ Deno.test("XorrisoBackend.put() rejects all when the repair fails", async (t) =>
     ],
     [
       "because another program writes, too",
-      FIND_ALL,
+      AFTER_COMMIT,
       "rm $f; touch $image",
       ["SOURCE_UNREADABLE", "MEDIUM_CHANGED"],
     ],
@@ -349,7 +346,7 @@ Deno.test("XorrisoBackend.put() rejects all when the repair fails", async (t) =>
       const image = `${folder.path}/test.iso`;
       await using hooked = await hookXorriso(folder, before, [
         "",
-        before === FIND_ALL ? "" : "rm $f",
+        ...before === AFTER_COMMIT ? [] : ["rm $f"],
         command,
       ], `f='${source}'; image='${image}'`);
       await using backend = await openImage(folder, {

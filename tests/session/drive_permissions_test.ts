@@ -90,8 +90,7 @@ if (first?.device !== "/dev/sr0") throw new Error(JSON.stringify(first));`,
           paths.map((path) => `${name} ${path}`)
         ),
       ];
-      // One after the other: some of them come as far as to open the drive.
-      for (const without of each) {
+      await Promise.all(each.map(async (without) => {
         const { code, text } = await execute(
           folder,
           burner,
@@ -105,7 +104,7 @@ if (first?.device !== "/dev/sr0") throw new Error(JSON.stringify(first));`,
           ? flag.replace(/=.*/, "=")
           : `--allow-${flag}=${path}`;
         assertMatch(text, new RegExp(missing), without);
-      }
+      }));
     }
   },
 );

@@ -132,6 +132,9 @@ export interface Hooked extends AsyncDisposable {
   kill(signal: Deno.Signal): Promise<void>;
 }
 
+/** The line of an image file's session that comes when it has been written. */
+export const AFTER_COMMIT = "-commit -toc";
+
 /** Shell commands that stop xorriso until the test lets it go on. */
 export const HOLD = "hold";
 
@@ -174,7 +177,7 @@ pass() {
       -mark*) ;;
       *) printf '%s\\n' "$line" >>"$dir/lines" ;;
     esac
-    case $line in
+    case ${before === AFTER_COMMIT ? '"$last $line"' : "$line"} in
       '${before}'*)
         read -r count <"$dir/count"
         count=$((count + 1))
@@ -183,6 +186,7 @@ pass() {
           ${cases.join("\n          ")}
         esac ;;
     esac
+    case $line in -mark*) ;; *) last=$line ;; esac
     printf '%s\\n' "$line"
   done
 }

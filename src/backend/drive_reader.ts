@@ -1,0 +1,114 @@
+/** Reading a medium in a drive: its table of contents, and blocks by xorriso. */
+
+import type { RecordedSession } from "../dialogue/answers.ts";
+import { isCode } from "../errors.ts";
+import { BLOCK } from "../iso/bytes.ts";
+import {
+  type Blocks,
+  driveBlocks,
+  readSession,
+  type Session as IsoSession,
+} from "../iso/mod.ts";
+import { copyBlocks, readSessions } from "../session/medium.ts";
+import type { Session } from "../session/session.ts";
+import {
+  choose,
+  readSnapshot,
+  type Since,
+  Snapshot,
+  type SnapshotOptions,
+} from "./snapshot.ts";
+
+/** Blocks that every session has at least, its descriptors among them. */
+const LEAST = 32;
+
+/** Reads the medium that a session has open. */
+export class DriveReader implements AsyncDisposable {
+  readonly #session: Session;
+  readonly #blocks: Blocks;
+  /** Number of blocks up to the end of the last session. */
+  #end = 0;
+
+  /** Nothing is read yet. */
+  constructor(session: Session) {
+    this.#session = session;
+    const end = () => this.#end;
+    this.#blocks = driveBlocks({
+      name: session.device,
+      get blocks() {
+        return end();
+      },
+      tempDir: session.options.tempDir,
+      copy: (range, target) => copyBlocks(session, range, target),
+    });
+  }
+
+  /** Reads what the medium shows; or what a session that was written has. */
+  async read(options: SnapshotOptions): Promise<Snapshot> {
+    const { directory, wanted, since } = options;
+    if (since !== undefined) return await this.#readNext(since, options);
+    const sessions = await this.sessions();
+    const { loaded, foreign, device } = this.#session;
+    if (foreign !== undefined || sessions.length === 0) {
+      return new Snapshot({ directory });
+    }
+    const dated = wanted instanceof Date ? await this.dated() : sessions;
+    // xorriso may have gone back to an older session, or to none.
+    const shown = wanted === undefined && loaded === 0
+      ? undefined
+      : choose(dated, wanted ?? loaded, device);
+    if (shown === undefined) return new Snapshot({ directory, sessions });
+    const session = await this.#sessionAt(shown);
+    return await readSnapshot(this.#blocks, session, { ...options, sessions });
+  }
+
+  /** Reads a session that has been written: the drive need not tell where. */
+  async #readNext(
+    { known, lba }: Since,
+    options: SnapshotOptions,
+  ): Promise<Snapshot> {
+    const number = known.sessions.length + 1;
+    this.#end = Math.max(this.#end, lba + LEAST);
+    const session = await readSession(this.#blocks, lba, number);
+    const { size, volumeId } = session;
+    this.#end = Math.max(this.#end, lba + size);
+    const added = { number, lba, size: size * BLOCK, volumeId };
+    const sessions = [...known.sessions, added];
+    return await readSnapshot(this.#blocks, session, { ...options, sessions });
+  }
+
+  /** The sessions as the drive tells them. */
+  async sessions(): Promise<RecordedSession[]> {
+    const sessions = await readSessions(this.#session);
+    this.#end = sessions.reduce(
+      (end, { lba, size }) => Math.max(end, lba + Math.ceil(size / BLOCK)),
+      0,
+    );
+    return sessions;
+  }
+
+  /** The same with the dates in their descriptors, where they can be read. */
+  async dated(): Promise<RecordedSession[]> {
+    const dated: RecordedSession[] = [];
+    for (const session of await this.sessions()) {
+      try {
+        const { date } = await this.#sessionAt(session);
+        dated.push({ ...session, ...(date && { date }) });
+      } catch (error) {
+        if (!isCode(error, "READ_ERROR") && !isCode(error, "NOT_ISO")) {
+          throw error;
+        }
+        dated.push(session);
+      }
+    }
+    return dated;
+  }
+
+  #sessionAt({ lba, number }: RecordedSession): Promise<IsoSession> {
+    return readSession(this.#blocks, lba, number);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#blocks[Symbol.asyncDispose]();
+  }
+}

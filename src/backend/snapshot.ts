@@ -1,0 +1,251 @@
+/** A medium as one of its sessions shows it: names, contents, checksums. */
+
+import type { RecordedSession } from "../dialogue/answers.ts";
+import { XorrisoError } from "../errors.ts";
+import { BLOCK } from "../iso/bytes.ts";
+import {
+  type Blocks,
+  type Checksums,
+  type Entry,
+  type FileBlocks,
+  type Image,
+  readChecksums,
+  readImage,
+  readSession,
+  readTree,
+  rereadTree,
+  sealed,
+  type Session,
+  type Tree,
+} from "../iso/mod.ts";
+import { checkName, show } from "../names.ts";
+import { Index } from "./index.ts";
+
+/** What a snapshot is made from. */
+export interface SnapshotParts {
+  /** Absolute path of the directory that names begin at. */
+  readonly directory: string;
+  /** The blocks of the medium; undefined if it is blank. */
+  readonly blocks?: Blocks;
+  /** All its names; undefined if it is blank. */
+  readonly tree?: Tree;
+  /** Its sessions, the oldest first. */
+  readonly sessions?: readonly RecordedSession[];
+  /** What the image file holds, if it is one. */
+  readonly image?: Image | undefined;
+  /** Whether all of the tree was read from one session. @default {true} */
+  readonly isWhole?: boolean;
+}
+
+/** Files whose checksums are looked up each by itself. */
+const FEW = 16;
+
+/** What a medium showed at one time; what is written later does not change it. */
+export class Snapshot {
+  readonly #blocks: Blocks | undefined;
+  readonly #isWhole: boolean;
+  #table: Promise<Checksums | undefined> | undefined;
+  #whole: Promise<Tree> | undefined;
+
+  /** All its names; undefined if it is blank. */
+  readonly tree: Tree | undefined;
+  /** The names below the directory. */
+  readonly index: Index;
+  /** The sessions that the medium had, the oldest first. */
+  readonly sessions: readonly RecordedSession[];
+  /** What the image file held, if it is one. */
+  readonly image: Image | undefined;
+
+  /** What has been read. */
+  constructor(parts: SnapshotParts) {
+    const { directory, blocks, tree, sessions = [], image } = parts;
+    this.#blocks = blocks;
+    this.#isWhole = parts.isWhole ?? true;
+    this.tree = tree;
+    this.index = new Index(directory, tree);
+    this.sessions = sessions;
+    this.image = image;
+  }
+
+  /** The blocks that contents are read from. */
+  get blocks(): Blocks {
+    if (this.#blocks !== undefined) return this.#blocks;
+    throw new XorrisoError("NO_MEDIUM", "Cannot read from a blank medium");
+  }
+
+  /** Finds a regular file; ENTRY_NOT_FOUND if there is none of that name. */
+  file(name: string): Entry {
+    const entry = this.index.entry(name);
+    // What cannot be a name is a TypeError, not missing.
+    const path = checkName(this.index.directory, name, false);
+    if (entry?.type === "file") return entry;
+    const why = entry === undefined ? "" : ": it is no regular file";
+    throw new XorrisoError(
+      "ENTRY_NOT_FOUND",
+      `Cannot find the file ${show(path)} on the medium${why}`,
+      { path },
+    );
+  }
+
+  /** The table of recorded checksums, for entries that this session has. */
+  table(): Promise<Checksums | undefined> {
+    return this.#table ??= this.tree === undefined
+      ? Promise.resolve(undefined)
+      : readChecksums(this.blocks, this.tree).catch((error) => {
+        this.#table = undefined;
+        throw error;
+      });
+  }
+
+  /**
+   * The recorded checksums of files, by their path; undefined where there are
+   * none. Each session numbers them anew, so what was taken over from an older
+   * tree is looked up in this one.
+   */
+  async checksums(
+    entries: readonly Entry[],
+  ): Promise<(entry: Entry) => string | undefined> {
+    const table = await this.table();
+    if (table === undefined || entries.length === 0) return () => undefined;
+    if (this.#isWhole) return (entry) => table.get(entry);
+    const tree = entries.length > FEW
+      ? await this.#readWhole()
+      : await this.#readTree(entries.map(({ path }) => path));
+    return ({ path }) => {
+      const entry = tree.get(path);
+      return entry && table.get(entry);
+    };
+  }
+
+  #readWhole(): Promise<Tree> {
+    return this.#whole ??= this.#readTree().catch((error) => {
+      this.#whole = undefined;
+      throw error;
+    });
+  }
+
+  async #readTree(paths?: readonly string[]): Promise<Tree> {
+    if (this.tree === undefined) throw new TypeError("The medium is blank");
+    return await readTree(this.blocks, this.tree.session, paths && { paths });
+  }
+}
+
+/** What has been written since an older snapshot. */
+export interface Since {
+  /** The older snapshot of the same medium. */
+  readonly known: Snapshot;
+  /** First block of the session that was written. */
+  readonly lba: number;
+  /** Absolute paths on the medium where something may have changed. */
+  readonly paths: Iterable<string>;
+}
+
+/** How to read a snapshot. */
+export interface SnapshotOptions {
+  /** Absolute path of the directory that names begin at. */
+  readonly directory: string;
+  /** The session to show: its number, or the newest not after a time. */
+  readonly wanted?: number | Date | undefined;
+  /** What is known, so that only the rest is read. */
+  readonly since?: Since | undefined;
+  /** Takes what is odd about the medium. */
+  readonly onMessage?: ((line: string) => void) | undefined;
+  /** Gives up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Reads an image file, which is not empty. */
+export async function readImageSnapshot(
+  blocks: FileBlocks,
+  options: SnapshotOptions,
+): Promise<Snapshot> {
+  const { since, signal, onMessage } = options;
+  const image = since && await appended(blocks, since) ||
+    await readImage(blocks, { signal });
+  if (image.head !== "sound") {
+    onMessage?.(
+      `xorriso-backend : WARNING : the beginning of "${blocks.name}" is ` +
+        `${image.head}; its newest whole session is shown`,
+    );
+  }
+  const { sessions, newest } = image;
+  const session = choose(sessions, options.wanted, blocks.name) ?? newest;
+  const steady = await sealed(blocks, image, session, { signal });
+  return await readSnapshot(steady, session, {
+    ...options,
+    ...{ image, sessions: sessions.map(recorded) },
+  });
+}
+
+/** An image with one session more; undefined where all of it must be read. */
+async function appended(
+  blocks: FileBlocks,
+  { known: { image }, lba }: Since,
+): Promise<Image | undefined> {
+  if (image?.head !== "sound" || image.newest.volume.lba === 0) {
+    return undefined;
+  }
+  if (lba <= image.newest.lba || image.unseen.length > 0) return undefined;
+  await blocks.stat();
+  const newest = await readSession(blocks, lba, image.sessions.length + 1);
+  return { ...image, newest, sessions: [...image.sessions, newest] };
+}
+
+/** Reads the names of a session. */
+export async function readSnapshot(
+  blocks: Blocks,
+  session: Session,
+  options:
+    & SnapshotOptions
+    & Required<Pick<SnapshotParts, "sessions">>
+    & Pick<SnapshotParts, "image">,
+): Promise<Snapshot> {
+  const { directory, since, signal, onMessage, sessions, image } = options;
+  const known = since?.known.tree;
+  const tree = known === undefined || since === undefined
+    ? await readTree(blocks, session, { signal })
+    : await rereadTree(known, blocks, session, since.paths, { signal });
+  for (const { path, reason } of tree.problems) {
+    onMessage?.(
+      `xorriso-backend : WARNING : a name in ${show(path)} is left out: ` +
+        reason,
+    );
+  }
+  const isWhole = known === undefined;
+  return new Snapshot({ directory, blocks, tree, sessions, image, isWhole });
+}
+
+/** A session of an image, as it is told to others. */
+function recorded(
+  { number, lba, size, volumeId, date }: Session,
+): RecordedSession {
+  return {
+    ...{ number, lba, size: size * BLOCK, volumeId },
+    ...(date && { date }),
+  };
+}
+
+/**
+ * Finds the session that is wanted; undefined if none is asked for.
+ *
+ * @throws {XorrisoError} SESSION_NOT_FOUND when there is none.
+ */
+export function choose<S extends { number: number; date?: Date | undefined }>(
+  sessions: readonly S[],
+  wanted: number | Date | undefined,
+  name: string,
+): S | undefined {
+  if (wanted === undefined) return undefined;
+  const found = wanted instanceof Date
+    ? sessions.findLast(({ date }) => date !== undefined && date <= wanted)
+    : sessions.find(({ number }) => number === wanted);
+  if (found !== undefined) return found;
+  const what = wanted instanceof Date
+    ? `a session from ${wanted.toISOString()} or before`
+    : `the session ${wanted}`;
+  throw new XorrisoError(
+    "SESSION_NOT_FOUND",
+    `Cannot find ${what} in "${name}": it has ${sessions.length}`,
+    { path: name },
+  );
+}
