@@ -11,14 +11,15 @@ import {
   storedTexts,
   textsOf,
 } from "../support/backends.ts";
+import { slowReads } from "../burner/burner.ts";
 import {
   exists,
   type Folder,
+  grows,
   hash,
   isInstalled,
   makeFolder,
   rejection,
-  until,
 } from "../support/helpers.ts";
 
 /** What can happen to the file `$f`, in a folder of its own. */
@@ -151,7 +152,8 @@ Deno.test("XorrisoBackend.put() rejects a source that moves while it is read", a
   await forEach(motions, async (motion, folder) => {
     const { path, command } = await makeSource(folder, motion, large);
     const sound = await folder.file("sound", "sound");
-    await using hooked = await hookXorriso(folder, "-none", []);
+    const slow = await slowReads(200);
+    await using hooked = await hookXorriso(folder, "-none", [], slow);
     await using backend = await openImage(folder, {
       xorrisoPath: hooked.path,
       autoCommit: false,
@@ -160,13 +162,8 @@ Deno.test("XorrisoBackend.put() rejects a source that moves while it is read", a
     await backend.commit();
     await backend.put(path, "old");
     await backend.put(sound, "sound");
-    const image = `${folder.path}/test.iso`;
-    const { size } = await Deno.stat(image);
     const commit = outcomes([backend.commit()]);
-    await until(
-      () => Deno.statSync(image).size > size + 1e6,
-      "xorriso is writing",
-    );
+    await grows(`${folder.path}/test.iso`);
     await hooked.kill("SIGSTOP");
     await runShell(command);
     await hooked.kill("SIGCONT");

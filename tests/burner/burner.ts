@@ -310,6 +310,18 @@ exec '${await findXorriso()}' "$@"`,
 }
 
 /**
+ * Shell commands after which xorriso reads files slowly, without any drive: who waits for the middle
+ * of that does not miss it. None where there is no C compiler.
+ *
+ * @param delay Microseconds for each block of 2048 bytes.
+ */
+export async function slowReads(delay: number): Promise<string> {
+  if (burnerUnavailable() !== undefined) return "";
+  const { library } = await buildBurner();
+  return `export LD_PRELOAD='${library}' FB_FAULT=source_delay_us=${delay}`;
+}
+
+/**
  * Registers a test that needs the virtual burner. Where that cannot run, the
  * test is skipped, and its name tells why.
  */

@@ -290,10 +290,10 @@ Deno.test("the program ends at once when it is interrupted again", async () => {
   const begun = performance.now();
   let isRunning = true;
   const ended = child.output().finally(() => isRunning = false);
-  while (isRunning) {
+  await until(() => {
     signalTo(child, "SIGINT");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+    return !isRunning;
+  }, "it ends");
   const { code } = await ended;
   await child.stdin.close();
   Deno.kill(Number(await Deno.readTextFile(`${hanging}.pid`)), "SIGKILL");
@@ -328,10 +328,10 @@ Deno.test("the program leaves nothing behind when it is interrupted again", asyn
   Deno.kill(pid, "SIGSTOP");
   let isRunning = true;
   const ended = child.output().finally(() => isRunning = false);
-  while (isRunning) {
+  await until(() => {
     signalTo(child, "SIGINT");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+    return !isRunning;
+  }, "it ends");
   const { code } = await ended;
   Deno.kill(pid, "SIGKILL");
   await writer.abort().catch(() => {});
