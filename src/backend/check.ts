@@ -1,9 +1,10 @@
 /** What a commit has written: read anew from the medium, and compared. */
 
 import { eachOf } from "../async.ts";
+import { doubtOf, Folders } from "../disk/sources.ts";
 import { XorrisoError } from "../errors.ts";
 import { contentChunks } from "../iso/content.ts";
-import type { Checksums, Entry } from "../iso/mod.ts";
+import type { Entry } from "../iso/mod.ts";
 import { join, show } from "../names.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { Pending } from "./change.ts";
@@ -55,10 +56,12 @@ export async function checkWritten(
     }
     return;
   }
-  const sums = operations.some(({ last }) => last.prepared?.md5 !== undefined)
-    ? await written.table()
-    : undefined;
+  const summed = operations.flatMap(({ last: { name, prepared } }) =>
+    prepared?.md5 === undefined ? [] : index.entry(name) ?? []
+  );
+  const sums = await written.checksums(summed);
   const newest = new Map(operations.map((each) => [each.last.name, each]));
+  const folders = new Folders();
   await eachOf(operations, async (operation) => {
     if (bad.has(operation)) return;
     const { last } = operation;
@@ -75,7 +78,7 @@ export async function checkWritten(
       problem = contentProblem(last, found, path, lba, sums) ??
         moveProblem(last, found, path, before) ??
         attributeProblem(last, found, path) ??
-        await compare(last, found, written);
+        await compare(last, found, written, folders);
     }
     if (problem !== undefined) bad.set(operation, problem);
   });
@@ -126,7 +129,7 @@ function contentProblem(
   found: Entry,
   path: string,
   lba: number,
-  sums: Checksums | undefined,
+  sums: (entry: Entry) => string | undefined,
 ): XorrisoError | undefined {
   if (change.kind === "link") {
     return found.target === change.text
@@ -152,7 +155,7 @@ function contentProblem(
       "its content is not in the session that was written",
     );
   }
-  const sum = sums?.get(found);
+  const sum = sums(found);
   return sum === undefined || md5 === undefined || sum === md5
     ? undefined
     : mismatch(path, "the checksum recorded for it is not that of its source");
@@ -203,15 +206,21 @@ function attributeProblem(
   );
 }
 
-/** Reads a stored file back, where that is wanted. */
+/**
+ * Reads a stored file back, where that is wanted or what xorriso has read is in
+ * doubt.
+ */
 async function compare(
   { prepared }: Pending,
   found: Entry,
   { blocks }: Snapshot,
+  folders: Folders,
 ): Promise<unknown> {
-  if (!prepared?.isVerified) return undefined;
+  if (prepared === undefined) return undefined;
   try {
-    const { md5 } = prepared;
+    const known = prepared.isVerified ? prepared.md5 : undefined;
+    const md5 = await doubtOf(prepared.source, folders) ?? known;
+    if (md5 === undefined) return undefined;
     for await (const _ of contentChunks(blocks, found, { md5 }));
     return undefined;
   } catch (error) {

@@ -18,6 +18,7 @@ import {
   type Session,
   type Tree,
 } from "../iso/mod.ts";
+import type { ChecksumTable } from "../iso/entry.ts";
 import { checkName, show } from "../names.ts";
 import { Index } from "./index.ts";
 
@@ -33,19 +34,12 @@ export interface SnapshotParts {
   readonly sessions?: readonly RecordedSession[];
   /** What the image file holds, if it is one. */
   readonly image?: Image | undefined;
-  /** Whether all of the tree was read from one session. @default {true} */
-  readonly isWhole?: boolean;
 }
-
-/** Files whose checksums are looked up each by itself. */
-const FEW = 16;
 
 /** What a medium showed at one time; what is written later does not change it. */
 export class Snapshot {
   readonly #blocks: Blocks | undefined;
-  readonly #isWhole: boolean;
-  #table: Promise<Checksums | undefined> | undefined;
-  #whole: Promise<Tree> | undefined;
+  readonly #tables = new Map<ChecksumTable, Promise<Checksums>>();
 
   /** All its names; undefined if it is blank. */
   readonly tree: Tree | undefined;
@@ -60,7 +54,6 @@ export class Snapshot {
   constructor(parts: SnapshotParts) {
     const { directory, blocks, tree, sessions = [], image } = parts;
     this.#blocks = blocks;
-    this.#isWhole = parts.isWhole ?? true;
     this.tree = tree;
     this.index = new Index(directory, tree);
     this.sessions = sessions;
@@ -87,46 +80,29 @@ export class Snapshot {
     );
   }
 
-  /** The table of recorded checksums, for entries that this session has. */
-  table(): Promise<Checksums | undefined> {
-    return this.#table ??= this.tree === undefined
-      ? Promise.resolve(undefined)
-      : readChecksums(this.blocks, this.tree).catch((error) => {
-        this.#table = undefined;
-        throw error;
-      });
-  }
-
   /**
-   * The recorded checksums of files, by their path; undefined where there are
-   * none. Each session numbers them anew, so what was taken over from an older
-   * tree is looked up in this one.
+   * The recorded checksums of files; undefined where there are none. A table
+   * of them, which each session has one of, is read when it is first needed.
    */
   async checksums(
-    entries: readonly Entry[],
+    entries: Iterable<Entry>,
   ): Promise<(entry: Entry) => string | undefined> {
-    const table = await this.table();
-    if (table === undefined || entries.length === 0) return () => undefined;
-    if (this.#isWhole) return (entry) => table.get(entry);
-    const tree = entries.length > FEW
-      ? await this.#readWhole()
-      : await this.#readTree(entries.map(({ path }) => path));
-    return ({ path }) => {
-      const entry = tree.get(path);
-      return entry && table.get(entry);
-    };
+    const tables = new Map<ChecksumTable | undefined, Checksums>();
+    for (const entry of entries) {
+      const { checksums: table } = entry;
+      if (table === undefined || tables.has(table)) continue;
+      tables.set(table, await this.#read(table, entry));
+    }
+    return (entry) => tables.get(entry.checksums)?.get(entry);
   }
 
-  #readWhole(): Promise<Tree> {
-    return this.#whole ??= this.#readTree().catch((error) => {
-      this.#whole = undefined;
-      throw error;
-    });
-  }
-
-  async #readTree(paths?: readonly string[]): Promise<Tree> {
-    if (this.tree === undefined) throw new TypeError("The medium is blank");
-    return await readTree(this.blocks, this.tree.session, paths && { paths });
+  #read(table: ChecksumTable, entry: Entry): Promise<Checksums> {
+    const known = this.#tables.get(table);
+    if (known !== undefined) return known;
+    const reading = readChecksums(this.blocks, [entry]);
+    this.#tables.set(table, reading);
+    reading.catch(() => this.#tables.delete(table));
+    return reading;
   }
 }
 
@@ -211,8 +187,7 @@ export async function readSnapshot(
         reason,
     );
   }
-  const isWhole = known === undefined;
-  return new Snapshot({ directory, blocks, tree, sessions, image, isWhole });
+  return new Snapshot({ directory, blocks, tree, sessions, image });
 }
 
 /** A session of an image, as it is told to others. */

@@ -1,9 +1,17 @@
 /** Files to be stored: what they were when they were looked at, and whether they still are. */
 
+import { dirname } from "@std/path/posix/dirname";
 import { systemError, XorrisoError } from "../errors.ts";
-import { lstat, readFull, stat } from "./files.ts";
+import {
+  type Identity,
+  isSame,
+  lstat,
+  readFull,
+  realPath,
+  stat,
+} from "./files.ts";
 import { loadMd5 } from "./md5.ts";
-import { isDrivePath, resolveForRead } from "./permissions.ts";
+import { isDrivePath, isGranted, resolveForRead } from "./permissions.ts";
 
 /** A file to be stored, as it was when it was looked at. */
 export interface Source {
@@ -13,8 +21,12 @@ export interface Source {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
+  /** What tells it from other files. */
+  readonly identity: Identity;
   /** What must stay as it is until the commit has ended. */
   readonly state: string;
+  /** What the folders above it were; undefined where nobody else can exchange them. */
+  readonly folders?: string;
 }
 
 /**
@@ -44,6 +56,7 @@ export async function openSource(file: string | URL): Promise<Source> {
   try {
     const path = await resolveForRead(file, "the source");
     if (await isDrivePath(path)) throw unreadable(name, "it is a device");
+    const folders = await recentFolders().above(path);
     let info = await stat(path);
     // A change right after a look could leave the times as they were; so the
     // look that counts comes when the last change is older than a tick.
@@ -62,7 +75,9 @@ export async function openSource(file: string | URL): Promise<Source> {
           `${MAX_SIZE} (400 GiB); split it`,
       );
     }
-    return { name, path, size: info.size, state: stateOf(info) };
+    const { size, dev, ino } = info;
+    const identity = { dev, ino };
+    return { name, path, size, identity, state: stateOf(info), folders };
   } catch (error) {
     throw unreadableBy(error, name);
   }
@@ -84,12 +99,75 @@ export async function checkSource(
     if (problem instanceof XorrisoError) return problem;
     throw problem;
   }
+  return changed(name, "it was changed while it was being stored");
+}
+
+/**
+ * Tells whether what xorriso has read may have been another file: a folder above could have been
+ * exchanged with a link meanwhile. Then what was stored is to be compared with the source.
+ *
+ * @param now The folders as they are after the commit.
+ * @returns The MD5 of the source's content where there is a doubt; else undefined.
+ * @throws {XorrisoError} SOURCE_CHANGED if its path leads elsewhere now.
+ */
+export async function doubtOf(
+  source: Source,
+  now: Folders,
+): Promise<string | undefined> {
+  const { name, path, folders } = source;
+  if (folders === undefined || folders === await now.above(path)) return;
+  const exchanged = changed(name, "a folder above it has been exchanged");
+  if (await realPath(path).catch(() => undefined) !== path) throw exchanged;
+  const md5 = await md5Of(source);
+  if (await checkSource(source) !== undefined) throw exchanged;
+  return md5;
+}
+
+function changed(name: string, how: string): XorrisoError {
   return new XorrisoError(
     "SOURCE_CHANGED",
-    `Cannot store "${name}": it was changed while it was being stored; keep ` +
-      `it as it is until put() has resolved`,
+    `Cannot store "${name}": ${how}; keep it as it is until put() has resolved`,
     { path: name },
   );
+}
+
+/** What folders were when they were looked at, each once. */
+export class Folders {
+  /** When the first of them was looked at. */
+  readonly since = performance.now();
+  readonly #states = new Map<string, Promise<string>>();
+
+  /** What all folders above a path are, as far as the script may look at them. */
+  above(path: string): Promise<string> {
+    const folder = dirname(path);
+    let state = this.#states.get(folder);
+    if (state === undefined) {
+      state = this.#look(folder);
+      this.#states.set(folder, state);
+    }
+    return state;
+  }
+
+  async #look(folder: string): Promise<string> {
+    const above = folder === "/" ? "" : await this.above(folder);
+    if (!await isGranted("read", folder)) return above;
+    const { dev, ino, mode, mtime, ctime } = await lstat(folder);
+    // Where each may exchange only what is its own, as in /tmp, the times tell nothing of others.
+    const times = (mode ?? 0) & STICKY ? [] : [mtime, ctime].map(Number);
+    return `${above}/${[dev, ino, ...times]}`;
+  }
+}
+
+const STICKY = 0o1000;
+
+/** Milliseconds for which folders are taken for what they were: the older, the stricter. */
+const RECENT = 100;
+
+let recent = new Folders();
+
+function recentFolders(): Folders {
+  if (performance.now() - recent.since > RECENT) recent = new Folders();
+  return recent;
 }
 
 /**
@@ -98,7 +176,9 @@ export async function checkSource(
  * @throws {XorrisoError} SOURCE_UNREADABLE if it cannot be read (any more).
  */
 export async function md5Of(
-  { name, path }: Pick<Source, "name" | "path">,
+  { name, path, identity }:
+    & Pick<Source, "name" | "path">
+    & Partial<Pick<Source, "identity">>,
 ): Promise<string> {
   const hash = (await loadMd5())();
   const { constants, promises } = await import("node:fs");
@@ -111,6 +191,9 @@ export async function md5Of(
       const info = await file.stat();
       if (!info.isFile()) {
         throw unreadable(name, "it is no regular file any more");
+      }
+      if (identity && !isSame(identity, info)) {
+        throw changed(name, "another file has taken its place");
       }
       const reader = {
         async read(buffer: Uint8Array): Promise<number | null> {

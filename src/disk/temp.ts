@@ -218,7 +218,9 @@ export async function spool(
       );
     }
     const md5 = hash.digest("hex");
-    return { name: path, path, size: info.size, state: stateOf(info), md5 };
+    const { size, dev, ino } = info;
+    const state = stateOf(info);
+    return { name: path, path, size, identity: { dev, ino }, state, md5 };
   } catch (error) {
     await Deno.remove(path).catch(() => {});
     throw error;

@@ -3,94 +3,106 @@
 import { loadMd5 } from "../disk/md5.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { bigEndian, BLOCK, latin1 } from "./bytes.ts";
-import type { Entry } from "./entry.ts";
-import type { Tree } from "./tree.ts";
+import type { ChecksumTable, Entry } from "./entry.ts";
 import { damaged } from "./volume.ts";
 
 /** Bytes of an MD5. */
 const SIZE = 16;
 
 /**
- * The recorded MD5s of a tree.
+ * Recorded MD5s of files.
  *
  * @example The checksum of each file
  * ```ts ignore
- * const checksums = await readChecksums(blocks, tree);
- * for (const entry of tree.walk()) console.log(checksums?.get(entry), entry.path);
+ * const checksums = await readChecksums(blocks, tree.walk());
+ * for (const entry of tree.walk()) console.log(checksums.get(entry), entry.path);
  * ```
  */
 export class Checksums {
-  readonly #table: Uint8Array;
+  readonly #tables: ReadonlyMap<ChecksumTable, Uint8Array>;
 
   /**
    * Made by {@linkcode readChecksums}.
    *
-   * @param table All MD5s, one behind the other.
+   * @param tables The tables that were read.
    */
-  constructor(table: Uint8Array) {
-    this.#table = table;
+  constructor(tables: ReadonlyMap<ChecksumTable, Uint8Array>) {
+    this.#tables = tables;
   }
 
   /**
    * The MD5 of a file's content, as it is stored.
    *
-   * @param entry The file, of the same tree.
+   * @param entry The file, one of those that the checksums were read for.
    * @returns 32 hexadecimal digits; undefined if none is recorded.
    */
-  get({ checksumIndex: index, type }: Entry): string | undefined {
-    if (index === undefined || type !== "file") return undefined;
+  get({ checksumIndex: index, checksums, type }: Entry): string | undefined {
+    if (index === undefined || checksums === undefined || type !== "file") {
+      return undefined;
+    }
+    const table = this.#tables.get(checksums);
     // The first is the session's, the last that of the table itself.
     const end = (index + 1) * SIZE;
-    if (index < 1 || end > this.#table.length - SIZE) return undefined;
-    return this.#table.subarray(end - SIZE, end).toHex();
+    if (table === undefined || index < 1 || end > table.length - SIZE) {
+      return undefined;
+    }
+    return table.subarray(end - SIZE, end).toHex();
   }
 }
 
 /**
- * Reads the checksums that are recorded for a tree.
+ * Reads the checksums that are recorded for files.
  *
- * @param blocks Where it is.
- * @param tree The tree.
+ * @param blocks Where they are.
+ * @param entries The files, of one or more trees; what is none has none.
  * @param options How to read.
- * @returns The checksums; undefined where none are recorded.
+ * @returns Their checksums.
  * @throws {XorrisoError} IMAGE_DAMAGED when their own checksum does not fit, or as `blocks` tells.
  *
  * @example The checksum of one file
  * ```ts ignore
  * const entry = tree.get("/a.tar");
- * console.log(entry && (await readChecksums(blocks, tree))?.get(entry));
+ * if (entry) console.log((await readChecksums(blocks, [entry])).get(entry));
  * ```
  */
 export async function readChecksums(
   blocks: Blocks,
-  tree: Tree,
+  entries: Iterable<Entry>,
   options: BlocksReadOptions = {},
-): Promise<Checksums | undefined> {
-  const place = tree.checksums && parsePlace(tree.checksums);
-  if (place === undefined) return undefined;
-  const { lba, count } = place;
-  const position = lba * BLOCK;
+): Promise<Checksums> {
+  const tables = new Map<ChecksumTable, Uint8Array>();
+  for (const { checksums, checksumIndex } of entries) {
+    if (checksums === undefined || checksumIndex === undefined) continue;
+    if (tables.has(checksums)) continue;
+    tables.set(checksums, await readTable(blocks, checksums, options));
+  }
+  return new Checksums(tables);
+}
+
+async function readTable(
+  blocks: Blocks,
+  { lba, count }: ChecksumTable,
+  options: BlocksReadOptions,
+): Promise<Uint8Array> {
   const length = count * SIZE;
-  if (position + length > blocks.byteLength || count < 2) {
+  if (count < 2 || lba * BLOCK + length > blocks.byteLength) {
     throw damaged(blocks, lba, "its table of checksums is not there");
   }
   const table = new Uint8Array(length);
-  await blocks.read(table, position, options);
+  await blocks.read(table, lba * BLOCK, options);
   const newMd5 = await loadMd5();
   const found = newMd5().update(table.subarray(0, -SIZE)).digest("hex");
-  if (found !== table.subarray(-SIZE).toHex()) {
-    throw damaged(blocks, lba, "its table of checksums has another checksum");
-  }
-  return new Checksums(table);
+  if (found === table.subarray(-SIZE).toHex()) return table;
+  throw damaged(blocks, lba, "its table of checksums has another checksum");
 }
 
 /**
- * Where the table is: numbers, each with a byte for its length before it, of the range that the
- * first MD5 is of, of the MD5s, and of the bytes of each, then their kind.
+ * Where a table is: numbers, each with a byte for its length before it, of the range that the first
+ * MD5 is of, of the MD5s, and of the bytes of each, then their kind.
+ *
+ * @param value The attribute `isofs.ca` of the root.
  */
-function parsePlace(
-  value: Uint8Array,
-): { readonly lba: number; readonly count: number } | undefined {
+export function parseTable(value: Uint8Array): ChecksumTable | undefined {
   const numbers: number[] = [];
   let at = 0;
   while (numbers.length < 4) {

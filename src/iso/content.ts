@@ -5,6 +5,7 @@ import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
+import { type ByteRange, type Chunks, unreadable } from "./chunks.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { inflate } from "./zisofs.ts";
@@ -187,16 +188,6 @@ export function requireMd5(
   );
 }
 
-/** Content, piece by piece. */
-export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void>;
-
-/** Some bytes of a file. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 /** A wanted range of a file, cut to what the file has. */
 export function resolveRange(
   size: number,
@@ -259,19 +250,6 @@ function requireThere(
     `its content reaches to block ${
       lba + blocksOf(bytes)
     }, but "${name}" has only ${blocksOf(byteLength)}`,
-  );
-}
-
-/** IMAGE_DAMAGED for a file whose content cannot be right. */
-export function unreadable(
-  { path }: FileContent,
-  why: string,
-  cause?: unknown,
-): XorrisoError {
-  return new XorrisoError(
-    "IMAGE_DAMAGED",
-    `Cannot read ${show(path)}: ${why}`,
-    { path, ...(cause !== undefined && { cause }) },
   );
 }
 

@@ -179,7 +179,9 @@ class DriveBlocks implements Blocks {
   async [Symbol.asyncDispose](): Promise<void> {
     const copies = this.#pieces.splice(0).map(({ unreadable }) => unreadable);
     await Promise.allSettled(copies);
-    const folder = await this.#folder?.catch(() => undefined);
+    const making = this.#folder;
+    this.#folder = undefined;
+    const folder = await making?.catch(() => undefined);
     await folder?.[Symbol.asyncDispose]();
   }
 }

@@ -30,6 +30,14 @@ export interface Section {
   readonly size: number;
 }
 
+/** A table of MD5s that libisofs has left behind the content of a session. */
+export interface ChecksumTable {
+  /** Its first block. */
+  readonly lba: number;
+  /** Number of MD5s, of 16 bytes each. */
+  readonly count: number;
+}
+
 /** What is to be known of a file to read its content. */
 export interface FileContent {
   /** How messages call it. */
@@ -110,8 +118,10 @@ export class Entry {
   readonly device: Device | undefined;
   /** How the content is compressed, if it is. */
   readonly compression: Compression | undefined;
-  /** Which of the recorded checksums is that of the content. */
+  /** Which of the recorded MD5s is that of the content. */
   readonly checksumIndex: number | undefined;
+  /** Where they are: each session numbers them anew. */
+  readonly checksums: ChecksumTable | undefined;
   /** Where a file's content is stored, or a directory's records, to the byte. */
   readonly sections: readonly Section[];
   /** What is in a directory, by name; undefined for all else, and where it has not been read. */
@@ -136,6 +146,7 @@ export class Entry {
     this.device = fields.device;
     this.compression = fields.compression;
     this.checksumIndex = fields.checksumIndex;
+    this.checksums = fields.checksums;
     this.sections = fields.sections;
     this.children = fields.children;
     this.#time = fields.time;

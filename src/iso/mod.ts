@@ -33,6 +33,7 @@ export {
 } from "./drive_blocks.ts";
 export { sealed } from "./sealed.ts";
 export {
+  type ChecksumTable,
   type Device,
   Entry,
   type EntryFields,

@@ -3,7 +3,9 @@
 import { decodeName, encodeName, parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK, blocksOf, shortDate } from "./bytes.ts";
+import { parseTable } from "./checksums.ts";
 import {
+  type ChecksumTable,
   Entry,
   type EntryFields,
   type EntryType,
@@ -150,6 +152,7 @@ class TreeReader {
   /** Directories above them. */
   readonly #above = new Set<string>();
   #problemCount = 0;
+  #checksums: ChecksumTable | undefined;
   #naming: Naming = "plain";
   /** Bytes that come first in each system use field but the first (SUSP 1.12, 5.3). */
   #skip = 0;
@@ -177,7 +180,7 @@ class TreeReader {
   }
 
   async read(): Promise<Tree> {
-    const { root, checksums } = await this.#readRoot();
+    const root = await this.#readRoot();
     while (this.#next.length > 0) {
       // In the order in which they lie on the medium.
       const level = this.#next.sort((a, b) => a.region.lba - b.region.lba);
@@ -186,7 +189,6 @@ class TreeReader {
     }
     return new Tree({
       root,
-      checksums,
       session: this.#session,
       naming: this.#naming,
       problems: this.#problems,
@@ -195,7 +197,7 @@ class TreeReader {
   }
 
   /** Reads what the root says of itself, and chooses the names by that. */
-  async #readRoot(): Promise<Pick<Tree, "root" | "checksums">> {
+  async #readRoot(): Promise<Entry> {
     const { root: plain, joliet } = this.#session.volume;
     const bytes = await this.#runs.get(plain.lba * BLOCK, BLOCK);
     const self = this.#recordAt(bytes, 0, plain.lba);
@@ -208,6 +210,7 @@ class TreeReader {
       await this.#fetch(missing);
     }
     const { isUsed, mode, skip, checksums } = this.#rockRidge;
+    this.#checksums = checksums && parseTable(checksums);
     let region = plain;
     if (isUsed && mode !== undefined) {
       this.#naming = "rock ridge";
@@ -224,7 +227,7 @@ class TreeReader {
     });
     const whole = this.#wanted?.has("/") ?? true;
     this.#next.push({ path: "/", bytes: 0, region, children, whole });
-    return { root, checksums };
+    return root;
   }
 
   async #readDirectory(directory: Pending): Promise<void> {
@@ -468,6 +471,7 @@ class TreeReader {
       device: all.device,
       compression: isFile ? all.compression : undefined,
       checksumIndex: all.checksumIndex,
+      checksums: this.#checksums,
       children: undefined,
     };
   }

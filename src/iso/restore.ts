@@ -10,7 +10,8 @@ import {
 import type { Progress } from "../options.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK } from "./bytes.ts";
-import { CHUNK, type Chunks, contentChunks, requireMd5 } from "./content.ts";
+import type { Chunks } from "./chunks.ts";
+import { CHUNK, contentChunks, requireMd5 } from "./content.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { Hasher } from "./hashing.ts";
 

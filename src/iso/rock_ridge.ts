@@ -250,6 +250,8 @@ export class RockRidge {
     };
     this.inflated = u32(bytes, at + 8);
     if (algorithm === "PZ") this.inflated += u32(bytes, at + 12) * 2 ** 32;
+    // What is beyond cannot be told as a number, nor be there.
+    this.inflated = Math.min(this.inflated, Number.MAX_SAFE_INTEGER);
   }
 
   /** Attributes come as pairs of components, name and value, that may go on in the next entry. */

@@ -15,6 +15,7 @@ import {
   blocksIn,
   damaged,
   parseVolume,
+  readRun,
   readVolume,
   type Volume,
 } from "./volume.ts";
@@ -117,7 +118,8 @@ export async function readImage(
   for (;;) {
     const head = await readRun(blocks, 0, 2 * ALIGNMENT, options);
     // A head that is being written is read again, until nobody writes.
-    const last = isSame(head, before) && isAtRest(blocks);
+    const last = blocks.modified === undefined ||
+      isSame(head, before) && isAtRest(blocks.modified);
     try {
       const image = await examine(blocks, head, options);
       if (last || !["torn", "missing"].includes(image.head)) return image;
@@ -437,19 +439,6 @@ async function hasTree(
   return tags === undefined || (tags.superblock.link ?? 0) < blocksIn(blocks);
 }
 
-/** Reads blocks, as many of them as there are. */
-async function readRun(
-  blocks: Blocks,
-  lba: number,
-  count: number,
-  options: BlocksReadOptions,
-): Promise<Uint8Array> {
-  const there = Math.min(count, blocksIn(blocks) - lba);
-  const bytes = new Uint8Array(Math.max(there, 0) * BLOCK);
-  if (bytes.length > 0) await blocks.read(bytes, lba * BLOCK, options);
-  return bytes;
-}
-
 /**
  * The block that the first partition begins with, if there are descriptors for it, too (xorriso(1),
  * -boot_image any partition_offset=).
@@ -474,6 +463,6 @@ function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
 }
 
 /** Whether nobody is writing, as far as can be seen. */
-function isAtRest({ modified }: Blocks): boolean {
-  return modified === undefined || Math.abs(Date.now() - modified) > REST;
+function isAtRest(modified: number): boolean {
+  return Math.abs(Date.now() - modified) > REST;
 }

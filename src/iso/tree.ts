@@ -17,7 +17,7 @@ export interface TreeProblem {
 /** What a tree is made from. */
 export type TreeParts = Pick<
   Tree,
-  "root" | "session" | "naming" | "problems" | "problemCount" | "checksums"
+  "root" | "session" | "naming" | "problems" | "problemCount"
 >;
 
 /**
@@ -42,8 +42,6 @@ export class Tree {
   readonly problems: readonly TreeProblem[];
   /** How many were left out. */
   readonly problemCount: number;
-  /** Where its checksums are, as libisofs tells it (attribute `isofs.ca` of the root). */
-  readonly checksums: Uint8Array | undefined;
   #size: number | undefined;
 
   /**
@@ -57,7 +55,6 @@ export class Tree {
     this.naming = parts.naming;
     this.problems = parts.problems;
     this.problemCount = parts.problemCount;
-    this.checksums = parts.checksums;
   }
 
   /** Number of names, the root left out. */

@@ -88,9 +88,7 @@ export async function readVolume(
   options: BlocksReadOptions = {},
 ): Promise<Volume> {
   const first = lba + SYSTEM_AREA;
-  const count = Math.min(MAX_DESCRIPTORS, blocksIn(blocks) - first);
-  const bytes = new Uint8Array(Math.max(count, 0) * BLOCK);
-  await blocks.read(bytes, first * BLOCK, options);
+  const bytes = await readRun(blocks, first, MAX_DESCRIPTORS, options);
   const volume = parseVolume(bytes, lba, blocks);
   if (volume !== undefined) return volume;
   throw new XorrisoError(
@@ -103,6 +101,19 @@ export async function readVolume(
 /** Number of whole blocks that can be read. */
 export function blocksIn({ byteLength }: Pick<Blocks, "byteLength">): number {
   return Math.floor(byteLength / BLOCK);
+}
+
+/** Reads blocks that lie together, as many of them as there are. */
+export async function readRun(
+  blocks: Blocks,
+  lba: number,
+  count: number,
+  options: BlocksReadOptions,
+): Promise<Uint8Array> {
+  const there = Math.min(count, blocksIn(blocks) - lba);
+  const bytes = new Uint8Array(Math.max(there, 0) * BLOCK);
+  if (bytes.length > 0) await blocks.read(bytes, lba * BLOCK, options);
+  return bytes;
 }
 
 /**
@@ -120,7 +131,7 @@ export function parseVolume(
   blocks: Pick<Blocks, "name" | "byteLength">,
 ): Volume | undefined {
   const length = descriptorBytes(bytes);
-  const descriptors = bytes.subarray(0, length);
+  const descriptors = bytes.slice(0, length);
   const all = [];
   for (let at = 0; at < length; at += BLOCK) {
     all.push(descriptors.subarray(at, at + BLOCK));
@@ -185,10 +196,10 @@ export function regionProblem(
 ): string | undefined {
   if (size === 0) return "is empty";
   const end = lba + blocksOf(size);
-  const last = blocksOf(byteLength);
-  return end <= last
+  const count = Math.floor(byteLength / BLOCK);
+  return end <= count
     ? undefined
-    : `reaches to block ${end}, beyond the last, ${last}`;
+    : `reaches to block ${end}, but there are only ${count}`;
 }
 
 /** A text that is filled up with blanks, or by some programs with NUL. */

@@ -3,7 +3,7 @@
  * it. A header tells the size and that of a block, pointers tell where each compressed block is.
  */
 
-import { type ByteRange, type Chunks, unreadable } from "./content.ts";
+import { type ByteRange, type Chunks, unreadable } from "./chunks.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { holds, u32 } from "./bytes.ts";
 

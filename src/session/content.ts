@@ -3,8 +3,8 @@
 import type { Entry } from "../dialogue/answers.ts";
 import { resolveTarget } from "../disk/targets.ts";
 import { XorrisoError } from "../errors.ts";
+import type { Chunks } from "../iso/chunks.ts";
 import {
-  type Chunks,
   contentChunks,
   type ContentOptions,
   resolveRange,

@@ -76,13 +76,25 @@ export async function copyBlocks(
   signal?: AbortSignal,
 ): Promise<BlockRange[]> {
   const doing = session.doing("read blocks of");
-  const { results, messages } = await session.run([
+  const { results, messages, problem } = await session.run([
     ...["-check_media", "use=indev", "what=disc", `min_lba=${lba}`],
     ...[`max_lba=${lba + blocks - 1}`, `data_to=${target}`, "--"],
     // That a block cannot be read is told by a problem, too.
   ], { doing, tolerant: true, ...(signal && { signal }) });
   await session.requireSame(doing);
+  // Where the drive itself fails, xorriso takes zeros for good blocks.
+  if (messages.some(isFailure)) throw problem ?? session.nonsense(doing);
   const regions = parseRegions(results);
   if (regions.length === 0) throw session.nonsense(doing, messages);
   return regions.filter(({ quality }) => quality.startsWith("-"));
 }
+
+/** Whether a message tells of something else than blocks that are unreadable. */
+function isFailure(message: string): boolean {
+  return / : (?:SORRY|MISHAP|FAILURE|FATAL|ABORT) : /.test(message) &&
+    !UNREADABLE.test(message);
+}
+
+/** What libburn tells of blocks of a drive, and of an image. */
+const UNREADABLE =
+  / : SORRY : (?:SCSI error on read|Read start address|Cannot read desired)/;

@@ -16,7 +16,6 @@ function indexOf(
     naming: "rock ridge",
     problems: [],
     problemCount: 0,
-    checksums: undefined,
   });
   for (const [path, type] of Object.entries(paths)) {
     let { children } = root;
@@ -43,6 +42,7 @@ function entryOf(path: string, type: "file" | "directory" | "link") {
     ...{ size: 1, sections: [{ lba: 32, size: 1 }] },
     ...{ inode: undefined, target: undefined, device: undefined },
     ...{ compression: undefined, checksumIndex: undefined },
+    checksums: undefined,
     children: type === "directory" ? children : undefined,
   });
   return { entry, children };

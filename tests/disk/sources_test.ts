@@ -1,7 +1,14 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { delay } from "@std/async/delay";
-import { checkSource, md5Of, openSource } from "../../src/disk/sources.ts";
+import {
+  checkSource,
+  doubtOf,
+  Folders,
+  md5Of,
+  openSource,
+  type Source,
+} from "../../src/disk/sources.ts";
 import {
   assertCode,
   assertRejectsCode,
@@ -9,6 +16,7 @@ import {
   makeFifo,
   makeFolder,
   noise,
+  toBytes,
 } from "../support/helpers.ts";
 
 function md5(bytes: Uint8Array): string {
@@ -184,4 +192,64 @@ Deno.test("md5Of() waits for no writer of what has become a FIFO", async () => {
   await assertRejectsCode(md5Of(source), "SOURCE_UNREADABLE");
   await Deno.mkdir(path);
   await assertRejectsCode(md5Of(source), "SOURCE_UNREADABLE");
+});
+
+/** A folder with a file in it, and another folder with a secret of the same name and size. */
+async function makePair(
+  folder: Folder,
+): Promise<{ file: string; swap(): Promise<void> }> {
+  const { path } = folder;
+  await Deno.mkdir(`${path}/in/open`, { recursive: true });
+  await Deno.mkdir(`${path}/secret`);
+  await Deno.writeTextFile(`${path}/in/open/file`, "public");
+  await Deno.writeTextFile(`${path}/secret/file`, "secret");
+  await Deno.symlink(`${path}/secret`, `${path}/in/link`);
+  return {
+    file: `${path}/in/open/file`,
+    async swap() {
+      await Deno.rename(`${path}/in/open`, `${path}/in/aside`);
+      await Deno.rename(`${path}/in/link`, `${path}/in/open`);
+      await Deno.rename(`${path}/in/aside`, `${path}/in/link`);
+    },
+  };
+}
+
+/** A source whose folders have not been looked at before, for another one. */
+async function openAlone(file: string): Promise<Source> {
+  const folders = await new Folders().above(file);
+  return { ...await openSource(file), folders };
+}
+
+Deno.test("doubtOf() tells nothing while the folders above stay as they are", async () => {
+  await using folder = await makeFolder();
+  const { file } = await makePair(folder);
+  await Deno.chmod(folder.path, 0o1777);
+  const source = await openAlone(file);
+  await folder.file("beside"); // in a folder that belongs to all, like /tmp
+  assertEquals(await doubtOf(source, new Folders()), undefined);
+  await folder.file("in/open/other");
+  assertEquals(await doubtOf(source, new Folders()), md5(toBytes("public")));
+});
+
+Deno.test("doubtOf() gives the content to compare with where a folder was exchanged and is back", async () => {
+  await using folder = await makeFolder();
+  const { file, swap } = await makePair(folder);
+  const source = await openAlone(file);
+  await swap();
+  await swap();
+  assertEquals(await checkSource(source), undefined);
+  assertEquals(await doubtOf(source, new Folders()), md5(toBytes("public")));
+});
+
+Deno.test("doubtOf() rejects where a folder has been exchanged for good, or was at the first look", async () => {
+  await using folder = await makeFolder();
+  const { file, swap } = await makePair(folder);
+  const source = await openAlone(file);
+  await swap();
+  await assertRejectsCode(doubtOf(source, new Folders()), "SOURCE_CHANGED");
+  // The first look was at the other file.
+  const { dev, ino } = await Deno.stat(file);
+  const wrong = { ...source, identity: { dev, ino } };
+  await swap();
+  await assertRejectsCode(doubtOf(wrong, new Folders()), "SOURCE_CHANGED");
 });

@@ -1,6 +1,6 @@
 /** Images as many programs make them, each with a tree that has something of everything. */
 
-import { noise, runXorriso } from "../support/helpers.ts";
+import { exists, isInstalled, noise, runXorriso } from "../support/helpers.ts";
 
 /** One way to make an image. */
 export interface Layout {
@@ -112,6 +112,23 @@ export async function run(
   throw new Error(`${program} ${args.join(" ")}: ${text.decode(stderr)}`);
 }
 
+/** The programs that a layout needs and that are not there. */
+export async function needsOf({ needs = [] }: Layout): Promise<string[]> {
+  const missing: string[] = [];
+  for (const need of needs) if (!await isThere(need)) missing.push(need);
+  return missing;
+}
+
+async function isThere(need: string): Promise<boolean> {
+  if (need.startsWith("/")) return await exists(need);
+  if (need !== "pycdlib") return await isInstalled(need);
+  if (!await exists(PYTHON)) return false;
+  return await run(PYTHON, ["-c", "import pycdlib"]).then(
+    () => true,
+    () => false,
+  );
+}
+
 const asMkisofs =
   (...args: string[]): Layout["make"] => async (image, tree) => {
     await run("xorriso", [
@@ -153,7 +170,7 @@ const pycdlib =
   async (image, tree, folder) => {
     const script = `${folder}/make.py`;
     await Deno.writeTextFile(script, PYCDLIB);
-    await run("/usr/bin/python3", [script, image, tree, naming, options]);
+    await run(PYTHON, [script, image, tree, naming, options]);
   };
 
 const PYCDLIB = `
@@ -229,6 +246,9 @@ const GROWN: TreeOptions = {
 const PLAIN: TreeOptions = { plain: true };
 
 const JOLIET: TreeOptions = { longest: 64, deep: false };
+
+/** The Python that the packages of the system are for. */
+const PYTHON = "/usr/bin/python3";
 
 /** All layouts by name. */
 export const LAYOUTS: Readonly<Record<string, Layout>> = {

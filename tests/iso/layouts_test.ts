@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { content, fileBlocks, readImage, readTree } from "../../src/iso/mod.ts";
-import { isInstalled, makeFolder, runXorriso } from "../support/helpers.ts";
-import { LAYOUTS, run, writeTree } from "./layouts.ts";
+import { makeFolder, runXorriso } from "../support/helpers.ts";
+import { LAYOUTS, needsOf, writeTree } from "./layouts.ts";
 
 /** What is there to be compared of one name. */
 interface Told {
@@ -105,20 +105,9 @@ function comparable(all: All): All {
   );
 }
 
-async function isThere(need: string): Promise<boolean> {
-  if (need === "pycdlib") {
-    return await run("/usr/bin/python3", ["-c", "import pycdlib"])
-      .then(() => true, () => false);
-  }
-  if (need.startsWith("/")) {
-    return await Deno.stat(need).then(() => true, () => false);
-  }
-  return await isInstalled(need);
-}
-
-for (const [name, { needs = [], tree, make }] of Object.entries(LAYOUTS)) {
-  const missing: string[] = [];
-  for (const need of needs) if (!await isThere(need)) missing.push(need);
+for (const [name, layout] of Object.entries(LAYOUTS)) {
+  const { tree, make } = layout;
+  const missing = await needsOf(layout);
   Deno.test({
     name: `an image of ${name} is read as xorriso restores it` +
       (missing.length > 0 ? ` (skipped: no ${missing})` : ""),

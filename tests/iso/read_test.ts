@@ -1,13 +1,16 @@
 import { assert, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
 import {
+  content as readContent,
   fileBlocks,
   memoryBlocks,
+  readChecksums,
   readImage,
   readTree,
   rereadTree,
   type Tree,
 } from "../../src/iso/mod.ts";
-import { makeFolder, runXorriso } from "../support/helpers.ts";
+import { makeFolder, readAll, runXorriso } from "../support/helpers.ts";
 
 Deno.test("readTree() gives what xorriso stored, in each session", async () => {
   await using folder = await makeFolder();
@@ -54,15 +57,18 @@ Deno.test("readTree() gives what xorriso stored, in each session", async () => {
 
 Deno.test("rereadTree() reads the directories above what has changed alone", async () => {
   await using folder = await makeFolder();
-  const source = await folder.file("source", "hello");
+  const source = await folder.file("source", "new");
   const image = `${folder.path}/test.iso`;
   const names = Array.from(
     { length: 20 },
     (_, i) => `/d${i % 4}/e${i % 2}/f${i}`,
   );
+  const sources = await Promise.all(
+    names.map((name) => folder.file(`sources${name}`, name)),
+  );
   await runXorriso([
     ["-dev", `stdio:${image}`],
-    ...names.map((name) => ["-map", source, name]),
+    ...sources.map((path, i) => ["-map", path, names[i] ?? ""]),
     ["-commit"],
   ]);
   const before = await Deno.readFile(image);
@@ -88,6 +94,14 @@ Deno.test("rereadTree() reads the directories above what has changed alone", asy
       return { path, type, size, mtime, mode, extents };
     });
   assertEquals(told(tree), told(whole));
+  // Each session numbers its checksums anew.
+  const checksums = await readChecksums(blocks, tree.walk());
+  for (const entry of tree.walk()) {
+    if (entry.type !== "file") continue;
+    const content = await readAll(readContent(blocks, entry));
+    const md5 = createHash("md5").update(content).digest("hex");
+    assertEquals(checksums.get(entry), md5, entry.path);
+  }
   assert(tree.get("/d3/e1/f3") === known.get("/d3/e1/f3"));
   assert(tree.get("/d1/e1/f1") !== known.get("/d1/e1/f1"));
 });

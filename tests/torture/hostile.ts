@@ -94,6 +94,6 @@ export function foldersOf(name: string): string[] {
 /** Names that must be refused, each for its own reason. */
 export const FORBIDDEN: readonly string[] = [
   ...["", ".", "..", "/", "/a", "a/", "a//b", "./a", "a/.", "../a", "a/../b"],
-  ...["a\0b", "\0", "x".repeat(101), "é".repeat(51), "\uD800", "a\uDFFFb"],
+  ...["a\0b", "\0", "x".repeat(256), "é".repeat(128), "\uD800", "a\uDFFFb"],
   ...["\uDC80", `${"x/".repeat(2100)}x`],
 ];

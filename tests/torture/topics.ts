@@ -9,6 +9,7 @@ import { mixed } from "./mixed.ts";
 import { moving } from "./moving.ts";
 import { names } from "./names.ts";
 import { rotten } from "./rotten.ts";
+import { stopped } from "./stopped.ts";
 import type { Topic } from "./torture.ts";
 import { tree } from "./tree.ts";
 import { writers } from "./writers.ts";
@@ -16,5 +17,5 @@ import { writers } from "./writers.ts";
 /** In the order in which they are run. */
 export const TOPICS: readonly Topic[] = [
   ...[death, concurrency, mixed, names, rotten, moving],
-  ...[full, tree, writers, bounds, cli],
+  ...[stopped, full, tree, writers, bounds, cli],
 ];

@@ -1,0 +1,321 @@
+import { assert, assertEquals } from "@std/assert";
+import { parseToc } from "../../src/dialogue/answers.ts";
+import {
+  type Blocks,
+  checkSession,
+  content,
+  fileBlocks,
+  type Image,
+  memoryBlocks,
+  readImage,
+  readSession,
+  readTree,
+  sealed,
+  type Session,
+} from "../../src/iso/mod.ts";
+import { Burner, burnerTest } from "../burner/burner.ts";
+import {
+  assertRejectsCode,
+  type Folder,
+  makeFolder,
+  noise,
+  readAll,
+  runXorriso,
+  writeSession,
+} from "../support/helpers.ts";
+
+const BLOCK = 2048;
+
+/** Writes sessions, each with one file more: `/1`, `/2`, and so on. */
+async function makeSessions(
+  folder: Folder,
+  count: number,
+  ...settings: readonly (readonly string[])[]
+): Promise<string> {
+  const image = `${folder.path}/test.iso`;
+  for (let i = 1; i <= count; i++) {
+    await writeSession(image, { [`/${i}`]: noise(30_000, i) }, ...settings);
+  }
+  return image;
+}
+
+/** The paths of the files of a session. */
+async function pathsOf(blocks: Blocks, session: Session): Promise<string[]> {
+  const tree = await readTree(blocks, session);
+  return Array.from(tree.walk(), ({ path }) => path);
+}
+
+/** All paths from `/1` on. */
+function upTo(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `/${i + 1}`);
+}
+
+/** Reads the sessions of an image in memory, and the paths of the newest. */
+async function examine(
+  bytes: Uint8Array,
+): Promise<{ image: Image; paths: string[] }> {
+  const blocks = memoryBlocks(bytes);
+  const image = await readImage(blocks);
+  return { image, paths: await pathsOf(blocks, image.newest) };
+}
+
+Deno.test("readImage() finds the sessions that xorriso tells, with their times", async () => {
+  await using folder = await makeFolder();
+  const begun = Math.floor(Date.now() / 1000) * 1000;
+  const path = await makeSessions(folder, 3, ["-volid", "VOL ü"]);
+  const toc = await runXorriso([["-indev", `stdio:${path}`], ["-toc"]]);
+  await using blocks = await fileBlocks(path);
+  const image = await readImage(blocks);
+  assertEquals(
+    image.sessions.map(({ number, lba, size, volumeId }) => {
+      return { number, lba, size: size * BLOCK, volumeId };
+    }),
+    parseToc(toc).sessions,
+  );
+  for (const { date, lba, number } of image.sessions) {
+    const time = date?.getTime() ?? NaN;
+    assert(time >= begun && time <= Date.now());
+    assertEquals(
+      await pathsOf(blocks, await readSession(blocks, lba, number)),
+      upTo(number),
+    );
+  }
+  assertEquals([image.head, image.unseen, image.newest], [
+    "sound",
+    [],
+    image.sessions[2],
+  ]);
+});
+
+Deno.test("checkSession() finds what was changed, and tells where there are no checksums", async () => {
+  await using folder = await makeFolder();
+  const bytes = await Deno.readFile(await makeSessions(folder, 2));
+  const blocks = memoryBlocks(bytes);
+  const { newest: { volume } } = await readImage(blocks);
+  assertEquals(await checkSession(blocks, volume, { content: true }), true);
+  const file = (await readTree(blocks, (await readImage(blocks)).newest)).get(
+    "/2",
+  );
+  const places = [volume.lba + 1, volume.root.lba, file?.sections[0]?.lba ?? 0];
+  for (const [i, lba] of places.entries()) {
+    bytes[lba * BLOCK + 700] = (bytes[lba * BLOCK + 700] ?? 0) ^ 1;
+    await assertRejectsCode(
+      checkSession(blocks, volume, { content: true }),
+      "IMAGE_DAMAGED",
+    );
+    // The content is looked at only if it is asked for.
+    if (i === 2) assertEquals(await checkSession(blocks, volume), true);
+    bytes[lba * BLOCK + 700] = (bytes[lba * BLOCK + 700] ?? 0) ^ 1;
+  }
+  await using other = await makeFolder();
+  const bare = memoryBlocks(
+    await Deno.readFile(await makeSessions(other, 1, ["-md5", "off"])),
+  );
+  const { newest } = await readImage(bare);
+  assertEquals(await checkSession(bare, newest.volume), false);
+});
+
+Deno.test("readImage() finds whole sessions where the head is torn at any block", async () => {
+  for (const settings of [[], [["-joliet", "on"]]]) {
+    await using folder = await makeFolder();
+    const path = await makeSessions(folder, 3, ...settings);
+    const before = await Deno.readFile(path);
+    await writeSession(path, { "/4": "four" }, ...settings);
+    const after = await Deno.readFile(path);
+    for (let first = 0; first < 32; first++) {
+      for (let end = first + 1; end <= 32; end++) {
+        const torn = after.slice();
+        torn.set(before.subarray(first * BLOCK, end * BLOCK), first * BLOCK);
+        const { image, paths } = await examine(torn);
+        const isOld = paths.length === 3;
+        assertEquals(paths, upTo(isOld ? 3 : 4));
+        // What is told as sound is just what was there before or is there now.
+        const head = torn.subarray(16 * BLOCK, 20 * BLOCK);
+        const whole = isOld ? before : after;
+        const isWhole = head.every((byte, i) => byte === whole[16 * BLOCK + i]);
+        assertEquals(
+          image.head,
+          isWhole ? "sound" : "torn",
+          `${first} to ${end}`,
+        );
+        assertEquals(
+          image.sessions.map(({ number }) => number).at(-1),
+          paths.length,
+        );
+      }
+    }
+  }
+});
+
+Deno.test("readImage() finds the sessions where the head is gone", async () => {
+  await using folder = await makeFolder();
+  const bytes = await Deno.readFile(await makeSessions(folder, 2));
+  bytes.fill(0, 0, 32 * BLOCK);
+  const { image, paths } = await examine(bytes);
+  assertEquals([image.head, image.sessions.length, paths], [
+    "missing",
+    2,
+    upTo(2),
+  ]);
+});
+
+Deno.test("readImage() tells of a whole session that the head has never shown", async () => {
+  await using folder = await makeFolder();
+  const path = await makeSessions(folder, 2);
+  const before = await Deno.readFile(path);
+  await writeSession(path, { "/3": "three" });
+  const bytes = await Deno.readFile(path);
+  bytes.set(before.subarray(0, 32 * BLOCK));
+  const { image, paths } = await examine(bytes);
+  assertEquals([image.head, image.sessions.length, paths], [
+    "sound",
+    2,
+    upTo(2),
+  ]);
+  const [unseen] = image.unseen;
+  assert(unseen !== undefined);
+  assertEquals(image.unseen.map(({ number }) => number), [3]);
+  // One byte less, and it is not whole.
+  const cut = bytes.subarray(
+    0,
+    ((unseen?.lba ?? 0) + (unseen?.size ?? 0) - 1) * BLOCK,
+  );
+  assertEquals((await examine(cut)).image.unseen, []);
+});
+
+Deno.test("readImage() lists what is left of an image that was cut off anywhere", async () => {
+  await using folder = await makeFolder();
+  const bytes = await Deno.readFile(await makeSessions(folder, 3));
+  const { sessions } = await readImage(memoryBlocks(bytes));
+  const [one, two, three] = sessions;
+  assert(one && two && three);
+  const files = [bytes, bytes, bytes].map((_, i) => noise(30_000, i + 1));
+  const last = bytes.length / BLOCK;
+  const first = (one?.lba ?? 0) + (one?.size ?? 0);
+  for (let end = first; end <= last; end++) {
+    const blocks = memoryBlocks(bytes.subarray(0, end * BLOCK));
+    const image = await readImage(blocks);
+    const tree = await readTree(blocks, image.newest);
+    const count = tree.size;
+    assert(end < (two?.lba ?? 0) + 30 || count >= 2 || end < (three?.lba ?? 0));
+    assertEquals(image.sessions.length, count);
+    assertEquals(image.head, count === 3 ? "sound" : "cut");
+    for (const entry of tree.walk()) {
+      const section = entry.sections[0];
+      const isThere = (section?.lba ?? 0) * BLOCK + 30_000 <= end * BLOCK;
+      const reading = readAll(content(blocks, entry));
+      if (isThere) assertEquals(await reading, files[Number(entry.name) - 1]);
+      else await assertRejectsCode(reading, "IMAGE_DAMAGED");
+    }
+  }
+});
+
+Deno.test("readImage() takes no blanked image, and no session from before for a new one", async () => {
+  await using folder = await makeFolder();
+  const path = await makeSessions(folder, 3);
+  await runXorriso([["-dev", `stdio:${path}`], ["-blank", "as_needed"]]);
+  await assertRejectsCode(
+    readImage(memoryBlocks(await Deno.readFile(path))),
+    "NOT_ISO",
+  );
+  await writeSession(path, { "/new": "new" });
+  const { image, paths } = await examine(await Deno.readFile(path));
+  assertEquals([image.sessions.length, image.head, paths], [1, "sound", [
+    "/new",
+  ]]);
+});
+
+Deno.test("sealed() reads a session beside what is appended", async () => {
+  await using folder = await makeFolder();
+  const path = await makeSessions(folder, 2);
+  await using blocks = await fileBlocks(path);
+  const image = await readImage(blocks);
+  const steady = await Promise.all(
+    image.sessions.map((each) => sealed(blocks, image, each)),
+  );
+  await writeSession(path, { "/3": "three" });
+  for (const [i, session] of image.sessions.entries()) {
+    assertEquals(await pathsOf(steady[i] as Blocks, session), upTo(i + 1));
+  }
+});
+
+Deno.test("sealed() reads nothing of a session that is gone", async (t) => {
+  const cases: Record<
+    string,
+    (path: string, before: Uint8Array) => Promise<void>
+  > = {
+    "taken back": async (path, before) => {
+      await Deno.writeFile(path, before);
+    },
+    "taken back, and another written in its place": async (path, before) => {
+      await Deno.writeFile(path, before);
+      await writeSession(path, { "/3": noise(30_000, 9) });
+    },
+    "blanked": async (path) => {
+      await runXorriso([["-dev", `stdio:${path}`], ["-blank", "as_needed"]]);
+    },
+    "blanked and written anew": async (path) => {
+      await runXorriso([["-dev", `stdio:${path}`], ["-blank", "as_needed"]]);
+      await writeSession(path, { "/1": noise(30_000, 1) });
+    },
+    "cut off": async (path) => {
+      await Deno.truncate(path, (await Deno.stat(path)).size - 400 * BLOCK);
+    },
+    "replaced by a copy": async (path) => {
+      await Deno.copyFile(path, `${path}.copy`);
+      await Deno.rename(`${path}.copy`, path);
+    },
+    "removed": async (path) => {
+      await Deno.remove(path);
+    },
+  };
+  for (const [what, change] of Object.entries(cases)) {
+    await t.step(what, async () => {
+      await using folder = await makeFolder();
+      const path = await makeSessions(folder, 2);
+      const before = await Deno.readFile(path);
+      await writeSession(path, { "/3": noise(30_000, 3) });
+      await using blocks = await fileBlocks(path);
+      const image = await readImage(blocks);
+      const steady = await sealed(blocks, image, image.newest);
+      const tree = await readTree(steady, image.newest);
+      const old = tree.get("/1");
+      assert(old !== undefined);
+      const read = (length: number) =>
+        old && readAll(content(steady, old, { length }));
+      assertEquals((await read(1))?.length, 1);
+      await change(path, before);
+      // Parts that are the same bytes still are no part of that session.
+      await assertRejectsCode(Promise.resolve(read(1)), "MEDIUM_CHANGED");
+      await assertRejectsCode(readTree(steady, image.newest), "MEDIUM_CHANGED");
+    });
+  }
+});
+
+for (const type of ["bd-r", "dvd-r", "dvd+r", "cd-r"] as const) {
+  burnerTest(
+    `readImage() shows the newest session of a copy of a ${type}`,
+    async () => {
+      await using burner = await Burner.start(type);
+      for (let i = 1; i <= 3; i++) {
+        await burner.burnByHand({ [`/${i}`]: noise(30_000, i) });
+      }
+      const { tracks, nwa } = await burner.show();
+      const bytes = await burner.read(0, nwa > 0 ? nwa : 20_000);
+      const { image, paths } = await examine(bytes);
+      assertEquals(
+        image.sessions.map(({ lba }) => lba),
+        tracks.map(({ start }) => start),
+      );
+      assertEquals([image.head, paths], ["behind", upTo(3)]);
+      // As xorriso, which has the drive's table of contents.
+      const blocks = memoryBlocks(bytes);
+      for (const { session, start } of tracks) {
+        assertEquals(
+          await pathsOf(blocks, await readSession(blocks, start, session)),
+          upTo(session),
+        );
+      }
+    },
+  );
+}
