@@ -64,7 +64,7 @@ test("files are stored, listed, read in parts, renamed and deleted", async () =>
   assertStringIncludes(await said("d/a", "--head"), "content-length: 10");
   const move = ["--request", "MOVE", "--header"];
   assertEquals(await said("d/a", ...move, "Destination: /%C3%BC/a"), "204");
-  assertEquals(
+  assertStringIncludes(
     await said(
       "c",
       ...move,
