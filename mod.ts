@@ -35,8 +35,8 @@
  *
  * | to | flags |
  * |---|---|
- * | list, query, read an image | `--allow-run=xorriso --allow-read=IMAGE` |
- * | store files in it | also `--allow-read=SOURCES --allow-write=IMAGE` |
+ * | list, query, read an image | `--allow-read=IMAGE` |
+ * | store files in it | also `--allow-run=xorriso --allow-read=SOURCES --allow-write=IMAGE` |
  * | store bytes or a stream | also `--allow-read=TEMP --allow-write=TEMP` |
  * | restore to disk | also `--allow-read=DIR --allow-write=DIR` |
  * | use a drive | `--allow-read=/dev/sr0 --allow-write=/dev/sr0`, also TEMP |

@@ -72,10 +72,9 @@ Deno.test("known failure 2: a fatal error is lost, and a killed process counts a
       await assertRejectsCode(backend.get("none", target), "ENTRY_NOT_FOUND");
     }
   }
-  await using hooked = await hookXorriso(folder, '-find "/a"', ["kill -9 $$"]);
-  await using backend = await openImage(folder, { xorrisoPath: hooked.path });
-  await assertRejectsCode(backend.get("a", target), "SESSION_LOST");
   assertEquals(await exists(target), false);
+  await using hooked = await hookXorriso(folder, "-none", []);
+  await using backend = await openImage(folder, { xorrisoPath: hooked.path });
   const large = await makeSparse(`${folder.path}/large`);
   const put = outcomes([backend.put(large, "large")]);
   await grows(`${folder.path}/test.iso`);
@@ -140,7 +139,8 @@ Deno.test("known failure 5: one failure ends xorriso, and nothing starts it agai
   assertEquals(pids.length, 1);
   Deno.kill(pids[0] ?? 0, "SIGKILL");
   await outcomes([backend.medium()]);
-  assertEquals(await textsOf(backend), { a: "a", b: "b" });
+  await store(backend, { c: "c" });
+  assertEquals(await textsOf(backend), { a: "a", b: "b", c: "c" });
   assertEquals((await traced.pids()).length, 2);
 });
 
@@ -317,8 +317,9 @@ Deno.test("known failure 12: directories and links are listed, and links stored"
     "a directory/file": "the data",
     "by a link": "the data",
   });
-  for (const name of ["a link", "a directory"]) {
-    assertEquals(await backend.query(name), undefined);
+  for (const [name, type] of [["a link", "link"], ["a directory", undefined]]) {
+    if (name === undefined) continue;
+    assertEquals((await backend.query(name))?.type, type);
     const target = `${folder.path}/target`;
     await assertRejectsCode(backend.get(name, target), "ENTRY_NOT_FOUND");
   }
@@ -377,13 +378,13 @@ Deno.test("known failure 16: a failed restore leaves a partial file, or makes fo
   const source = await folder.file("source", noise(3 << 20));
   await using backend = await openImage(folder);
   await backend.put(source, "a");
-  await Deno.truncate(`${folder.path}/test.iso`, 1 << 20);
-  const target = await folder.file("out/target", "older");
-  await assertRejectsCode(backend.get("a", target), "IMAGE_DAMAGED");
   await assertRejectsCode(
     backend.get("a", `${folder.path}/out/none/target`),
     "TARGET_UNWRITABLE",
   );
+  await Deno.truncate(`${folder.path}/test.iso`, 1 << 20);
+  const target = await folder.file("out/target", "older");
+  await assertRejectsCode(backend.get("a", target), "MEDIUM_CHANGED");
   assertEquals(await Deno.readTextFile(target), "older");
   const left: string[] = [];
   for await (const { name } of Deno.readDir(`${folder.path}/out`)) {

@@ -316,6 +316,7 @@ export class Queue {
       await this.#checkFree(name, size);
     }
     for (;;) {
+      signal?.throwIfAborted();
       const { index } = await this.#store.snapshot();
       try {
         return this.#planOn(index).check(request);

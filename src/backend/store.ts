@@ -9,7 +9,7 @@ import {
   requireWrite,
   resolveForRead,
 } from "../disk/permissions.ts";
-import { XorrisoError } from "../errors.ts";
+import { isCode, XorrisoError } from "../errors.ts";
 import { type FileBlocks, fileBlocks } from "../iso/mod.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { exclusive } from "../session/changes.ts";
@@ -226,6 +226,7 @@ export class Store {
   }
 
   async #readAll(options: SnapshotOptions): Promise<Snapshot> {
+    if (this.#closed) throw closedError(this.device);
     if (!this.isImage) return await (await this.#driveReader()).read(options);
     const blocks = await this.#fileBlocks();
     const { size } = await blocks.stat();
@@ -239,16 +240,31 @@ export class Store {
     return { directory: this.directory, onMessage };
   }
 
-  /** The blocks of the image; a new one is made by the session. */
-  async #fileBlocks(): Promise<FileBlocks> {
-    const { image } = this.#isRead
-      ? this.#place
-      : { image: (await this.session()).target.image };
-    if (image === undefined) throw new TypeError("A drive is no file");
-    this.#blocks ??= typeof image === "string"
-      ? fileBlocks(image)
-      : fileBlocks(image.path, image.identity);
-    return await this.#blocks;
+  /** The blocks of the image. */
+  #fileBlocks(): Promise<FileBlocks> {
+    if (this.#blocks !== undefined) return this.#blocks;
+    const opening = this.#openBlocks();
+    this.#blocks = opening;
+    opening.catch(() => {
+      if (this.#blocks === opening) this.#blocks = undefined;
+    });
+    return opening;
+  }
+
+  async #openBlocks(): Promise<FileBlocks> {
+    const { image = "" } = this.#place;
+    const locked = await this.#session?.then(({ target }) => target.image);
+    if (locked !== undefined) {
+      return await fileBlocks(locked.path, locked.identity);
+    }
+    try {
+      return await fileBlocks(image);
+    } catch (error) {
+      if (!isCode(error, "NO_DRIVE") || this.#isRead) throw error;
+      // One that was made, and is empty, goes with its session.
+      const { target } = await this.session();
+      return await fileBlocks(target.path, target.image?.identity);
+    }
   }
 
   async #driveReader(): Promise<DriveReader> {
