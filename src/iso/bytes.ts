@@ -19,9 +19,13 @@ export function u32(bytes: Uint8Array, at: number): number {
 }
 
 /** A number of any length, big end first. */
-export function bigEndian(bytes: Uint8Array): number {
+export function bigEndian(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
   let value = 0;
-  for (const byte of bytes) value = value * 256 + byte;
+  for (let at = start; at < end; at++) value = value * 256 + (bytes[at] ?? 0);
   return value;
 }
 
@@ -50,7 +54,10 @@ export function shortDate(bytes: Uint8Array, at: number): number {
   const local = Date.UTC(
     1900 + (bytes[at] ?? 0),
     month - 1,
-    ...[bytes[at + 2], bytes[at + 3], bytes[at + 4], bytes[at + 5]] as number[],
+    bytes[at + 2] ?? 0,
+    bytes[at + 3] ?? 0,
+    bytes[at + 4] ?? 0,
+    bytes[at + 5] ?? 0,
   );
   return local - quarters(bytes, at + 6);
 }

@@ -108,7 +108,7 @@ export function parseTable(value: Uint8Array): ChecksumTable | undefined {
   while (numbers.length < 4) {
     const end = at + 1 + (value[at] ?? 0);
     if (end > value.length) return undefined;
-    numbers.push(bigEndian(value.subarray(at + 1, end)));
+    numbers.push(bigEndian(value, at + 1, end));
     at = end;
   }
   const [, lba = 0, count = 0, size] = numbers;

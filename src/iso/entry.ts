@@ -73,10 +73,48 @@ export function fromExtents(
 }
 
 /** What an entry is made from. */
-export type EntryFields = Omit<Entry, "name" | "mtime" | "extents"> & {
-  /** When the content was last changed, in milliseconds since 1970. */
-  readonly time: number;
-};
+export interface EntryFields {
+  /** Path of its directory; undefined for the root. */
+  readonly folder: string | undefined;
+  /** The last part of its path. */
+  readonly name: string;
+  /** What it is. */
+  readonly type: EntryType;
+  /** Bytes of a file's content, inflated; 0 for all else. */
+  readonly size: number;
+  /** Permission bits. */
+  readonly mode: number;
+  /** When it was last changed, in seconds since 1970. */
+  readonly seconds: number;
+  /** The owner's number. */
+  readonly uid: number;
+  /** The group's number. */
+  readonly gid: number;
+  /** Where it is stored. */
+  readonly sections: readonly Section[];
+  /** Which of the recorded MD5s is that of its content. */
+  readonly checksumIndex: number | undefined;
+  /** Where they are. */
+  readonly checksums: ChecksumTable | undefined;
+  /** What is in it. */
+  readonly children: ReadonlyMap<string, Entry> | undefined;
+  /** What few have. */
+  readonly rare: RareFields | undefined;
+}
+
+/** What few entries have. */
+export interface RareFields {
+  /** How many names the file had. */
+  readonly links: number;
+  /** The number of the file that it is a name of. */
+  readonly inode: number | undefined;
+  /** Text of a symbolic link. */
+  readonly target: string | undefined;
+  /** Numbers of a device file. */
+  readonly device: Device | undefined;
+  /** How its content is compressed. */
+  readonly compression: Compression | undefined;
+}
 
 /** Numbers of a device file. */
 export interface Device {
@@ -96,8 +134,8 @@ export interface Device {
  * ```
  */
 export class Entry {
-  /** Absolute path, `/a/b`. A byte that is not UTF-8 is the lone surrogate U+DC00 plus its value. */
-  readonly path: string;
+  /** The last part of the path; empty for the root. */
+  readonly name: string;
   /** What it is. */
   readonly type: EntryType;
   /** Bytes of a file's content, inflated where it is stored compressed; 0 for all else. */
@@ -108,25 +146,20 @@ export class Entry {
   readonly uid: number;
   /** The group's number. */
   readonly gid: number;
-  /** How many names the file had. */
-  readonly links: number;
-  /** The same number for all names of one file; undefined where none is recorded. */
-  readonly inode: number | undefined;
-  /** Text of a symbolic link. */
-  readonly target: string | undefined;
-  /** Numbers of a device file. */
-  readonly device: Device | undefined;
-  /** How the content is compressed, if it is. */
-  readonly compression: Compression | undefined;
   /** Which of the recorded MD5s is that of the content. */
   readonly checksumIndex: number | undefined;
   /** Where they are: each session numbers them anew. */
   readonly checksums: ChecksumTable | undefined;
-  /** Where a file's content is stored, or a directory's records, to the byte. */
-  readonly sections: readonly Section[];
   /** What is in a directory, by name; undefined for all else, and where it has not been read. */
   readonly children: ReadonlyMap<string, Entry> | undefined;
-  readonly #time: number;
+  // There are hundreds of thousands of entries: what can be put together when it is asked for is not
+  // kept, and a single section, as nearly all have, is kept as two numbers.
+  readonly #folder: string | undefined;
+  readonly #seconds: number;
+  readonly #lba: number;
+  readonly #stored: number;
+  readonly #sections: readonly Section[] | undefined;
+  readonly #rare: RareFields | undefined;
 
   /**
    * Makes an entry; programs get theirs from a tree.
@@ -134,40 +167,72 @@ export class Entry {
    * @param fields What it is.
    */
   constructor(fields: EntryFields) {
-    this.path = fields.path;
+    const { sections } = fields;
+    this.name = fields.name;
     this.type = fields.type;
     this.size = fields.size;
     this.mode = fields.mode;
     this.uid = fields.uid;
     this.gid = fields.gid;
-    this.links = fields.links;
-    this.inode = fields.inode;
-    this.target = fields.target;
-    this.device = fields.device;
-    this.compression = fields.compression;
     this.checksumIndex = fields.checksumIndex;
     this.checksums = fields.checksums;
-    this.sections = fields.sections;
     this.children = fields.children;
-    this.#time = fields.time;
+    this.#folder = fields.folder;
+    this.#seconds = fields.seconds;
+    this.#lba = sections[0]?.lba ?? 0;
+    this.#stored = sections[0]?.size ?? 0;
+    this.#sections = sections.length > 1 ? sections : undefined;
+    this.#rare = fields.rare;
   }
 
-  /** The last part of the path; empty for the root. */
-  get name(): string {
-    return baseName(this.path);
+  /** Absolute path, `/a/b`. A byte that is not UTF-8 is the lone surrogate U+DC00 plus its value. */
+  get path(): string {
+    const folder = this.#folder;
+    if (folder === undefined) return "/";
+    return folder === "/" ? `/${this.name}` : `${folder}/${this.name}`;
   }
 
   /** When the content was last changed, to the second; 1970 where it is not recorded. */
   get mtime(): Date {
-    return new Date(this.#time);
+    return new Date(this.#seconds * 1000);
+  }
+
+  /** Where a file's content is stored, or a directory's records, to the byte. */
+  get sections(): readonly Section[] {
+    if (this.#sections !== undefined) return this.#sections;
+    return this.#stored === 0 ? [] : [{ lba: this.#lba, size: this.#stored }];
   }
 
   /** Where a file's content lies, in blocks: one extent, more from 4 GiB on. */
   get extents(): Extent[] {
     if (this.type !== "file") return [];
-    return this.sections.map(({ lba, size }) => ({
-      lba,
-      blocks: blocksOf(size),
-    }));
+    return this.sections.map(({ lba, size }) => {
+      return { lba, blocks: blocksOf(size) };
+    });
+  }
+
+  /** How many names the file had, as far as it is recorded. */
+  get links(): number {
+    return this.#rare?.links ?? 1;
+  }
+
+  /** The same number for all names of one file; undefined where none is recorded. */
+  get inode(): number | undefined {
+    return this.#rare?.inode;
+  }
+
+  /** Text of a symbolic link. */
+  get target(): string | undefined {
+    return this.#rare?.target;
+  }
+
+  /** Numbers of a device file. */
+  get device(): Device | undefined {
+    return this.#rare?.device;
+  }
+
+  /** How the content is compressed, if it is. */
+  get compression(): Compression | undefined {
+    return this.#rare?.compression;
   }
 }

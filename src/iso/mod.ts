@@ -40,6 +40,7 @@ export {
   type EntryType,
   type Extent,
   type FileContent,
+  type RareFields,
   type Section,
 } from "./entry.ts";
 export { readTree, type ReadTreeOptions, rereadTree } from "./read_tree.ts";

@@ -1,6 +1,6 @@
 /** Reading the tree of a session from its directories (ECMA-119, 6.8 and 9.1). */
 
-import { decodeName, encodeName, parents, show } from "../names.ts";
+import { decodeName, parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK, blocksOf, shortDate } from "./bytes.ts";
 import { parseTable } from "./checksums.ts";
@@ -9,9 +9,15 @@ import {
   Entry,
   type EntryFields,
   type EntryType,
+  type RareFields,
   type Section,
 } from "./entry.ts";
-import { type Continuation, RockRidge } from "./rock_ridge.ts";
+import {
+  type Compression,
+  type Continuation,
+  RockRidge,
+} from "./rock_ridge.ts";
+import { Queue } from "./queue.ts";
 import { Runs } from "./runs.ts";
 import type { Session } from "./sessions.ts";
 import { Tree, type TreeProblem } from "./tree.ts";
@@ -136,6 +142,9 @@ interface DirectoryRecord {
   readonly lba: number;
 }
 
+/** Shared by all that has no content. */
+const NOTHING: readonly never[] = [];
+
 const utf16 = new TextDecoder("utf-16be", { ignoreBOM: true });
 
 class TreeReader {
@@ -160,7 +169,7 @@ class TreeReader {
   #taken = 0;
   /** Sections of a file whose last record is still to come. */
   #sections: Section[] = [];
-  #next: Pending[] = [];
+  readonly #queue = new Queue<Pending>();
 
   constructor(
     blocks: Blocks,
@@ -181,11 +190,9 @@ class TreeReader {
 
   async read(): Promise<Tree> {
     const root = await this.#readRoot();
-    while (this.#next.length > 0) {
-      // In the order in which they lie on the medium.
-      const level = this.#next.sort((a, b) => a.region.lba - b.region.lba);
-      this.#next = [];
-      for (const directory of level) await this.#readDirectory(directory);
+    // Whether they lie by depth or by level, this reads them in one sweep.
+    for (let next = this.#queue.pop(); next; next = this.#queue.pop()) {
+      await this.#readDirectory(next);
     }
     return new Tree({
       root,
@@ -221,12 +228,15 @@ class TreeReader {
     }
     const children = new Map<string, Entry>();
     const root = new Entry({
-      ...this.#fieldsOf(self, { type: "directory", path: "/" }),
+      ...this.#fieldsOf(self, {
+        ...{ type: "directory", name: "", sections: NOTHING },
+        folder: undefined,
+      }),
       sections: [region],
       children,
     });
     const whole = this.#wanted?.has("/") ?? true;
-    this.#next.push({ path: "/", bytes: 0, region, children, whole });
+    this.#queue.push({ path: "/", bytes: 0, region, children, whole });
     return root;
   }
 
@@ -245,8 +255,8 @@ class TreeReader {
     const end = (lba + blocksOf(size)) * BLOCK;
     for (let position = lba * BLOCK; position < end; position += PORTION) {
       const length = Math.min(PORTION, end - position);
-      const bytes = await this.#runs.get(position, length);
       for (let at = 0; at < length;) {
+        const bytes = await this.#runs.get(position, length);
         const missing = this.#takeRecords(
           ...[directory, bytes, at, position / BLOCK] as const,
         );
@@ -343,12 +353,14 @@ class TreeReader {
     const { isRelocated, child } = this.#rockRidge;
     if (isRelocated || (record.flags & ASSOCIATED) !== 0) return;
     // A large file has a record for each of its sections; all but the last say that it goes on.
-    this.#sections.push(regionAt(record.bytes, record.at));
+    const section = regionAt(record.bytes, record.at);
+    if (section.size > 0) this.#sections.push(section);
     if ((record.flags & GOES_ON) !== 0) return;
-    const sections = this.#sections;
-    this.#sections = [];
+    const sections = this.#sections.length > 0 ? this.#sections : NOTHING;
+    if (sections.length > 0) this.#sections = [];
     const name = this.#nameOf(record);
-    const bytes = directory.bytes + 1 + encodedLength(name);
+    const own = this.#rockRidge.name?.length ?? 3 * name.length;
+    const bytes = directory.bytes + 1 + own;
     const type = typeOf(record, this.#rockRidge);
     const problem = this.#problemOf(name, bytes, type, directory);
     if (problem !== undefined || type === undefined) {
@@ -358,21 +370,18 @@ class TreeReader {
       const why = `there are more than ${this.#maxEntries} names`;
       throw damaged(this.#blocks, record.lba, why);
     }
-    const path = directory.path === "/"
-      ? `/${name}`
-      : `${directory.path}/${name}`;
-    const fields = this.#fieldsOf(record, { type, path, sections });
+    const fields = this.#fieldsOf(record, {
+      ...{ type, name, sections },
+      folder: directory.path,
+    });
     if (type !== "directory") {
       directory.children.set(name, new Entry(fields));
       return;
     }
-    const [region = { lba: 0, size: 0 }] = child === undefined
-      ? sections
-      : [{ lba: child, size: 0 }];
+    const region = child === undefined ? section : { lba: child, size: 0 };
     const children = this.#childrenOf({
-      path,
-      bytes,
-      region,
+      path: directory.path === "/" ? `/${name}` : `${directory.path}/${name}`,
+      ...{ bytes, region },
       children: new Map(),
       whole: directory.whole,
     });
@@ -393,7 +402,7 @@ class TreeReader {
       }
     }
     const isNew = this.#known !== undefined && !this.#above.has(path);
-    this.#next.push({ ...directory, whole: wanted || isNew });
+    this.#queue.push({ ...directory, whole: wanted || isNew });
     return children;
   }
 
@@ -414,7 +423,10 @@ class TreeReader {
     type: EntryType | undefined,
     { children }: Pending,
   ): string | undefined {
-    if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) {
+    if (
+      name === "" || name === "." || name === ".." || name.includes("/") ||
+      name.includes("\0")
+    ) {
       return `${show(name)} cannot be a name`;
     }
     if (bytes > MAX_PATH) return `its path has more than ${MAX_PATH} bytes`;
@@ -443,38 +455,48 @@ class TreeReader {
 
   #fieldsOf(
     { bytes, at }: DirectoryRecord,
-    known: Pick<EntryFields, "type" | "path"> & {
-      readonly sections?: readonly Section[];
-    },
+    { type, name, folder, sections }: Pick<
+      EntryFields,
+      "type" | "name" | "folder" | "sections"
+    >,
   ): EntryFields {
-    const { type, path, sections = [] } = known;
     const all = this.#rockRidge;
-    const uses = this.#naming === "rock ridge";
-    const stored = sections.reduce((sum, { size }) => sum + size, 0);
     const isFile = type === "file";
+    const mode = this.#naming === "rock ridge" ? all.mode ?? 0 : 0o555;
     const time = Number.isNaN(all.mtime)
       ? shortDate(bytes, at + 18)
       : all.mtime;
+    const compression = isFile ? all.compression : undefined;
     return {
-      path,
-      type,
-      size: !isFile ? 0 : all.compression ? all.inflated : stored,
-      mode: (uses ? all.mode ?? 0 : 0o555) &
-        0o7777,
-      time: Number.isNaN(time) ? 0 : time,
+      ...{ folder, name, type },
+      size: !isFile ? 0 : compression ? all.inflated : sizeOf(sections),
+      mode: mode & 0o7777,
+      seconds: Number.isNaN(time) ? 0 : Math.floor(time / 1000),
       uid: all.uid,
       gid: all.gid,
-      links: all.links,
-      inode: all.inode,
-      sections: isFile ? sections.filter(({ size }) => size > 0) : [],
-      target: all.target && decodeName(Uint8Array.from(all.target)),
-      device: all.device,
-      compression: isFile ? all.compression : undefined,
+      sections: isFile ? sections : NOTHING,
       checksumIndex: all.checksumIndex,
       checksums: this.#checksums,
       children: undefined,
+      rare: rareOf(all, compression),
     };
   }
+}
+
+function rareOf(
+  { links, inode, target, device }: RockRidge,
+  compression: Compression | undefined,
+): RareFields | undefined {
+  const any = target ?? device ?? compression ?? inode;
+  if (any === undefined && links === 1) return undefined;
+  const text = target && decodeName(Uint8Array.from(target));
+  return { links, inode, target: text, device, compression };
+}
+
+function sizeOf(sections: readonly Section[]): number {
+  let size = 0;
+  for (const section of sections) size += section.size;
+  return size;
 }
 
 /** Whether a record is the first or second of a directory, for itself and for the one above. */
@@ -495,8 +517,4 @@ function typeOf(
 /** A name of ISO 9660 without its version number and the dot before that (ECMA-119, 7.5.1). */
 function plainName(name: string): string {
   return name.replace(/\.?;\d+$/, "");
-}
-
-function encodedLength(name: string): number {
-  return encodeName(name).length;
 }

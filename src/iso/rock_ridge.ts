@@ -71,8 +71,10 @@ export class RockRidge {
   checksums: Uint8Array | undefined;
 
   #wasLinkPart = false;
-  #attributeName: number[] | undefined;
-  #component: number[] = [];
+  /** The last letter of the attribute whose value is to come; 0 where it is of no use. */
+  #attribute: number | undefined;
+  /** A component that goes on in the next entry. */
+  #begun: number[] | undefined;
 
   /** Forgets what the last record said. */
   clear(): void {
@@ -89,8 +91,7 @@ export class RockRidge {
     this.links = 1;
     this.uid = this.gid = this.inflated = 0;
     this.mtime = NaN;
-    this.#attributeName = undefined;
-    this.#component = [];
+    this.#attribute = this.#begun = undefined;
   }
 
   /**
@@ -254,31 +255,39 @@ export class RockRidge {
     this.inflated = Math.min(this.inflated, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Attributes come as pairs of components, name and value, that may go on in the next entry. */
+  /**
+   * Attributes come as components, in turn a name and a value, which may go on in the next entry
+   * (AAIP). There is one in nearly every record, so what is whole is taken where it stands.
+   */
   #takeExtended(bytes: Uint8Array, at: number, end: number): void {
     for (let part = at + 5; part + 2 <= end;) {
-      const stop = Math.min(part + 2 + (bytes[part + 1] ?? 0), end);
+      const from = part + 2;
+      const to = Math.min(from + (bytes[part + 1] ?? 0), end);
       const goesOn = ((bytes[part] ?? 0) & 1) !== 0;
-      this.#component.push(...bytes.subarray(part + 2, stop));
-      part = stop;
-      if (goesOn) continue;
-      const whole = this.#component;
-      this.#component = [];
-      if (this.#attributeName === undefined) {
-        this.#attributeName = whole;
+      part = to;
+      if (!goesOn && this.#begun === undefined) {
+        this.#takeComponent(bytes, from, to);
         continue;
       }
-      this.#takeAttribute(this.#attributeName, whole);
-      this.#attributeName = undefined;
+      const begun = this.#begun ??= [];
+      begun.push(...bytes.subarray(from, to));
+      if (goesOn) continue;
+      this.#begun = undefined;
+      this.#takeComponent(Uint8Array.from(begun), 0, begun.length);
     }
   }
 
-  /** libisofs writes its own namespace "isofs." as the byte 4. */
-  #takeAttribute(name: readonly number[], value: readonly number[]): void {
-    if (name.length !== 3 || name[0] !== 4 || name[1] !== 0x63) return;
-    if (name[2] === 0x78) {
-      this.checksumIndex = bigEndian(Uint8Array.from(value));
+  /** Of libisofs's own attributes, whose names begin with the byte 4 for "isofs.", two are of use. */
+  #takeComponent(bytes: Uint8Array, from: number, to: number): void {
+    const attribute = this.#attribute;
+    if (attribute === undefined) {
+      const isKnown = to - from === 3 && bytes[from] === 4 &&
+        bytes[from + 1] === 0x63;
+      this.#attribute = isKnown ? bytes[from + 2] : 0;
+      return;
     }
-    if (name[2] === 0x61) this.checksums = Uint8Array.from(value);
+    this.#attribute = undefined;
+    if (attribute === 0x78) this.checksumIndex = bigEndian(bytes, from, to);
+    if (attribute === 0x61) this.checksums = bytes.slice(from, to);
   }
 }

@@ -2,12 +2,16 @@
 
 import type { Blocks } from "./blocks.ts";
 import { BLOCK } from "./bytes.ts";
+import { damaged } from "./volume.ts";
 
 /** Bytes of a run: directories lie together, and what is behind them costs little. */
 const RUN = 1 << 20;
 
-/** Bytes that are kept. */
-const KEPT = 64 << 20;
+/** Runs that are kept: names in one directory and what they go on with lie close together. */
+const KEPT = 8;
+
+/** Bytes that are read at most, above twice what the medium has. */
+const MOST = 64 << 20;
 
 interface Run {
   readonly position: number;
@@ -18,8 +22,8 @@ interface Run {
 export class Runs {
   readonly #blocks: Blocks;
   readonly #signal: AbortSignal | undefined;
-  #runs: Run[] = [];
-  #kept = 0;
+  readonly #runs: Run[] = [];
+  #taken = 0;
 
   /** Nothing is read yet. */
   constructor(blocks: Blocks, signal: AbortSignal | undefined) {
@@ -44,14 +48,27 @@ export class Runs {
     const known = this.peek(position, length);
     if (known !== undefined) return known;
     const start = position - position % BLOCK;
-    const along = Math.min(start + RUN, this.#blocks.byteLength);
-    const bytes = new Uint8Array(Math.max(along, position + length) - start);
+    const end = Math.max(
+      Math.min(start + RUN, this.#blocks.byteLength),
+      position + length,
+    );
+    this.#taken += end - start;
+    if (this.#taken > 2 * this.#blocks.byteLength + MOST) {
+      const why = "its directories lead back and forth without end";
+      throw damaged(this.#blocks, start / BLOCK, why);
+    }
+    const bytes = this.#buffer(end - start);
     await this.#blocks.read(bytes, start, { signal: this.#signal });
     this.#runs.push({ position: start, bytes });
-    this.#kept += bytes.length;
-    while (this.#kept > KEPT && this.#runs.length > 1) {
-      this.#kept -= this.#runs.shift()?.bytes.length ?? 0;
-    }
     return bytes.subarray(position - start, position - start + length);
+  }
+
+  /** A buffer, that of the oldest run if there are enough: a new one is filled with zeros first. */
+  #buffer(length: number): Uint8Array {
+    const oldest = this.#runs.length < KEPT ? undefined : this.#runs.shift();
+    const buffer = oldest?.bytes.buffer;
+    return buffer && buffer.byteLength >= length
+      ? new Uint8Array(buffer, 0, length)
+      : new Uint8Array(length);
   }
 }
