@@ -17,13 +17,15 @@ interface Outcome {
   readonly stderr: string;
 }
 
+const EXAMPLES = new URL("../examples/", import.meta.url);
+
 /** Runs an example in a process of its own. */
 async function run(
   name: string,
   flags: readonly string[],
   ...args: readonly string[]
 ): Promise<Outcome> {
-  const path = new URL(`../examples/${name}.ts`, import.meta.url).pathname;
+  const path = new URL(`${name}.ts`, EXAMPLES).pathname;
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", ...flags, path, ...args],
     env: { NO_COLOR: "1", TMPDIR: "/tmp" },
@@ -197,4 +199,28 @@ Deno.test("stream.ts keeps links and times, and stores nothing if tar fails", as
   assertEquals(failed.code, 1);
   assertStringIncludes(failed.stderr, "tar has failed");
   assertEquals(await Deno.readFile(`${path}/work/a.iso`), before);
+});
+
+Deno.test("read_image.ts extracts an image without any other program", async () => {
+  await using folder = await makeFolder();
+  const target = `${folder.path}/extracted`;
+  const image = new URL("photos.iso", EXAMPLES).pathname;
+  const { code, stderr, stdout } = await run(
+    "read_image",
+    [`--allow-read=${image},${target}`, `--allow-write=${target}`],
+    image,
+    target,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^Session 1 of PHOTOS, 2026-/);
+  assertStringIncludes(stdout, "Left out: /photos/latest is a link");
+  const { mtime, mode } = await Deno.stat(`${target}/photos/notes.txt`);
+  assertEquals(mtime, new Date("2026-07-02T10:00:00Z"));
+  assertEquals((mode ?? 0) & 0o777, 0o644);
+  const tree = await readTree(target);
+  assertEquals(Object.keys(tree).sort(), [
+    "photos/beach.ppm",
+    "photos/notes.txt",
+  ]);
+  assertEquals(tree["photos/notes.txt"], "Three days by the sea.\n");
 });

@@ -19,7 +19,8 @@ export interface BlocksReadOptions {
  * ```ts
  * import { memoryBlocks } from "@xorriso/backend/iso";
  *
- * await using blocks = memoryBlocks(new Uint8Array(40 * 2048));
+ * const bytes = await Deno.readFile("examples/photos.iso");
+ * await using blocks = memoryBlocks(bytes);
  * const descriptor = new Uint8Array(2048);
  * await blocks.read(descriptor, 16 * 2048);
  * console.log(descriptor.subarray(0, 6));
@@ -57,9 +58,13 @@ export interface Blocks extends AsyncDisposable {
  * @param name What messages call it.
  * @returns Their blocks.
  *
- * @example An image that was downloaded
- * ```ts ignore
- * const blocks = memoryBlocks(await (await fetch(url)).bytes(), url);
+ * @example The volume id of an image that has come from somewhere
+ * ```ts
+ * import { memoryBlocks, readVolume } from "@xorriso/backend/iso";
+ *
+ * const bytes = await Deno.readFile("examples/photos.iso");
+ * const { volumeId } = await readVolume(memoryBlocks(bytes));
+ * console.log(volumeId);
  * ```
  */
 export function memoryBlocks(
@@ -94,13 +99,9 @@ const IDLE = 2;
  * ```ts
  * import { fileBlocks } from "@xorriso/backend/iso";
  *
- * const path = await Deno.makeTempFile();
- * await Deno.writeFile(path, new Uint8Array(2048));
- * {
- *   await using blocks = await fileBlocks(path);
- *   await blocks.read(new Uint8Array(2048), 0);
- * }
- * await Deno.remove(path);
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * await blocks.read(new Uint8Array(2048), 0);
+ * console.log(blocks.byteLength, blocks.identity);
  * ```
  */
 export class FileBlocks implements Blocks {
@@ -249,8 +250,10 @@ export class FileBlocks implements Blocks {
  * @throws {Deno.errors.NotCapable} Without `--allow-read` for it.
  *
  * @example How large it is
- * ```ts ignore
- * await using blocks = await fileBlocks("/backups/photos.iso");
+ * ```ts
+ * import { fileBlocks } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * console.log(blocks.byteLength);
  * ```
  */

@@ -13,7 +13,16 @@ const SIZE = 16;
  * Recorded MD5s of files.
  *
  * @example The checksum of each file
- * ```ts ignore
+ * ```ts
+ * import {
+ *   fileBlocks,
+ *   readChecksums,
+ *   readImage,
+ *   readTree,
+ * } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * const tree = await readTree(blocks, (await readImage(blocks)).newest);
  * const checksums = await readChecksums(blocks, tree.walk());
  * for (const entry of tree.walk()) console.log(checksums.get(entry), entry.path);
  * ```
@@ -60,8 +69,17 @@ export class Checksums {
  * @throws {XorrisoError} IMAGE_DAMAGED when their own checksum does not fit, or as `blocks` tells.
  *
  * @example The checksum of one file
- * ```ts ignore
- * const entry = tree.get("/a.tar");
+ * ```ts
+ * import {
+ *   fileBlocks,
+ *   readChecksums,
+ *   readImage,
+ *   readTree,
+ * } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * const tree = await readTree(blocks, (await readImage(blocks)).newest);
+ * const entry = tree.get("/photos/notes.txt");
  * if (entry) console.log((await readChecksums(blocks, [entry])).get(entry));
  * ```
  */

@@ -45,10 +45,22 @@ export const CHUNK = 1 << 20;
  * as `blocks` tells.
  * @throws {RangeError} When offset or length is no whole number from 0 on.
  *
- * @example The first kilobyte of a file
- * ```ts ignore
- * const entry = tree.get("/a.tar");
- * if (entry) await new Response(content(blocks, entry, { length: 1024 })).bytes();
+ * @example The first bytes of a file
+ * ```ts
+ * import {
+ *   content,
+ *   fileBlocks,
+ *   readImage,
+ *   readTree,
+ * } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * const tree = await readTree(blocks, (await readImage(blocks)).newest);
+ * const entry = tree.get("/photos/beach.ppm");
+ * if (entry) {
+ *   const bytes = content(blocks, entry, { length: 12 });
+ *   console.log(await new Response(bytes).text());
+ * }
  * ```
  */
 export function content(

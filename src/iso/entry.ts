@@ -1,6 +1,5 @@
 /** One name in the tree of a session. */
 
-import { baseName } from "../names.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import type { Compression } from "./rock_ridge.ts";
 
@@ -128,8 +127,12 @@ export interface Device {
  * One name in the tree of a session: a file, a directory, a link, or a special file.
  *
  * @example What is to be told of a file
- * ```ts ignore
- * const entry = tree.get("/photos/a.jpg");
+ * ```ts
+ * import { fileBlocks, readImage, readTree } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * const tree = await readTree(blocks, (await readImage(blocks)).newest);
+ * const entry = tree.get("/photos/beach.ppm");
  * console.log(entry?.size, entry?.mtime, entry?.mode.toString(8));
  * ```
  */

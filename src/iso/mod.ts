@@ -1,15 +1,27 @@
 /**
- * A reader of ISO 9660 images and media, with Rock Ridge and Joliet names, from their blocks alone.
+ * A reader of ISO 9660: it lists and extracts images and media by their blocks alone, without xorriso or
+ * any other program.
  *
- * @example List an image
- * ```ts ignore
- * import { fileBlocks, readImage, readTree } from "@xorriso/backend/iso";
+ * It knows Rock Ridge and Joliet, files in several extents and compressed ones (zisofs), the
+ * sessions of an image file and of copies of discs, and what libisofs leaves in them: checksums and
+ * tags that tell whether a session is whole. An image is read beside any writer. Nothing in it is
+ * trusted: what cannot be right is IMAGE_DAMAGED, with the block that tells it.
  *
- * await using blocks = await fileBlocks("/backups/photos.iso");
+ * 1. {@linkcode fileBlocks}, {@linkcode driveBlocks} or {@linkcode memoryBlocks} gives blocks,
+ * 2. {@linkcode readImage} the sessions in them,
+ * 3. {@linkcode readTree} the names of one, and {@linkcode content} what a file holds.
+ *
+ * @example List an image and read a file of it
+ * ```ts
+ * import { content, fileBlocks, readImage, readTree } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * const { newest } = await readImage(blocks);
- * for (const { path, size, mtime } of (await readTree(blocks, newest)).walk()) {
- *   console.log(path, size, mtime);
- * }
+ * const tree = await readTree(blocks, newest);
+ * for (const { path, size, mtime } of tree.walk()) console.log(path, size, mtime);
+ *
+ * const notes = tree.get("/photos/notes.txt");
+ * if (notes) console.log(await new Response(content(blocks, notes)).text());
  * ```
  *
  * @module

@@ -78,8 +78,10 @@ const TYPES: Readonly<Record<number, EntryType>> = {
  * @throws {XorrisoError} IMAGE_DAMAGED when its directories cannot be right, or as `blocks` tells.
  *
  * @example The newest tree of an image
- * ```ts ignore
- * await using blocks = await fileBlocks("/backups/photos.iso");
+ * ```ts
+ * import { fileBlocks, readImage, readTree } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * const tree = await readTree(blocks, (await readImage(blocks)).newest);
  * console.log(tree.size);
  * ```
@@ -104,9 +106,23 @@ export async function readTree(
  * @returns The new tree.
  * @throws {XorrisoError} As {@linkcode readTree}.
  *
- * @example After one file was stored
- * ```ts ignore
- * tree = await rereadTree(tree, blocks, newest, ["/photos/new.jpg"]);
+ * @example After one file has been stored
+ * ```ts
+ * import {
+ *   fileBlocks,
+ *   readImage,
+ *   readTree,
+ *   rereadTree,
+ * } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * const { sessions: [first], newest } = await readImage(blocks);
+ * if (first) {
+ *   const known = await readTree(blocks, first);
+ *   const changed = ["/photos/notes.txt"];
+ *   const tree = await rereadTree(known, blocks, newest, changed);
+ *   console.log(tree.get("/photos/notes.txt")?.mtime);
+ * }
  * ```
  */
 export async function rereadTree(

@@ -40,7 +40,10 @@ interface Mark {
  * @throws {XorrisoError} As `blocks` tells.
  *
  * @example Read beside a writer
- * ```ts ignore
+ * ```ts
+ * import { fileBlocks, readImage, readTree, sealed } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * const image = await readImage(blocks);
  * const steady = await sealed(blocks, image, image.newest);
  * const tree = await readTree(steady, image.newest);

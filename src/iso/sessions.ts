@@ -24,7 +24,10 @@ import {
  * One session on a medium.
  *
  * @example When the newest one was written
- * ```ts ignore
+ * ```ts
+ * import { fileBlocks, readImage } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * const { newest } = await readImage(blocks);
  * console.log(newest.number, newest.date);
  * ```
@@ -102,8 +105,10 @@ const REST = 2000;
  * as `blocks` tells.
  *
  * @example All sessions of an image
- * ```ts ignore
- * await using blocks = await fileBlocks("/backups/photos.iso");
+ * ```ts
+ * import { fileBlocks, readImage } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * for (const { number, date } of (await readImage(blocks)).sessions) {
  *   console.log(number, date);
  * }
@@ -241,9 +246,13 @@ function sessionOf(volume: Volume, number: number): Session {
  * @returns The session.
  * @throws {XorrisoError} NOT_ISO when there is none, IMAGE_DAMAGED, or as `blocks` tells.
  *
- * @example The second session of a disc
- * ```ts ignore
- * const session = await readSession(blocks, 320, 2);
+ * @example The second session of a medium, which begins with block 96
+ * ```ts
+ * import { fileBlocks, readSession } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * const { volumeId, date } = await readSession(blocks, 96, 2);
+ * console.log(volumeId, date);
  * ```
  */
 export async function readSession(

@@ -164,6 +164,16 @@ async function md5OfBlocks(
  * @param options `content: true` reads all its files, too.
  * @returns Whether there are tags that could tell.
  * @throws {XorrisoError} IMAGE_DAMAGED when it is not whole, or as `blocks` tells.
+ *
+ * @example Read everything once
+ * ```ts
+ * import { checkSession, fileBlocks, readImage } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
+ * for (const { volume } of (await readImage(blocks)).sessions) {
+ *   console.log(await checkSession(blocks, volume, { content: true }));
+ * }
+ * ```
  */
 export async function checkSession(
   blocks: Blocks,

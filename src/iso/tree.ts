@@ -24,7 +24,10 @@ export type TreeParts = Pick<
  * All names of a session.
  *
  * @example Every file below a directory
- * ```ts ignore
+ * ```ts
+ * import { fileBlocks, readImage, readTree } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * const tree = await readTree(blocks, (await readImage(blocks)).newest);
  * for (const { path, type, size } of tree.walk("/photos")) {
  *   if (type === "file") console.log(path, size);

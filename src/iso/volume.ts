@@ -77,8 +77,10 @@ const TERMINATOR = 255;
  * `blocks` tells.
  *
  * @example The name of a volume
- * ```ts ignore
- * await using blocks = await fileBlocks("/backups/photos.iso");
+ * ```ts
+ * import { fileBlocks, readVolume } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * console.log((await readVolume(blocks)).volumeId);
  * ```
  */

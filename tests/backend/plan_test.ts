@@ -37,12 +37,14 @@ function indexOf(
 
 function entryOf(path: string, type: "file" | "directory" | "link") {
   const children = new Map<string, Entry>();
+  const slash = path.lastIndexOf("/");
+  const isRoot = path === "/";
   const entry = new Entry({
-    ...{ path, type, mode: 0o644, uid: 0, gid: 0, links: 1, time: 0 },
+    folder: isRoot ? undefined : path.slice(0, slash) || "/",
+    name: path.slice(slash + 1),
+    ...{ type, mode: 0o644, uid: 0, gid: 0, seconds: 0, rare: undefined },
     ...{ size: 1, sections: [{ lba: 32, size: 1 }] },
-    ...{ inode: undefined, target: undefined, device: undefined },
-    ...{ compression: undefined, checksumIndex: undefined },
-    checksums: undefined,
+    ...{ checksumIndex: undefined, checksums: undefined },
     children: type === "directory" ? children : undefined,
   });
   return { entry, children };
