@@ -12,12 +12,7 @@ import {
 } from "../iso/content.ts";
 import { blocksOf } from "../iso/bytes.ts";
 import { type FileContent, fromExtents } from "../iso/entry.ts";
-import {
-  type CheckJob,
-  checkMany as checkInBlocks,
-  type CopyJob,
-  copyMany,
-} from "../iso/restore.ts";
+import { copyMany } from "../iso/restore.ts";
 import { checkPath, show } from "../names.ts";
 import type { ReadableOptions, RestoreOptions } from "../options.ts";
 import { lookUp, readMd5 } from "./entries.ts";
@@ -78,7 +73,7 @@ async function* chunksOf(
   content: FileContent,
   options: ContentOptions,
 ): Chunks {
-  await using blocks = await openBlocks(session, endOf([content]));
+  await using blocks = await openBlocks(session, endOf(content));
   yield* contentChunks(blocks, content, options);
 }
 
@@ -100,39 +95,12 @@ export async function restoreFile(
     target: await resolveTarget(target),
     md5,
   };
-  const failures = await restoreMany(session, [job], options);
+  await using blocks = await openBlocks(session, endOf(job.entry));
+  const failures = await copyMany(blocks, [job], options);
   if (failures.has(job)) throw failures.get(job);
 }
 
-/** Restores many files; returns those that failed, each with its error. */
-export async function restoreMany(
-  session: Session,
-  jobs: readonly CopyJob[],
-  options: RestoreOptions,
-): Promise<Map<CopyJob, unknown>> {
-  const end = endOf(jobs.map(({ entry }) => entry));
-  await using blocks = await openBlocks(session, end);
-  return await copyMany(blocks, jobs, options);
-}
-
-/**
- * Reads many files; returns those that cannot be read or are not what they
- * should be, each with its error.
- */
-export async function checkMany<Job extends CheckJob>(
-  session: Session,
-  jobs: readonly Job[],
-  options: RestoreOptions,
-): Promise<Map<Job, unknown>> {
-  const end = endOf(jobs.map(({ entry }) => entry));
-  await using blocks = await openBlocks(session, end);
-  return await checkInBlocks(blocks, jobs, options);
-}
-
-/** The block behind the last one of files. */
-function endOf(files: readonly FileContent[]): number {
-  return files.flatMap(({ sections }) => sections).reduce(
-    (end, { lba, size }) => Math.max(end, lba + blocksOf(size)),
-    0,
-  );
+/** The block behind the last one of a file. */
+function endOf({ sections }: FileContent): number {
+  return Math.max(0, ...sections.map(({ lba, size }) => lba + blocksOf(size)));
 }

@@ -21,43 +21,20 @@ export async function find(
   path: string,
   depth?: number,
 ): Promise<Node[]> {
-  const lists: Record<NodeType, Node[]> = {
+  const nodes: Record<NodeType, Node[]> = {
     file: [],
     directory: [],
     other: [],
   };
-  await walk(session, path, (node) => lists[node.type].push(node), depth);
-  return [...lists.file, ...lists.directory, ...lists.other];
-}
-
-/**
- * Tells of every node from a path on, as soon as xorriso does: written files,
- * then all else. Later ones may add to the extents of the last.
- *
- * @param depth How far below the path to go; all the way if not given.
- * @throws {XorrisoError} ENTRY_NOT_FOUND if nothing is there.
- */
-export async function walk(
-  session: Session,
-  path: string,
-  take: (node: Node) => void,
-  depth?: number,
-): Promise<void> {
   const listing = new FileListing();
-  const tree = depth === undefined
-    ? ["-find", path]
-    : ["-find", path, "-maxdepth", `${depth}`];
-  const options = {
-    doing: session.doing("list"),
-    path,
-    pipelined: true,
-  };
+  const tree = findWords(path, depth);
+  const options = { doing: session.doing("list"), path, pipelined: true };
   await Promise.all([
     session.run([...tree, "-type", "f", "-exec", "report_lba"], {
       ...options,
       onResult: (line) => {
         const entry = listing.add(line);
-        if (entry) take(entry);
+        if (entry) nodes.file.push(entry);
       },
     }),
     // Files that are staged have no place on the medium yet, and no other
@@ -71,11 +48,20 @@ export async function walk(
         ...options,
         onResult: (line) => {
           const found = parseLongLine(line);
-          if (found) take({ ...found, extents: [] });
+          if (found) nodes[found.type].push({ ...found, extents: [] });
         },
       },
     ),
   ]);
+  return [...nodes.file, ...nodes.directory, ...nodes.other];
+}
+
+function findWords(path: string, depth: number | undefined): string[] {
+  return [
+    "-find",
+    path,
+    ...depth === undefined ? [] : ["-maxdepth", `${depth}`],
+  ];
 }
 
 /**
@@ -108,44 +94,37 @@ export async function typeOf(
   }
 }
 
-/** Tells of the recorded MD5 of every file below a path. */
-export async function eachMd5(
+/**
+ * The recorded MD5, in hexadecimal digits, of every file from a path on.
+ *
+ * @param depth How far below the path to go; all the way if not given.
+ * @throws {XorrisoError} ENTRY_NOT_FOUND if nothing is there.
+ */
+export async function readMd5s(
   session: Session,
   path: string,
-  take: (path: string, md5: string) => void,
   depth?: number,
-): Promise<void> {
-  const limit = depth === undefined ? [] : ["-maxdepth", `${depth}`];
+): Promise<Map<string, string>> {
+  const sums = new Map<string, string>();
   await session.run(
-    ["-find", path, ...limit, "-type", "f", "-exec", "get_md5"],
+    [...findWords(path, depth), "-type", "f", "-exec", "get_md5"],
     {
       doing: session.doing("look for checksums on"),
       path,
       pipelined: true,
       onResult: (line) => {
         const sum = parseMd5Line(line);
-        if (sum !== undefined) take(sum.path, sum.md5);
+        if (sum !== undefined) sums.set(sum.path, sum.md5);
       },
     },
   );
+  return sums;
 }
 
-/** The recorded MD5 of a file, in hexadecimal digits; undefined if none is. */
+/** The recorded MD5 of a file; undefined if none is. */
 export async function readMd5(
   session: Session,
   path: string,
 ): Promise<string | undefined> {
-  let sum: string | undefined;
-  await eachMd5(session, path, (_, md5) => sum = md5, 0);
-  return sum;
-}
-
-/** The recorded MD5 of every file below a path, by path. */
-export async function readMd5s(
-  session: Session,
-  path: string,
-): Promise<Map<string, string>> {
-  const sums = new Map<string, string>();
-  await eachMd5(session, path, (path, md5) => sums.set(path, md5));
-  return sums;
+  return (await readMd5s(session, path, 0)).get(path);
 }

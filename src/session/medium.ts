@@ -44,23 +44,16 @@ export async function readSessions(
  */
 export async function openBlocks(
   session: Session,
-  end?: number,
+  end: number,
 ): Promise<Blocks> {
   const { image } = session.target;
   if (image !== undefined) return await fileBlocks(image.path, image.identity);
   return driveBlocks({
     name: session.device,
-    blocks: end ?? await countBlocks(session),
+    blocks: end,
     tempDir: session.options.tempDir,
     copy: (range, target) => copyBlocks(session, range, target),
   });
-}
-
-/** How many blocks of the medium can be read. */
-async function countBlocks(session: Session): Promise<number> {
-  const doing = session.doing("look at");
-  const { results } = await session.run("-toc", { doing });
-  return parseToc(results).readable ?? 0;
 }
 
 /**
