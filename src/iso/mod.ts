@@ -55,6 +55,7 @@ export {
   type RareFields,
   type Section,
 } from "./entry.ts";
+export { headOf } from "./head.ts";
 export { readTree, type ReadTreeOptions, rereadTree } from "./read_tree.ts";
 export type { Compression } from "./rock_ridge.ts";
 export {

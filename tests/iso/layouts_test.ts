@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { content, fileBlocks, readImage, readTree } from "../../src/iso/mod.ts";
+import { parseToc } from "../../src/dialogue/answers.ts";
 import { makeFolder, runXorriso } from "../support/helpers.ts";
-import { LAYOUTS, needsOf, writeTree } from "./layouts.ts";
+import { LAYOUTS, needsOf, run, writeTree } from "./layouts.ts";
 
 /** What is there to be compared of one name. */
 interface Told {
@@ -105,6 +106,25 @@ function comparable(all: All): All {
   );
 }
 
+/** What cannot be told of files by the kernel: it has neither their owners nor all times. */
+function contents(all: All): All {
+  return Object.fromEntries(
+    Object.entries(comparable(all)).map(([path, { type, ...rest }]) => [
+      path,
+      { type, content: rest.content, target: rest.target } as unknown as Told,
+    ]),
+  );
+}
+
+/** Why no image can be mounted here; undefined if they can. */
+async function whyNoMount(): Promise<string | undefined> {
+  const kinds = await Deno.readTextFile("/proc/filesystems").catch(() => "");
+  if (!/\biso9660\b/.test(kinds)) return "the kernel has no iso9660";
+  return IS_ROOT ? undefined : "only root may mount";
+}
+
+const NO_MOUNT = await whyNoMount();
+
 for (const [name, layout] of Object.entries(LAYOUTS)) {
   const { tree, make } = layout;
   const missing = await needsOf(layout);
@@ -112,18 +132,67 @@ for (const [name, layout] of Object.entries(LAYOUTS)) {
     name: `an image of ${name} is read as xorriso restores it` +
       (missing.length > 0 ? ` (skipped: no ${missing})` : ""),
     ignore: missing.length > 0,
-    async fn() {
+    async fn(t) {
       await using folder = await makeFolder();
       await Deno.mkdir(`${folder.path}/tree`);
       await writeTree(`${folder.path}/tree`, tree);
       const image = `${folder.path}/test.iso`;
       await make(image, `${folder.path}/tree`, folder.path);
-      const ours = comparable(await readByUs(image));
-      const theirs = comparable(
-        await readByXorriso(image, `${folder.path}/target`),
-      );
+      const ours = await readByUs(image);
+      const theirs = await readByXorriso(image, `${folder.path}/target`);
       assert(Object.keys(theirs).length > 100);
-      assertEquals(ours, theirs);
+      assertEquals(comparable(ours), comparable(theirs));
+      await compareSessions(image);
+      if (!isForLinux(name)) return;
+      await t.step({
+        name: NO_MOUNT === undefined
+          ? "and as Linux mounts it"
+          : `and as Linux mounts it (skipped: ${NO_MOUNT})`,
+        ignore: NO_MOUNT !== undefined,
+        async fn() {
+          const mounted = contents(await readByLinux(image, folder.path));
+          const wanted = contents(ours);
+          // Longer names it cuts to 93 bytes; what was relocated shows in both places.
+          for (const path of Object.keys(wanted)) {
+            if (path.split("/").some((part) => part.length > 250)) continue;
+            assertEquals(mounted[path], wanted[path], path);
+          }
+        },
+      });
     },
   });
+}
+
+/** Whether Linux reads the same names: it changes plain ones, and not each inflates zisofs. */
+function isForLinux(name: string): boolean {
+  return !/level|zisofs|-J$|-U|alone|plain|Joliet$/.test(name);
+}
+
+/** What Linux shows of an image. */
+async function readByLinux(image: string, folder: string): Promise<All> {
+  const point = `${folder}/mounted`;
+  await Deno.mkdir(point);
+  await run("mount", ["-o", "loop,ro", image, point]);
+  try {
+    return await readFolder(point);
+  } finally {
+    await run("umount", [point]);
+  }
+}
+
+/** Makes sure that the sessions are those that xorriso tells. */
+async function compareSessions(image: string): Promise<void> {
+  await using blocks = await fileBlocks(image);
+  const toc = await runXorriso([
+    ["-md5", "load_check_off"],
+    ["-indev", `stdio:${image}`],
+    ["-toc"],
+  ]);
+  const { sessions } = await readImage(blocks);
+  assertEquals(
+    sessions.map(({ number, lba, size, volumeId }) => {
+      return { number, lba, size: size * 2048, volumeId };
+    }),
+    parseToc(toc).sessions,
+  );
 }

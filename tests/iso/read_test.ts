@@ -109,3 +109,48 @@ Deno.test("rereadTree() reads the directories above what has changed alone", asy
   assert(tree.get("/d3/e1/f3") === known.get("/d3/e1/f3"));
   assert(tree.get("/d1/e1/f1") !== known.get("/d1/e1/f1"));
 });
+
+Deno.test("readTree() gives all names of one file the same inode", async () => {
+  await using folder = await makeFolder();
+  const one = await folder.file("tree/one", "1");
+  await folder.file("tree/other", "2");
+  await Deno.link(one, `${folder.path}/tree/two`);
+  const image = `${folder.path}/test.iso`;
+  await runXorriso([
+    ["-outdev", `stdio:${image}`],
+    ["-hardlinks", "on"],
+    ["-compliance", "new_rr"],
+    ["-map", `${folder.path}/tree`, "/"],
+    ["-commit"],
+  ]);
+  await using blocks = await fileBlocks(image);
+  const tree = await readTree(blocks, (await readImage(blocks)).newest);
+  const [first, second, other] = ["/one", "/two", "/other"].map((path) =>
+    tree.get(path)
+  );
+  assertEquals(first?.inode, second?.inode);
+  assertEquals(typeof first?.inode, "number");
+  assert(first?.inode !== other?.inode);
+  assertEquals(first?.links, 2);
+  assertEquals(first?.extents, second?.extents);
+});
+
+Deno.test("readTree() reads no more than what leads to the paths that are wanted", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "x");
+  const image = `${folder.path}/test.iso`;
+  await runXorriso([
+    ["-outdev", `stdio:${image}`],
+    ["-map", source, "/a/b/c/f"],
+    ["-map", source, "/a/d/f"],
+    ["-map", source, "/e/f"],
+    ["-commit"],
+  ]);
+  await using blocks = await fileBlocks(image);
+  const { newest } = await readImage(blocks);
+  const tree = await readTree(blocks, newest, { paths: ["/a/b", "/none/x"] });
+  assertEquals(Array.from(tree.walk(), ({ path }) => path), [
+    ...["/a", "/a/b", "/a/b/c", "/a/b/c/f", "/a/d", "/e"],
+  ]);
+  assertEquals(tree.get("/a/d")?.children, undefined);
+});

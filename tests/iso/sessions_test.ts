@@ -5,6 +5,7 @@ import {
   checkSession,
   content,
   fileBlocks,
+  headOf,
   type Image,
   memoryBlocks,
   readImage,
@@ -157,6 +158,34 @@ Deno.test("readImage() finds the sessions where the head is gone", async () => {
     2,
     upTo(2),
   ]);
+});
+
+Deno.test("headOf() makes the beginning that xorriso has written", async () => {
+  for (const settings of [[], [["-joliet", "on"]], [["-md5", "off"]]]) {
+    await using folder = await makeFolder();
+    const path = await makeSessions(folder, 2, ...settings);
+    const bytes = await Deno.readFile(path);
+    const wanted = bytes.slice(0, 32 * BLOCK);
+    bytes.fill(0, 0, 32 * BLOCK);
+    const blocks = memoryBlocks(bytes);
+    const head = await headOf(blocks, await readImage(blocks));
+    assert(head !== undefined);
+    assertEquals(head, wanted.subarray(0, head?.length));
+    bytes.set(head ?? []);
+    await Deno.writeFile(path, bytes);
+    // It goes on from there.
+    await writeSession(path, { "/3": "three" }, ...settings);
+    const { image, paths } = await examine(await Deno.readFile(path));
+    assertEquals([image.head, paths], ["sound", upTo(3)]);
+  }
+});
+
+Deno.test("headOf() leaves an image alone that has a second beginning", async () => {
+  await using folder = await makeFolder();
+  const settings = ["-boot_image", "any", "partition_offset=16"];
+  const path = await makeSessions(folder, 1, settings);
+  const blocks = memoryBlocks(await Deno.readFile(path));
+  assertEquals(await headOf(blocks, await readImage(blocks)), undefined);
 });
 
 Deno.test("readImage() tells of a whole session that the head has never shown", async () => {

@@ -1,0 +1,63 @@
+/** The beginning of an image file, made anew where writing it was interrupted. */
+
+import { loadMd5 } from "../disk/md5.ts";
+import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { BLOCK, u32 } from "./bytes.ts";
+import type { Image } from "./sessions.ts";
+import { readTags } from "./tags.ts";
+import { readRun } from "./volume.ts";
+
+/** Blocks before the descriptors (ECMA-119, 6.2.1). */
+const SYSTEM_AREA = 16;
+
+/**
+ * Makes the beginning that an image file must have to show its newest session: as libisofs does, a copy of
+ * the session's own, with sizes that count from block 0, and a checksum tag.
+ *
+ * @param blocks The image.
+ * @param image What it holds.
+ * @param options `signal` gives up.
+ * @returns The bytes that belong at the file's beginning; undefined for an image that has a second
+ * beginning, for its first partition, and for one whose sessions do not begin at block 32.
+ * @throws {XorrisoError} As `blocks` tells.
+ *
+ * @example Mend an image in memory whose beginning is lost
+ * ```ts
+ * import { headOf, memoryBlocks, readImage } from "@xorriso/backend/iso";
+ *
+ * const bytes = await Deno.readFile("examples/photos.iso");
+ * bytes.fill(0, 0, 32 * 2048);
+ * const blocks = memoryBlocks(bytes);
+ * const head = await headOf(blocks, await readImage(blocks));
+ * if (head) bytes.set(head);
+ * console.log((await readImage(blocks)).head);
+ * ```
+ */
+export async function headOf(
+  blocks: Blocks,
+  { newest: { volume }, partitionOffset }: Image,
+  options: BlocksReadOptions = {},
+): Promise<Uint8Array | undefined> {
+  const { lba, descriptors } = volume;
+  if (partitionOffset > 0 || lba === 0) return undefined;
+  const count = SYSTEM_AREA + descriptors.length / BLOCK;
+  const head = new Uint8Array((count + 1) * BLOCK);
+  head.set(await readRun(blocks, lba, count, options));
+  const view = new DataView(head.buffer);
+  for (let at = SYSTEM_AREA * BLOCK; at < count * BLOCK; at += BLOCK) {
+    // Primary and supplementary volumes have their size in both byte orders.
+    if (head[at] !== 1 && head[at] !== 2) continue;
+    const size = u32(head, at + 80) + lba;
+    view.setUint32(at + 80, size, true);
+    view.setUint32(at + 84, size, false);
+  }
+  // A session without tags has a beginning without one.
+  if (await readTags(blocks, volume, options) === undefined) return head;
+  const newMd5 = await loadMd5();
+  const md5 = newMd5().update(head.subarray(0, count * BLOCK)).digest("hex");
+  const line = `libisofs_rlsb32_checksum_tag_v1 pos=${count} range_start=0 ` +
+    `range_size=${count} session_start=${lba} md5=${md5}`;
+  const own = newMd5().update(line).digest("hex");
+  head.set(new TextEncoder().encode(`${line} self=${own}\n`), count * BLOCK);
+  return head;
+}
