@@ -114,3 +114,22 @@ export type {
   RecordedSession,
 } from "./src/dialogue/answers.ts";
 export type { Content } from "./src/disk/temp.ts";
+export { putTree } from "./src/tree/put.ts";
+export { getTree } from "./src/tree/get.ts";
+export { compareTree } from "./src/tree/compare.ts";
+export { compareEntries } from "./src/tree/difference.ts";
+export type { Stored as TreeEntry } from "./src/tree/difference.ts";
+export type {
+  Attribute,
+  CompareTreeOptions,
+  GetTreeOptions,
+  GetTreeResult,
+  LeftOut,
+  LeftReason,
+  PutTreeOptions,
+  PutTreeResult,
+  TreeChange,
+  TreeEvent,
+  TreeFilterOptions,
+  TreeSource,
+} from "./src/tree/options.ts";

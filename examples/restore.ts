@@ -1,40 +1,41 @@
 /**
- * Restores all files of an image or medium into a folder: those of the newest session, or of an
- * older one if its number is given. As it stands, this restores what `nightly.ts` has stored:
+ * Restores a folder as it was on a date, or as it is on the medium now: files, folders and links
+ * with their times and modes. A restore that was cut off can be run again: what is there already
+ * stays. As it stands, this restores what `nightly.ts` has stored:
  *
- *     deno run --allow-run=xorriso --allow-read=/tmp/backup.iso,/tmp/restored \
- *       --allow-write=/tmp/restored examples/restore.ts xorriso:///tmp/backup.iso /tmp/restored
+ *     deno run --allow-run=xorriso --allow-read --allow-write \
+ *       examples/restore.ts xorriso:///tmp/backup.iso /tmp/restored src/tree
+ *
+ * Links need `--allow-read` and `--allow-write` without a path; where there are none, or none are
+ * wanted, `--allow-read=IMAGE,FOLDER --allow-write=FOLDER` will do.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a program for the terminal
 
-import { XorrisoBackend } from "@xorriso/backend";
+import { getTree, XorrisoBackend } from "@xorriso/backend";
 
-const [url, folder, number] = Deno.args;
+const [url, folder, name = "", date] = Deno.args;
 if (url === undefined || folder === undefined) {
-  console.error("Usage: examples/restore.ts URL FOLDER [SESSION]");
+  console.error("Usage: examples/restore.ts URL FOLDER [NAME [DATE]]");
   Deno.exit(2);
 }
 
 await using backend = await XorrisoBackend.open(url, {
   readOnly: true,
-  ...(number !== undefined && { session: Number(number) }),
+  // The newest session that was written by then.
+  ...(date !== undefined && { session: new Date(date) }),
 });
 
-for (const { number, volumeId, size } of await backend.sessions()) {
-  console.log(`Session ${number}: ${volumeId}, ${size} bytes`);
+for (const { number, date, size } of await backend.sessions()) {
+  console.log(`Session ${number}: ${date?.toISOString()}, ${size} bytes`);
 }
 
-const entries = await backend.list();
-const names = entries.map(({ name }) => name);
-// Each file is compared with its recorded checksum, and appears when it is complete.
-const results = await backend.getList(names, folder);
+const { files, bytes, unchanged, left } = await getTree(backend, name, folder);
 
-const failures = results.filter(({ error }) => error !== undefined);
-for (const { name, error } of failures) console.error(`${name}: ${error}`);
+for (const { error } of left) console.error(error.message);
 console.log(
-  `Restored ${results.length - failures.length} of ${results.length} files ` +
-    `into ${folder}`,
+  `Restored ${files} files (${bytes} bytes) into ${folder}; ` +
+    `${unchanged} were there already, ${left.length} are left`,
 );
-Deno.exitCode = failures.length > 0 ? 1 : 0;
+Deno.exitCode = left.length > 0 ? 1 : 0;

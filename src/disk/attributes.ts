@@ -38,12 +38,50 @@ export async function setLinkAttributes(
   if (mtime !== undefined) await promises.lutimes(path, mtime, mtime);
 }
 
-/** Whether files can be given to others in a folder: whether this is root. */
-export async function isOwnedByRoot(folder: string): Promise<boolean> {
-  const path = await Deno.makeTempDir({ dir: folder, prefix: ".xorriso-" });
+/** Which attributes can be set on files in a folder. */
+export interface Abilities {
+  /** Whether this is root, who may give files to others. */
+  readonly isRoot: boolean;
+  /** What is wrong with setting a mode; undefined if nothing is. */
+  readonly mode: unknown;
+  /** The same with an owner and group. */
+  readonly owner: unknown;
+  /** Seconds by which a time may be wrong: 1 on FAT. */
+  readonly slack: number;
+}
+
+/** Tries out on a file of its own which attributes can be set in a folder. */
+export async function probeAttributes(folder: string): Promise<Abilities> {
+  const path = await Deno.makeTempFile({ dir: folder, prefix: ".xorriso-" });
   try {
-    return (await Deno.lstat(path)).uid === 0;
+    const isRoot = (await Deno.lstat(path)).uid === 0;
+    const mode = await tryOut(path, { mode: 0o640 });
+    const owner = await tryOut(path, { uid: NOBODY, gid: NOBODY });
+    // An odd second, which FAT does not know.
+    const slack = await tryOut(path, { mtime: new Date(1e12 + 1000) }) ? 1 : 0;
+    return { isRoot, mode, owner, slack };
   } finally {
     await Deno.remove(path);
   }
+}
+
+/** An owner that no file is given by itself. */
+const NOBODY = 65_534;
+
+/** What is wrong with setting an attribute: some file systems do not even say so. */
+async function tryOut(
+  path: string,
+  attributes: DiskAttributes,
+): Promise<unknown> {
+  try {
+    setAttributesSync(path, attributes);
+  } catch (error) {
+    return error;
+  }
+  const { mode = 0, mtime, uid } = attributes;
+  const info = await Deno.lstat(path);
+  const isSet = (mode & ~(info.mode ?? 0)) === 0 &&
+    (uid === undefined || uid === info.uid) &&
+    (mtime === undefined || mtime.getTime() === info.mtime?.getTime());
+  return isSet ? undefined : new Error("the file system does not keep it");
 }

@@ -26,19 +26,29 @@ export function isSame(one: Identity, other: Identity): boolean {
 /** Milliseconds that a look may take at most to count as quick. */
 const QUICK = 2;
 
-/** Milliseconds after a slow look in which none is synchronous. */
-const WHILE = 1000;
+/** Milliseconds that it may take to list a folder, which may be a large one. */
+const QUICK_LIST = 50;
+
+/**
+ * Milliseconds after a slow look in which none is synchronous. On a busy
+ * machine any look may be slow by chance.
+ */
+const WHILE = 100;
 
 let slowUntil = 0;
 
-async function look<T>(now: () => T, later: () => Promise<T>): Promise<T> {
+async function look<T>(
+  now: () => T,
+  later: () => Promise<T>,
+  quick = QUICK,
+): Promise<T> {
   const begin = performance.now();
   if (begin < slowUntil) return await later();
   try {
     return now();
   } finally {
     const end = performance.now();
-    if (end - begin > QUICK) slowUntil = end + WHILE;
+    if (end - begin > quick) slowUntil = end + WHILE;
   }
 }
 
@@ -62,6 +72,7 @@ export function readDir(path: string): Promise<Deno.DirEntry[]> {
   return look(
     () => [...Deno.readDirSync(path)],
     () => Array.fromAsync(Deno.readDir(path)),
+    QUICK_LIST,
   );
 }
 

@@ -73,6 +73,11 @@ export function differingAttributes(
   return differing;
 }
 
+/** Whether attributes of a name on disk are not as they are on the medium. */
+export function attributesDiffer(found: Attributes, entry: Stored): boolean {
+  return differingAttributes(found, entry).length > 0;
+}
+
 /**
  * What a newer tree has changed of an older one, both as `list({ all: true,
  * md5: true })` gives them: of two sessions of a medium, for example.

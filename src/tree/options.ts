@@ -6,8 +6,11 @@ import type { Progress } from "../options.ts";
 export interface TreeSource {
   /** A path or a `file:` URL. */
   readonly path: string | URL;
-  /** Its name on the medium, relative to the backend's directory; "" for the directory itself. */
-  readonly as: string;
+  /**
+   * Its name on the medium, relative to the backend's directory; "" for the
+   * directory itself. @default {the last part of the path}
+   */
+  readonly as?: string | undefined;
 }
 
 /** Which names of a folder on disk take part. */
@@ -54,8 +57,6 @@ export interface PutTreeOptions extends TreeFilterOptions {
   readonly verify?: boolean;
   /** Only tell what would be done. @default {false} */
   readonly dryRun?: boolean;
-  /** Folder for copies of files that are changing. @default {"/tmp"} or what TMPDIR says */
-  readonly tempDir?: string;
   /** Gives up; nothing is stored then. */
   readonly signal?: AbortSignal;
   /** Takes progress reports. */
@@ -89,7 +90,8 @@ export interface TreeEvent {
  * Why something was left: it is no file, folder or link; it is the image
  * itself; it cannot be read; no medium, or not this disk, takes its name; it
  * kept changing; something else has its name; it is a link that cannot be
- * followed or made; or its content could not be written.
+ * followed or made; or its content could not be written. With `attributes` it
+ * is restored, but for some of these.
  */
 export type LeftReason =
   | "special"
@@ -99,6 +101,7 @@ export type LeftReason =
   | "changed"
   | "exists"
   | "links"
+  | "attributes"
   | "failed";
 
 /** Something that was not stored or restored. */

@@ -2,8 +2,7 @@
 
 import { parents } from "../names.ts";
 import {
-  type Attributes,
-  differingAttributes,
+  attributesDiffer,
   recordable,
   secondsOf,
   type Stored,
@@ -37,9 +36,7 @@ export function judge(
 ): Verdict {
   if (entry === undefined || entry.type !== found.type) return "content";
   if (found.type === "link" && found.link !== entry.link) return "content";
-  const settled = differingAttributes(found, entry).length === 0
-    ? "same"
-    : "attributes";
+  const settled = attributesDiffer(found, entry) ? "attributes" : "same";
   if (found.type !== "file") return settled;
   if (found.size !== entry.size || unchanged === "store") return "content";
   if (found.size === 0) return settled;
@@ -128,7 +125,7 @@ export function planSteps(
 ): Step[] {
   const blocked: Step[] = [];
   const inTheWay: Stored[] = [];
-  const early: Step[] = [];
+  const early: Stored[] = [];
   const folders: Step[] = [];
   const contents: Step[] = [];
   const attributes: Step[] = [];
@@ -145,8 +142,8 @@ export function planSteps(
         continue;
       }
       inTheWay.push(entry);
-    } else if (entry !== undefined && isReplacedByRemoval(each, entry)) {
-      early.push({ kind: "remove", entry, count: 0 });
+    } else if (entry !== undefined && entry.type !== each.type) {
+      early.push(entry);
     }
     const steps = each.type === "directory" ? folders : contents;
     steps.push({ kind: "store", found: each });
@@ -159,20 +156,17 @@ export function planSteps(
     [...gone, ...inTheWay].filter(({ name }) => !leaving.has(name)),
   );
   const touched = new Set(
-    [...gone, ...inTheWay].map(({ name }) => folderOf(name)),
+    [...gone, ...inTheWay, ...early].map(({ name }) => folderOf(name)),
   );
   const kept = found.filter((each) =>
     touched.has(each.name) && verdicts.get(each) === "same"
   ).map((found): Step => ({ kind: "keep", found }));
   return [
-    ...[...blocked, ...early, ...folders, ...moved, ...removed],
-    ...[...contents, ...attributes, ...kept],
+    // Folders that are named stay when what is in them goes.
+    ...[...blocked, ...attributes, ...kept],
+    ...early.map((entry): Step => ({ kind: "remove", entry, count: 0 })),
+    ...[...folders, ...moved, ...removed, ...contents],
   ];
-}
-
-/** Content takes the place of content; all else has to go before. */
-function isReplacedByRemoval(found: Found, entry: Stored): boolean {
-  return found.type !== "file" || entry.type !== "file";
 }
 
 /** The highest of names that go: what is below them goes with them. */
@@ -222,9 +216,7 @@ export function moveCandidates(
 ): Map<Found, Stored[]> {
   const key = (size: number, mtime: number) => `${size} ${mtime}`;
   const bySize = Map.groupBy(
-    gone.filter(({ type, md5, size }) =>
-      type === "file" && size > 0 && md5 !== undefined
-    ),
+    gone.filter(({ type, size }) => type === "file" && size > 0),
     ({ size, mtime }) => key(size, secondsOf(mtime)),
   );
   const pairs = new Map<Found, Stored[]>();
@@ -234,11 +226,6 @@ export function moveCandidates(
     if (list !== undefined) pairs.set(found, list);
   }
   return pairs;
-}
-
-/** The attributes of a moved file that are not those of the name it had. */
-export function attributesDiffer(found: Attributes, entry: Stored): boolean {
-  return differingAttributes(found, entry).length > 0;
 }
 
 /** The folder that a name is in; "" for those at the top. */

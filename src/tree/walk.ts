@@ -19,8 +19,6 @@ export interface Found {
   readonly size: number;
   /** When it was last modified, in whole seconds since 1970. */
   readonly mtime: number;
-  /** When content or attributes last changed, in milliseconds since 1970. */
-  readonly changed: number;
   /** Permission bits: the lower 12 of `st_mode`. */
   readonly mode: number;
   /** Number of its owner. */
@@ -249,14 +247,12 @@ class Walker implements Walked {
     info: Deno.FileInfo,
     link?: string,
   ): void {
-    const { size, mtime, ctime, mode, uid, gid, nlink, dev, ino } = info;
-    const time = mtime?.getTime() ?? 0;
+    const { size, mtime, mode, uid, gid, nlink, dev, ino } = info;
     const isFile = type === "file";
     this.found.push({
       ...{ name, path, type },
       size: isFile ? size : 0,
-      mtime: Math.floor(time / 1000),
-      changed: Math.max(time, ctime?.getTime() ?? 0),
+      mtime: Math.floor((mtime?.getTime() ?? 0) / 1000),
       mode: (mode ?? 0) & 0o7777,
       uid: uid ?? 0,
       gid: gid ?? 0,

@@ -8,6 +8,7 @@ import { full } from "./full.ts";
 import { mixed } from "./mixed.ts";
 import { moving } from "./moving.ts";
 import { names } from "./names.ts";
+import { randomTrees } from "./random_trees.ts";
 import { rotten } from "./rotten.ts";
 import { stopped } from "./stopped.ts";
 import type { Topic } from "./torture.ts";
@@ -17,5 +18,5 @@ import { writers } from "./writers.ts";
 /** In the order in which they are run. */
 export const TOPICS: readonly Topic[] = [
   ...[death, concurrency, mixed, names, rotten, moving],
-  ...[stopped, full, tree, writers, bounds, cli],
+  ...[stopped, full, tree, randomTrees, writers, bounds, cli],
 ];

@@ -1,0 +1,460 @@
+/** Restoring whole trees. */
+
+import type { XorrisoBackend } from "../backend/backend.ts";
+import { SET_ID } from "../backend/placing.ts";
+import { notify } from "../dialogue/dialogue.ts";
+import {
+  type DiskAttributes,
+  probeAttributes,
+  setAttributesSync,
+  setLinkAttributes,
+} from "../disk/attributes.ts";
+import { isFileName } from "../disk/folders.ts";
+import { resolveForWrite } from "../disk/permissions.ts";
+import { alreadyThere, unwritableBy } from "../disk/targets.ts";
+import { reasonOf, XorrisoError } from "../errors.ts";
+import { show } from "../names.ts";
+import type { Stored } from "./difference.ts";
+import { listStored } from "./examine.ts";
+import { Filter } from "./filter.ts";
+import type {
+  GetTreeOptions,
+  GetTreeResult,
+  LeftOut,
+  LeftReason,
+  TreeEvent,
+} from "./options.ts";
+import { folderOf } from "./plan.ts";
+import { selectEntries } from "./select.ts";
+import {
+  collision,
+  type Double,
+  isAlready,
+  isExists,
+  lookAt,
+  placed,
+  separateLinks,
+  type Target,
+  wordFor,
+} from "./target.ts";
+
+/**
+ * Restores files, folders and symbolic links as they were: contents, names,
+ * times, modes, and hard links as such; as root, owners, too.
+ *
+ * Each file is complete, compared with its checksum, and has its attributes
+ * before it has its name. A call that was cut off can be made again: what is
+ * there already is not read again. Nothing is written through a link.
+ *
+ * Links need `--allow-read` and `--allow-write` without a path (Deno 2.9);
+ * without them they are left, and told.
+ *
+ * @param backend The medium.
+ * @param names Files, folders or globs, relative to the backend's directory;
+ * "" is everything.
+ * @param folder Where on disk; it is made if it is not there.
+ * @returns What was restored, and what was left and why.
+ * @throws {XorrisoError} ENTRY_NOT_FOUND when a name fits nothing, nothing is
+ * restored then; TARGET_UNWRITABLE when the folder cannot be made; or when the
+ * medium cannot be read any more.
+ * @throws {Deno.errors.NotCapable} When a permission is missing.
+ *
+ * @example Restore one folder
+ * ```ts
+ * import { getTree, putTree, XorrisoBackend } from "@xorriso/backend";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await Deno.mkdir(`${folder}/photos`);
+ * await Deno.writeTextFile(`${folder}/photos/a.txt`, "hello");
+ * {
+ *   await using backend = await XorrisoBackend.open(
+ *     `xorriso://${folder}/backup.iso`,
+ *     { create: true },
+ *   );
+ *   await putTree(backend, `${folder}/photos`);
+ *   const { files, left } = await getTree(
+ *     backend,
+ *     "photos",
+ *     `${folder}/restored`,
+ *   );
+ *   console.log(files, left.length); // 1 0
+ * }
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function getTree(
+  backend: XorrisoBackend,
+  names: string | readonly string[],
+  folder: string,
+  options: GetTreeOptions = {},
+): Promise<GetTreeResult> {
+  const wanted = typeof names === "string" ? [names] : names;
+  const entries = [...(await listStored(backend)).values()];
+  const { found, missing } = selectEntries(entries, wanted);
+  const [first] = missing;
+  if (first !== undefined) {
+    throw new XorrisoError(
+      "ENTRY_NOT_FOUND",
+      `Cannot restore ${show(first)}: there is no such name on the medium`,
+      { path: first },
+    );
+  }
+  const base = options.base ?? baseOf(wanted, entries);
+  const root = await resolveForWrite(folder, "the target folder");
+  const restoring = new Restoring(backend, root, base, options);
+  await restoring.run(found);
+  return restoring.result();
+}
+
+/** The directory that is named alone. */
+function baseOf(names: readonly string[], entries: readonly Stored[]): string {
+  const [name = "", ...more] = names;
+  const isAlone = more.length === 0 &&
+    entries.some((each) => each.name === name && each.type === "directory");
+  return isAlone ? name : "";
+}
+
+/** Permissions of a folder until all in it is restored. */
+const OWN = 0o700;
+
+/** One call to restore. */
+class Restoring {
+  readonly #backend: XorrisoBackend;
+  readonly #root: string;
+  readonly #base: string;
+  readonly #options: GetTreeOptions;
+  readonly #filter: Filter;
+  readonly #left: LeftOut[] = [];
+  /** Folders on disk that can be restored into, by name; "" is the target. */
+  readonly #folders = new Map<string, { readonly isNew: boolean }>();
+  /** Which name each file and folder on disk stands for. */
+  readonly #taken = new Map<string, string>();
+  #owner = false;
+  #mode = true;
+  /** Seconds by which times on this disk may be wrong. */
+  #slack = 0;
+  #files = 0;
+  #bytes = 0;
+  #made = 0;
+  #links = 0;
+  #unchanged = 0;
+
+  constructor(
+    backend: XorrisoBackend,
+    root: string,
+    base: string,
+    options: GetTreeOptions,
+  ) {
+    this.#backend = backend;
+    this.#root = root;
+    this.#base = base;
+    this.#options = options;
+    this.#filter = new Filter(options.exclude ?? []);
+  }
+
+  /** Restores entries. */
+  async run(entries: readonly Stored[]): Promise<void> {
+    const { dryRun = false } = this.#options;
+    const sorted = this.#below(entries);
+    const isNew = await this.#makeRoot();
+    this.#folders.set("", { isNew });
+    if (!dryRun) await this.#probe();
+    const folders: Target[] = [];
+    const files: Target[] = [];
+    const links: Target[] = [];
+    for (const entry of sorted) {
+      this.#options.signal?.throwIfAborted();
+      try {
+        const target = await this.#prepare(entry);
+        if (entry.type === "directory") folders.push(target);
+        else (entry.type === "link" ? links : files).push(target);
+      } catch (error) {
+        this.#leave(entry, error);
+      }
+    }
+    const [contents, doubles] = separateLinks(files);
+    await this.#copy(contents);
+    for (const double of doubles) await this.#link(double);
+    for (const link of links) {
+      if (link.there !== "same") await this.#symlink(link);
+    }
+    // What is put into a folder changes its time.
+    if (!dryRun) {
+      for (const target of folders.toReversed()) this.#finish(target);
+    }
+  }
+
+  /** What was restored. */
+  result(): GetTreeResult {
+    return {
+      files: this.#files,
+      bytes: this.#bytes,
+      folders: this.#made,
+      links: this.#links,
+      unchanged: this.#unchanged,
+      left: this.#left,
+    };
+  }
+
+  /** The entries below the base that are not left out, folders before what is in them. */
+  #below(entries: readonly Stored[]): Stored[] {
+    const prefix = this.#base === "" ? "" : `${this.#base}/`;
+    for (const { name } of entries) {
+      if (name === this.#base || name.startsWith(prefix)) continue;
+      throw new TypeError(
+        `Cannot restore ${show(name)}: it is not below the base ` +
+          show(this.#base),
+      );
+    }
+    return entries.filter(({ name, type }) =>
+      !this.#filter.excludes(name.slice(prefix.length), type === "directory")
+    ).toSorted((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** Finds out what this disk keeps, and tells once what it does not. */
+  async #probe(): Promise<void> {
+    const { isRoot, mode, owner, slack } = await probeAttributes(this.#root);
+    const isWanted = this.#options.owner ?? isRoot;
+    this.#owner = isWanted && owner === undefined;
+    this.#mode = mode === undefined;
+    this.#slack = slack;
+    const problems = { modes: mode, owners: isWanted ? owner : undefined };
+    for (const [what, cause] of Object.entries(problems)) {
+      if (cause === undefined) continue;
+      const error = new XorrisoError(
+        "TARGET_UNWRITABLE",
+        `Cannot restore ${what} in "${this.#root}": ${reasonOf(cause)}`,
+        { path: this.#root, cause },
+      );
+      this.#left.push({ name: this.#base, reason: "attributes", error });
+    }
+  }
+
+  /** Makes the target folder; tells whether it was not there. */
+  async #makeRoot(): Promise<boolean> {
+    try {
+      if ((await Deno.stat(this.#root)).isDirectory) return false;
+      throw new Deno.errors.NotADirectory("it is a file");
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.NotFound)) {
+        throw unwritableBy(cause, this.#root);
+      }
+    }
+    if (this.#options.dryRun) return true;
+    try {
+      await Deno.mkdir(this.#root, { recursive: true });
+      return true;
+    } catch (cause) {
+      throw unwritableBy(cause, this.#root);
+    }
+  }
+
+  /** Finds out where something is to be restored, and makes it if it is a folder. */
+  async #prepare(entry: Stored): Promise<Target> {
+    const name = this.#nameOf(entry);
+    if (name === "") return { entry, path: this.#root, there: "nothing" };
+    await this.#makeFolders(folderOf(name), entry);
+    const path = `${this.#root}/${name}`;
+    if (entry.type === "directory") {
+      await this.#makeFolder(name, entry);
+      return { entry, path, there: "nothing" };
+    }
+    if (entry.type === "other") {
+      throw new XorrisoError(
+        "TARGET_UNWRITABLE",
+        `Cannot restore ${show(entry.name)}: it is no file, folder or link`,
+        { path: entry.name },
+      );
+    }
+    return { entry, path, there: await this.#look(path, entry) };
+  }
+
+  /** Its name below the target folder. */
+  #nameOf({ name }: Stored): string {
+    const below = this.#base === "" ? name : name.slice(this.#base.length + 1);
+    if (below === "" || below.split("/").every(isFileName)) return below;
+    throw new XorrisoError(
+      "TARGET_UNWRITABLE",
+      `Cannot restore ${
+        show(name)
+      }: it cannot be a file name, use the module ` +
+        `to read it`,
+      { path: name },
+    );
+  }
+
+  /** Makes the folders above a name that are not there. */
+  async #makeFolders(name: string, entry: Stored): Promise<void> {
+    if (this.#folders.has(name)) return;
+    await this.#makeFolders(folderOf(name), entry);
+    await this.#makeFolder(name, entry);
+  }
+
+  /** Makes one folder, or finds it there; a link is none. */
+  async #makeFolder(name: string, entry: Stored): Promise<void> {
+    if (this.#folders.has(name)) return;
+    const path = `${this.#root}/${name}`;
+    let isNew = false;
+    if (!this.#options.dryRun) {
+      try {
+        Deno.mkdirSync(path, { mode: OWN });
+        isNew = true;
+      } catch (cause) {
+        if (!(cause instanceof Deno.errors.AlreadyExists)) {
+          throw unwritableBy(cause, path);
+        }
+      }
+    }
+    const info = await lookAt(path);
+    if (info === undefined) isNew = true;
+    else {
+      if (!info.isDirectory) {
+        throw alreadyThere(path, "something else is there");
+      }
+      this.#take(info, name, path, entry);
+    }
+    if (isNew) {
+      this.#made++;
+      this.#tell({ kind: "restored", name: entry.name });
+    }
+    this.#folders.set(name, { isNew });
+  }
+
+  /** Looks whether something is there already. */
+  async #look(path: string, entry: Stored): Promise<Target["there"]> {
+    const info = await lookAt(path);
+    if (info === undefined) return "nothing";
+    if (info.isDirectory) throw alreadyThere(path, "a folder is there");
+    const { overwrite = "never" } = this.#options;
+    if (info.isFile) this.#take(info, entry.name, path, entry);
+    if (overwrite === "always") return "other";
+    if (await isAlready(path, info, entry, this.#slack)) {
+      if (overwrite === "differing" && info.isFile) {
+        setAttributesSync(path, this.#attributesOf(entry));
+      }
+      this.#unchanged++;
+      this.#tell({ kind: "unchanged", name: entry.name });
+      return "same";
+    }
+    if (overwrite === "differing") return "other";
+    throw alreadyThere(path, "something else is there");
+  }
+
+  /** Notes what stands for a name, so that nothing stands for two. */
+  #take(info: Deno.FileInfo, name: string, path: string, entry: Stored): void {
+    const key = `${info.dev}:${info.ino}`;
+    const other = this.#taken.get(key);
+    // Files that have several names may have any of these.
+    if (other !== undefined && other !== name && (info.nlink ?? 1) < 2) {
+      throw collision(path, entry, other);
+    }
+    if (other !== undefined && other !== name && info.isDirectory) {
+      throw collision(path, entry, other);
+    }
+    this.#taken.set(key, name);
+  }
+
+  /** Restores contents. */
+  async #copy(targets: readonly Target[]): Promise<void> {
+    if (this.#options.dryRun) {
+      for (const target of targets) this.#done(target);
+      return;
+    }
+    const { verify, signal, onProgress, setId = false } = this.#options;
+    for (const there of ["nothing", "other"] as const) {
+      const group = targets.filter((each) => each.there === there);
+      if (group.length === 0) continue;
+      const results = await this.#backend.getList(
+        group.map(({ entry }) => entry.name),
+        this.#root,
+        {
+          base: this.#base,
+          overwrite: there === "other" ? "always" : "never",
+          ...{ mode: this.#mode, owner: this.#owner, setId },
+          ...(verify !== undefined && { verify }),
+          ...(signal && { signal }),
+          ...(onProgress && { onProgress }),
+        },
+      );
+      results.forEach(({ error }, index) => {
+        const target = group[index];
+        if (target === undefined) return;
+        if (error === undefined) this.#done(target);
+        else this.#leave(target.entry, error);
+      });
+    }
+  }
+
+  #done({ entry: { name, size } }: Target): void {
+    this.#files++;
+    this.#bytes += size;
+    this.#tell({ kind: "restored", name, size });
+  }
+
+  /** Gives a file that is restored another name. */
+  async #link({ target, first }: Double): Promise<void> {
+    const { entry, path, there } = target;
+    try {
+      if (!this.#options.dryRun) {
+        await placed(path, there, (part) => Deno.link(first.path, part));
+      }
+      this.#files++;
+      this.#tell({ kind: "restored", name: entry.name, size: 0 });
+    } catch (error) {
+      if (isExists(error)) return this.#leave(entry, alreadyThere(path));
+      // Not every file system knows links.
+      await this.#copy([target]);
+    }
+  }
+
+  /** Makes a symbolic link. */
+  async #symlink({ entry, path, there }: Target): Promise<void> {
+    const text = entry.link ?? "";
+    try {
+      if (!this.#options.dryRun) {
+        await placed(path, there, async (part) => {
+          await Deno.symlink(text, part);
+          await setLinkAttributes(part, this.#attributesOf(entry));
+        });
+      }
+      this.#links++;
+      this.#tell({ kind: "restored", name: entry.name });
+    } catch (error) {
+      this.#leave(
+        entry,
+        isExists(error) ? alreadyThere(path) : unwritableBy(error, path),
+        "links",
+      );
+    }
+  }
+
+  /** Gives a folder its attributes; the target only if it was made. */
+  #finish({ entry, path }: Target): void {
+    const name = this.#nameOf(entry);
+    if (name === "" && !this.#folders.get("")?.isNew) return;
+    try {
+      setAttributesSync(path, this.#attributesOf(entry));
+    } catch (error) {
+      this.#leave(entry, unwritableBy(error, path), "attributes");
+    }
+  }
+
+  #attributesOf({ type, mode, uid, gid, mtime }: Stored): DiskAttributes {
+    const isKept = type === "directory" || this.#options.setId;
+    return {
+      ...(this.#mode && { mode: isKept ? mode : mode & ~SET_ID }),
+      mtime,
+      ...(this.#owner && { uid, gid }),
+    };
+  }
+
+  #leave({ name }: Stored, cause: unknown, reason?: LeftReason): void {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    this.#left.push({ name, reason: reason ?? wordFor(error), error });
+    this.#tell({ kind: "left", name, error });
+  }
+
+  #tell(event: TreeEvent): void {
+    notify(this.#options.onEntry, event);
+  }
+}

@@ -1,0 +1,122 @@
+/** The files and folders on disk that a call names, and what is in them. */
+
+import { basename } from "@std/path/posix/basename";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { stat } from "../disk/files.ts";
+import { resolveForRead } from "../disk/permissions.ts";
+import { XorrisoError } from "../errors.ts";
+import { checkName, show } from "../names.ts";
+import { Filter, parsePatterns } from "./filter.ts";
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { TreeFilterOptions, TreeSource } from "./options.ts";
+import { type Found, walk, type Walked } from "./walk.ts";
+
+/** A file or folder to be stored. */
+export interface ResolvedSource {
+  /** Absolute path without links. */
+  readonly path: string;
+  /** Its name on the medium. */
+  readonly name: string;
+}
+
+/** Finds out what is to be stored under which names. */
+export async function resolveSources(
+  source: string | URL | readonly TreeSource[],
+  as: string | undefined,
+): Promise<ResolvedSource[]> {
+  const list = typeof source === "string" || source instanceof URL
+    ? [{ path: source, as }]
+    : source;
+  const sources: ResolvedSource[] = [];
+  for (const { path: given, as } of list) {
+    const path = await resolveSource(given);
+    const name = as ?? nameOf(given, path);
+    if (name !== "") checkName("/", name, true);
+    if (name === "" && !(await stat(path)).isDirectory) {
+      throw new TypeError(`Cannot store "${path}" as "": a file needs a name`);
+    }
+    sources.push({ path, name });
+  }
+  return sources;
+}
+
+async function resolveSource(given: string | URL): Promise<string> {
+  try {
+    return await resolveForRead(given, "the source");
+  } catch (cause) {
+    if (!(cause instanceof Error) || cause instanceof Deno.errors.NotCapable) {
+      throw cause;
+    }
+    const why = cause instanceof Deno.errors.NotFound
+      ? "there is no such file or folder"
+      : cause.message;
+    const path = String(given);
+    throw new XorrisoError(
+      "SOURCE_UNREADABLE",
+      `Cannot store "${path}": ${why}`,
+      { path, cause },
+    );
+  }
+}
+
+/** The last part of a path, or where it says nothing, of what it stands for. */
+function nameOf(given: string | URL, real: string): string {
+  const path = typeof given === "string" ? given : fromFileUrl(given);
+  const last = basename(path);
+  return ["", ".", "..", "/"].includes(last)
+    ? basename(real).replace("/", "")
+    : last;
+}
+
+/** The filter of options. */
+export async function openFilter(
+  { exclude = [], excludeFrom }: TreeFilterOptions,
+): Promise<Filter> {
+  if (excludeFrom === undefined) return new Filter(exclude);
+  const text = await Deno.readTextFile(excludeFrom);
+  return new Filter([...parsePatterns(text), ...exclude]);
+}
+
+/** Looks through all sources. */
+export async function walkAll(
+  backend: XorrisoBackend,
+  sources: readonly ResolvedSource[],
+  filter: Filter,
+  options: TreeFilterOptions & { readonly signal?: AbortSignal },
+): Promise<Walked> {
+  const { cacheTags = false, oneFileSystem = false, links = "store", signal } =
+    options;
+  const image = await Deno.stat(backend.device).catch(() => undefined);
+  const all: Walked = { found: [], left: [], excluded: [] };
+  const names = new Set<string>();
+  for (const { path, name } of sources) {
+    const { found, left, excluded } = await walk(path, name, {
+      ...{ filter, cacheTags, oneFileSystem, links, image, signal },
+    });
+    for (const each of found) {
+      if (!names.has(each.name)) names.add(each.name);
+      else if (each.type !== "directory") throw twice(each);
+    }
+    all.found.push(...found);
+    all.left.push(...left);
+    all.excluded.push(...excluded);
+  }
+  return all;
+}
+
+function twice({ name, path }: Found): TypeError {
+  return new TypeError(
+    `Cannot store "${path}" as ${show(name)}: another source has that name`,
+  );
+}
+
+/** Whether a name is that of a source, or below it. */
+export function isBelowAny(
+  name: string,
+  sources: readonly ResolvedSource[],
+): boolean {
+  return sources.some((source) =>
+    source.name === "" || name === source.name ||
+    name.startsWith(`${source.name}/`)
+  );
+}

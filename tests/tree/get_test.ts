@@ -1,0 +1,292 @@
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { getTree, putTree, type XorrisoBackend } from "../../mod.ts";
+import { openImage, urlOf } from "../support/backends.ts";
+import {
+  age,
+  assertRejectsCode,
+  type Folder,
+  isInstalled,
+  makeFolder,
+  runShell,
+  toBytes,
+} from "../support/helpers.ts";
+import { differences, tellTree } from "../support/trees.ts";
+
+/** An image with a tree of these texts. */
+async function makeStored(
+  files: Readonly<Record<string, string>>,
+): Promise<
+  AsyncDisposable & { folder: Folder; backend: XorrisoBackend; to: string }
+> {
+  const folder = await makeFolder();
+  for (const [name, content] of Object.entries(files)) {
+    await age(await folder.file(`tree/${name}`, content));
+  }
+  const backend = await openImage(folder);
+  await putTree(backend, `${folder.path}/tree`);
+  return {
+    ...{ folder, backend, to: `${folder.path}/to` },
+    async [Symbol.asyncDispose]() {
+      await backend.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function textsIn(folder: string): Promise<Record<string, string>> {
+  const texts: Record<string, string> = {};
+  for (const [name, { type }] of await tellTree(folder)) {
+    if (type === "file") {
+      texts[name] = await Deno.readTextFile(`${folder}/${name}`);
+    }
+  }
+  return texts;
+}
+
+Deno.test("getTree() restores a folder, a file, what a glob matches, or everything", async () => {
+  await using at = await makeStored({ a: "a", "d/b": "b", "d/c.txt": "c" });
+  const { backend, to } = at;
+  const get = async (names: string | string[]) => {
+    const target = `${to}-${crypto.randomUUID()}`;
+    await getTree(backend, names, target);
+    return Object.keys(await textsIn(target));
+  };
+  assertEquals(await get("tree/d"), ["b", "c.txt"]);
+  assertEquals(await get("tree/d/b"), ["tree/d/b"]);
+  assertEquals(await get(["tree/a", "tree/**/*.txt"]), [
+    "tree/a",
+    "tree/d/c.txt",
+  ]);
+  assertEquals(await get(""), ["tree/a", "tree/d/b", "tree/d/c.txt"]);
+  await assertRejectsCode(
+    getTree(backend, ["tree/a", "no"], to),
+    "ENTRY_NOT_FOUND",
+  );
+  await assertRejects(() => Deno.lstat(to), Deno.errors.NotFound);
+});
+
+Deno.test("getTree() leaves out what base names, and what patterns match", async () => {
+  await using at = await makeStored({ a: "a", "d/b": "b", "d/c.tmp": "c" });
+  const { backend, to } = at;
+  await getTree(backend, ["tree/a", "tree/d"], to, {
+    base: "tree",
+    exclude: ["**/*.tmp"],
+  });
+  assertEquals(Object.keys(await textsIn(to)), ["a", "d/b"]);
+  await assertRejects(
+    () => getTree(backend, "tree/a", to, { base: "tree/d" }),
+    TypeError,
+    "not below",
+  );
+});
+
+Deno.test("getTree() keeps what is there unless it is told to overwrite it", async () => {
+  await using at = await makeStored({
+    same: "same",
+    other: "other",
+    "d/new": "new",
+  });
+  const { backend, to } = at;
+  await getTree(backend, "tree/same", to, { base: "tree" });
+  await Deno.writeTextFile(`${to}/other`, "mine");
+  const never = await getTree(backend, "tree", to);
+  assertEquals([never.files, never.unchanged], [1, 1]);
+  assertEquals(never.left.map(({ name, reason }) => [name, reason]), [
+    ["tree/other", "exists"],
+  ]);
+  assertMatch(
+    never.left[0]?.error.message ?? "",
+    /"[^"]*\/to\/other".*overwrite/,
+  );
+  assertEquals(await Deno.readTextFile(`${to}/other`), "mine");
+  const differing = await getTree(backend, "tree", to, {
+    overwrite: "differing",
+  });
+  assertEquals([differing.files, differing.unchanged, differing.left], [
+    1,
+    2,
+    [],
+  ]);
+  assertEquals(await Deno.readTextFile(`${to}/other`), "other");
+  const always = await getTree(backend, "tree", to, { overwrite: "always" });
+  assertEquals([always.files, always.unchanged, always.left], [3, 0, []]);
+});
+
+Deno.test("getTree() goes on where it was cut off", async () => {
+  await using at = await makeStored({ a: "a", "d/b": "b", "d/c": "c" });
+  const { backend, folder, to } = at;
+  await getTree(backend, "tree", to);
+  await Deno.remove(`${to}/d/c`);
+  const { files, unchanged, left } = await getTree(backend, "tree", to);
+  assertEquals([files, unchanged, left], [1, 2, []]);
+  assertEquals(
+    differences(
+      await tellTree(`${to}/d`),
+      await tellTree(`${folder.path}/tree/d`),
+    ),
+    [],
+  );
+});
+
+Deno.test("getTree() links to what is there already where it goes on", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/tree`;
+  await age(await folder.file("tree/a", "one inode"));
+  await Deno.link(`${path}/a`, `${path}/b`);
+  await using backend = await openImage(folder);
+  await putTree(backend, path);
+  const to = `${folder.path}/to`;
+  for (const name of ["a", "b"]) {
+    await getTree(backend, "tree", to);
+    const [a, b] = [await Deno.lstat(`${to}/a`), await Deno.lstat(`${to}/b`)];
+    assertEquals(a.ino, b.ino);
+    await Deno.remove(`${to}/${name}`);
+  }
+});
+
+Deno.test("getTree() writes nothing through a link", async () => {
+  await using at = await makeStored({ "d/b": "b", a: "a" });
+  const { backend, folder, to } = at;
+  const outside = `${folder.path}/outside`;
+  await Deno.mkdir(outside);
+  await Deno.mkdir(to);
+  await Deno.symlink(outside, `${to}/d`);
+  await Deno.writeTextFile(`${outside}/a`, "mine");
+  await Deno.symlink(`${outside}/a`, `${to}/a`);
+  const { left } = await getTree(backend, "tree", to, { overwrite: "always" });
+  assertEquals(left.map(({ name, reason }) => [name, reason]), [
+    ...[["tree/d", "exists"], ["tree/d/b", "exists"]],
+  ]);
+  assertEquals(await textsIn(outside), { a: "mine" });
+  assertEquals(await Deno.readTextFile(`${to}/a`), "a");
+});
+
+Deno.test("getTree() restores no file through a link of the same tree", async () => {
+  await using folder = await makeFolder();
+  const outside = `${folder.path}/outside`;
+  await Deno.mkdir(outside);
+  await using backend = await openImage(folder);
+  await backend.apply([
+    { kind: "link", name: "d", text: outside },
+    { kind: "file", name: "e/x", source: new Uint8Array(1) },
+  ]);
+  const to = `${folder.path}/to`;
+  await Deno.mkdir(`${to}/e`, { recursive: true });
+  assertEquals((await getTree(backend, "", to)).left, []);
+  assertEquals(await Deno.readLink(`${to}/d`), outside);
+  assertEquals(await textsIn(outside), {});
+});
+
+Deno.test("getTree() takes set-uid bits away unless told to keep them", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("tree/a", "a");
+  await Deno.chmod(path, 0o6755);
+  await using backend = await openImage(folder);
+  await putTree(backend, `${folder.path}/tree`);
+  const modeOf = async (setId: boolean) => {
+    const to = `${folder.path}/to-${setId}`;
+    await getTree(backend, "tree", to, { setId });
+    return ((await Deno.lstat(`${to}/a`)).mode ?? 0) & 0o7777;
+  };
+  assertEquals([await modeOf(false), await modeOf(true)], [0o755, 0o6755]);
+});
+
+Deno.test("getTree() leaves the attributes of a target alone that was there", async () => {
+  await using at = await makeStored({ a: "a" });
+  const { backend, to } = at;
+  await Deno.mkdir(to, { mode: 0o711 });
+  await getTree(backend, "tree", to);
+  assertEquals(((await Deno.lstat(to)).mode ?? 0) & 0o777, 0o711);
+});
+
+Deno.test("getTree() tells what it would do, with dryRun, and does nothing", async () => {
+  await using at = await makeStored({ a: "a", "d/b": "b" });
+  const { backend, to } = at;
+  const { files, folders, bytes } = await getTree(backend, "tree", to, {
+    dryRun: true,
+  });
+  assertEquals([files, folders, bytes], [2, 1, 2]);
+  await assertRejects(() => Deno.lstat(to), Deno.errors.NotFound);
+});
+
+Deno.test("getTree() leaves links where Deno lets it make none, and names the flags", async () => {
+  await using at = await makeStored({ a: "a" });
+  const { backend, folder, to } = at;
+  await Deno.symlink("a", `${folder.path}/tree/l`);
+  await putTree(backend, `${folder.path}/tree`);
+  await backend.close();
+  const module = import.meta.resolve("../../mod.ts");
+  const script = await folder.file(
+    "script.ts",
+    `import { getTree, XorrisoBackend } from ${JSON.stringify(module)};
+    const [url = "", to = ""] = Deno.args;
+    await using backend = await XorrisoBackend.open(url, { readOnly: true });
+    const { files, links, left } = await getTree(backend, "tree", to);
+    console.log(files, links, left.map((each) => [each.name, each.reason, each.error.message]));`,
+  );
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-q", "--no-prompt", "--no-check", "-c", config],
+      ...["--allow-run=xorriso", `--allow-read=${folder.path}`],
+      ...[`--allow-write=${to}`, script, urlOf(folder), to],
+    ],
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals(decoder.decode(stderr), "");
+  assertMatch(
+    decoder.decode(stdout),
+    /^1 0 .*"tree\/l".*"links".*--allow-write/s,
+  );
+});
+
+/** Whether a file system can be mounted that does not tell `a` from `A`. */
+async function canMountNtfs(): Promise<boolean> {
+  if (!await isInstalled("lowntfs-3g") || !await isInstalled("mkntfs")) {
+    return false;
+  }
+  return await runShell(
+    'test "$(id -u)" = 0 -a -c /dev/fuse && echo yes || :',
+  ) ===
+    "yes\n";
+}
+
+Deno.test({
+  name: "getTree() tells the second of two names that are one on the target",
+  ignore: !await canMountNtfs(),
+  async fn() {
+    await using folder = await makeFolder();
+    await using backend = await openImage(folder);
+    const contents = ["Readme", "README", "d/x", "D/y"].map((name) => {
+      return { kind: "file", name, source: toBytes(name) } as const;
+    });
+    await backend.apply(contents);
+    const to = `${folder.path}/ntfs`;
+    await runShell(
+      `cd "$1" && truncate -s 20M disk && mkntfs -F -f -q disk >/dev/null &&
+        mkdir ntfs && lowntfs-3g -o ignore_case disk ntfs`,
+      folder.path,
+    );
+    try {
+      for (const overwrite of ["never", "always"] as const) {
+        const { files, left } = await getTree(
+          backend,
+          "",
+          `${to}/${overwrite}`,
+          {
+            overwrite,
+          },
+        );
+        assertEquals(files, 2);
+        assertEquals(
+          left.filter(({ reason }) => reason !== "attributes")
+            .map(({ name, reason }) => [name, reason]).sort(),
+          [["Readme", "exists"], ["d", "exists"], ["d/x", "exists"]],
+        );
+      }
+    } finally {
+      await runShell('umount "$1"', to);
+    }
+  },
+});
