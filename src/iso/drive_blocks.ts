@@ -48,6 +48,10 @@ const KEPT = 4;
 interface Piece extends BlockRange {
   readonly path: string;
   readonly unreadable: Promise<readonly BlockRange[]>;
+  /** Readings that need its file. */
+  users: number;
+  /** Whether its file goes when nobody needs it any more. */
+  isForgotten: boolean;
 }
 
 /**
@@ -117,13 +121,19 @@ class DriveBlocks implements Blocks {
     const known = this.#pieces.find((piece) =>
       lba >= piece.lba && lba < piece.lba + piece.blocks
     );
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.users++;
+      return known;
+    }
     this.#folder ??= TempFolder.make(this.#options.tempDir);
     const path = (await this.#folder).next();
     const wanted = Math.min(Math.max(blocksOf(end) - lba, LEAST), MOST);
     const blocks = Math.min(wanted, this.#options.blocks - lba);
     const unreadable = this.#options.copy({ lba, blocks }, path);
-    const piece = { lba, blocks, path, unreadable };
+    const piece: Piece = {
+      ...{ lba, blocks, path, unreadable },
+      ...{ users: 1, isForgotten: false },
+    };
     this.#pieces.push(piece);
     unreadable.catch(() => this.#forget(piece));
     const [oldest] = this.#pieces;
@@ -134,11 +144,31 @@ class DriveBlocks implements Blocks {
   #forget(piece: Piece): void {
     const index = this.#pieces.indexOf(piece);
     if (index >= 0) this.#pieces.splice(index, 1);
+    piece.isForgotten = true;
+    this.#removeUnused(piece);
+  }
+
+  #removeUnused(piece: Piece): void {
+    if (!piece.isForgotten || piece.users > 0) return;
     // It goes with the folder if it cannot be removed now.
     piece.unreadable.then(() => Deno.remove(piece.path)).catch(() => {});
   }
 
+  /** Reads from the file of a piece, which is not needed any more then. */
   async #readPiece(
+    piece: Piece,
+    buffer: Uint8Array,
+    position: number,
+  ): Promise<void> {
+    try {
+      await this.#readFile(piece, buffer, position);
+    } finally {
+      piece.users--;
+      this.#removeUnused(piece);
+    }
+  }
+
+  async #readFile(
     piece: Piece,
     buffer: Uint8Array,
     position: number,
