@@ -89,8 +89,9 @@ export class Snapshot {
   ): Promise<(entry: Entry) => string | undefined> {
     const tables = new Map<ChecksumTable | undefined, Checksums>();
     for (const entry of entries) {
-      const { checksums: table } = entry;
-      if (table === undefined || tables.has(table)) continue;
+      const { checksums: table, checksumIndex } = entry;
+      if (table === undefined || checksumIndex === undefined) continue;
+      if (tables.has(table)) continue;
       tables.set(table, await this.#read(table, entry));
     }
     return (entry) => tables.get(entry.checksums)?.get(entry);
