@@ -35,7 +35,10 @@ if (url === undefined || (socket === undefined) === (port === undefined)) {
   );
   Deno.exit(2);
 }
-const backend = await XorrisoBackend.open(`${url}`, { create: true });
+const backend = await XorrisoBackend.open(`${url}`, {
+  create: true,
+  lockTimeout: 60_000, // a server before this one may still be ending
+});
 
 async function list(prefix: string): Promise<Response> {
   const files = await backend.list({ prefix });
