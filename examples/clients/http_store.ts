@@ -9,6 +9,7 @@
  *     store --upload-file notes.txt http://x/2026/notes.txt
  *     store --range 0-99 http://x/2026/notes.txt
  *     store http://x/2026/                                      # a list as JSON
+ *     store --header 'Accept: text/plain' http://x/2026/        # only the names
  *     store --request MOVE --header 'Destination: /old.txt' http://x/2026/notes.txt
  *     store --request DELETE http://x/old.txt
  *
@@ -29,7 +30,8 @@ const { _: [url], socket, port, limit } = parseArgs(Deno.args, {
   string: ["socket", "port", "limit"],
   default: { limit: `${64 * 2 ** 30}` },
 });
-if (url === undefined || (socket === undefined) === (port === undefined)) {
+const isOne = (socket === undefined) !== (port === undefined);
+if (url === undefined || !isOne || !(Number(limit) >= 0)) {
   console.error(
     "Usage: http_store.ts URL (--socket=PATH | --port=N) [--limit=BYTES]",
   );
@@ -40,15 +42,14 @@ const backend = await XorrisoBackend.open(`${url}`, {
   lockTimeout: 60_000, // a server before this one may still be ending
 });
 
-async function list(prefix: string): Promise<Response> {
-  const files = await backend.list({ prefix });
-  return Response.json(
-    files.map(({ name, size, mtime }) => ({
-      name: name.slice(prefix.length),
-      size,
-      mtime,
-    })),
-  );
+async function list(prefix: string, accept: string | null): Promise<Response> {
+  const files = (await backend.list({ prefix })).map(({ name, ...entry }) => ({
+    name: name.slice(prefix.length),
+    size: entry.size,
+    mtime: entry.mtime,
+  }));
+  if (accept !== "text/plain") return Response.json(files);
+  return new Response(files.map(({ name }) => `${name}\n`).join(""));
 }
 
 const place = socket === undefined ? { port: Number(port) } : { path: socket };
@@ -58,7 +59,9 @@ await serve(backend, place, async (request) => {
   switch (method) {
     case "GET":
     case "HEAD":
-      if (name === "" || name.endsWith("/")) return await list(name);
+      if (name === "" || name.endsWith("/")) {
+        return await list(name, headers.get("accept"));
+      }
       return await read(backend, request, name);
     case "PUT": {
       const size = Number(headers.get("content-length"));

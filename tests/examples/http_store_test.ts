@@ -55,6 +55,10 @@ test("files are stored, listed, read in parts, renamed and deleted", async () =>
     list.map(({ name, size }: Record<string, unknown>) => [name, size]),
     [["a", 10], ["e/b", 10]],
   );
+  assertEquals(
+    await said("d/", "--header", "Accept: text/plain"),
+    "a\ne/b\n200",
+  );
   assertEquals(await said("d/a"), "0123456789200");
   assertEquals(await said("d/a", "--range", "2-4"), "234206");
   assertEquals(await said("d/a", "--range", "8-"), "89206");
