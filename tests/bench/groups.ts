@@ -4,6 +4,7 @@ import type { Group } from "./bench.ts";
 import { drive } from "./drive.ts";
 import { get } from "./get.ts";
 import { growth, idle } from "./growth.ts";
+import { iso } from "./iso.ts";
 import { kept, nights } from "./kept.ts";
 import { list, memory, open } from "./list.ts";
 import { put } from "./put.ts";
@@ -15,6 +16,7 @@ export const GROUPS: readonly Group[] = [
   { name: "put", run: put },
   { name: "get", run: get },
   { name: "trees", run: trees },
+  { name: "iso", run: iso },
   { name: "list", run: list, once: true },
   { name: "memory", run: memory, once: true },
   { name: "idle", run: idle, once: true },

@@ -1,7 +1,7 @@
 /**
  * Reads images with bytes changed at random, many of them:
  *
- *     deno run -A tests/iso/fuzz_main.ts [COUNT] [SEED]
+ *     deno task fuzz [COUNT] [SEED]
  */
 
 // deno-lint-ignore-file no-console -- a program for the terminal
