@@ -9,6 +9,12 @@
  * A stream is kept in a file in /tmp, or where TMPDIR says, until xorriso has taken it. Deno does not
  * watch over what tar reads and writes.
  *
+ * Other archivers need no program of their own, since the command line takes and gives streams:
+ *
+ *     dar -c - -z6 -R src | xorriso-backend put xorriso:///tmp/archive.iso - --as src.dar
+ *     xorriso-backend get xorriso:///tmp/archive.iso src.dar --to - |
+ *       dar -x - --sequential-read -R /tmp/unpacked
+ *
  * @module
  */
 // deno-lint-ignore-file no-console -- a program for the terminal
