@@ -360,7 +360,7 @@ class Restoring {
       for (const target of targets) this.#done(target);
       return;
     }
-    const { verify, signal, onProgress, setId = false } = this.#options;
+    const { verify, sync, signal, onProgress, setId = false } = this.#options;
     for (const there of ["nothing", "other"] as const) {
       const group = targets.filter((each) => each.there === there);
       if (group.length === 0) continue;
@@ -372,6 +372,7 @@ class Restoring {
           overwrite: there === "other" ? "always" : "never",
           ...{ mode: this.#mode, owner: this.#owner, setId },
           ...(verify !== undefined && { verify }),
+          ...(sync !== undefined && { sync }),
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
         },

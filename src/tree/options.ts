@@ -167,6 +167,11 @@ export interface GetTreeOptions {
   readonly setId?: boolean;
   /** Compare with the recorded MD5, where one is recorded. @default {true} */
   readonly verify?: boolean;
+  /**
+   * Have each file on the disk, past the system's memory, before it gets its
+   * name: so one that is there after a power failure is whole. @default {true}
+   */
+  readonly sync?: boolean;
   /** Only tell what would be done. @default {false} */
   readonly dryRun?: boolean;
   /** Stops; what is restored by then stays, complete files all. */

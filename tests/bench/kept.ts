@@ -106,13 +106,13 @@ export async function kept(scene: Scene): Promise<void> {
   const [source, place, target] = ["source", "place", "target"]
     .map((name) => `${folder}/${name}`) as [string, string, string];
   await Deno.mkdir(source);
-  await makeEveryKind(source);
-  const wanted = await tellTree(source);
+  makeEveryKind(source);
+  const wanted = tellTree(source);
   for (const { name, keep, restore } of KEEPERS) {
     if (!await canRun(name)) continue;
     await keep(source, place);
     await restore(place, target);
-    const lines = differences(await tellTree(target), wanted);
+    const lines = differences(tellTree(target), wanted);
     const kinds = Map.groupBy(lines, (line) => line.split(" ")[0] ?? "");
     const told = Array.from(kinds, ([kind, all]) => `${kind} ${all.length}`);
     scene.figure({

@@ -184,11 +184,11 @@ async function getTrees(
     await Deno.mkdir(target);
     return await timed(work);
   };
-  const plain = { mode: false, mtime: false } as const;
+  const plain = { mode: false, mtime: false, sync: false } as const;
   await scene.contest({
     work: `getTree ${COUNT} x 4 KiB`,
     rounds: ROUNDS,
-    ours: () => fresh(() => getTree(backend, "", target)),
+    ours: () => fresh(() => getTree(backend, "", target, { sync: false })),
     others: [
       {
         ...{ name: "getList without attributes", ratio: 1.3 },

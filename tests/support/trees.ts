@@ -1,7 +1,7 @@
 /** Whole trees on disk for tests: made of every kind, or at random, and told in every detail. */
 
 import { createHash } from "node:crypto";
-import { promises } from "node:fs";
+import { lutimesSync } from "node:fs";
 import type { Random } from "../torture/random.ts";
 import { noise } from "./helpers.ts";
 
@@ -23,11 +23,11 @@ export interface Told {
 }
 
 /** Everything below a folder, times to the second. */
-export async function tellTree(folder: string): Promise<Map<string, Told>> {
+export function tellTree(folder: string): Map<string, Told> {
   const told = new Map<string, Told>();
   const twins = new Map<string, string>();
-  const look = async (path: string, name: string) => {
-    const info = await Deno.lstat(path);
+  const look = (path: string, name: string) => {
+    const info = Deno.lstatSync(path);
     const { dev, ino, nlink, size, mtime, uid, gid } = info;
     const key = `${dev}:${ino}`;
     if (info.isFile && (nlink ?? 1) > 1 && !twins.has(key)) {
@@ -46,42 +46,38 @@ export async function tellTree(folder: string): Promise<Map<string, Told>> {
       }),
       owner: `${uid}:${gid}`,
       mtime: Math.floor((mtime?.getTime() ?? 0) / 1000),
-      ...(info.isFile && { content: `${size} ${await md5Of(path)}` }),
-      ...(info.isSymlink && { link: await Deno.readLink(path) }),
+      ...(info.isFile && { content: `${size} ${md5Of(path)}` }),
+      ...(info.isSymlink && { link: Deno.readLinkSync(path) }),
       // Names of nothing at all have nothing in common on a medium.
       ...(size > 0 && twins.has(key) && { twin: twins.get(key) }),
     });
     if (!info.isDirectory) return;
-    const names = await Array.fromAsync(Deno.readDir(path), (e) => e.name);
+    const names = Array.from(Deno.readDirSync(path), (e) => e.name);
     for (const each of names.sort()) {
-      await look(`${path}/${each}`, name === "" ? each : `${name}/${each}`);
+      look(`${path}/${each}`, name === "" ? each : `${name}/${each}`);
     }
   };
-  await look(folder, "");
+  look(folder, "");
   return told;
 }
 
-async function md5Of(path: string): Promise<string> {
+function md5Of(path: string): string {
   const hash = createHash("md5");
-  using file = await Deno.open(path);
+  using file = Deno.openSync(path);
   const buffer = new Uint8Array(1 << 16);
   for (;;) {
-    const count = await file.read(buffer);
+    const count = file.readSync(buffer);
     if (count === null) return hash.digest("hex");
     hash.update(buffer.subarray(0, count));
   }
 }
 
 /** Sets the time of a name itself, and the mode of what is no link. */
-async function finish(
-  path: string,
-  mtime: number,
-  mode?: number,
-): Promise<void> {
-  if (mode !== undefined) await Deno.chmod(path, mode);
+function finish(path: string, mtime: number, mode?: number): void {
+  if (mode !== undefined) Deno.chmodSync(path, mode);
   const time = new Date(mtime * 1000);
-  if (mode !== undefined) await Deno.utime(path, time, time);
-  else await promises.lutimes(path, time, time);
+  if (mode !== undefined) Deno.utimeSync(path, time, time);
+  else lutimesSync(path, time, time);
 }
 
 /** A time that no test comes near to, and that is before any session. */
@@ -91,8 +87,8 @@ const OLD = 1_600_000_000;
  * Makes a tree with every kind of thing that can be stored, in a folder that
  * is there.
  */
-export async function makeEveryKind(root: string): Promise<void> {
-  const file = async (
+export function makeEveryKind(root: string): void {
+  const file = (
     name: string,
     content: Uint8Array | string,
     mode = 0o644,
@@ -101,54 +97,54 @@ export async function makeEveryKind(root: string): Promise<void> {
     const bytes = typeof content === "string"
       ? new TextEncoder().encode(content)
       : content;
-    await Deno.writeFile(`${root}/${name}`, bytes);
-    await finish(`${root}/${name}`, mtime, mode);
+    Deno.writeFileSync(`${root}/${name}`, bytes);
+    finish(`${root}/${name}`, mtime, mode);
   };
-  const link = async (name: string, text: string) => {
-    await Deno.symlink(text, `${root}/${name}`);
-    await finish(`${root}/${name}`, OLD + 7);
+  const link = (name: string, text: string) => {
+    Deno.symlinkSync(text, `${root}/${name}`);
+    finish(`${root}/${name}`, OLD + 7);
   };
   for (
     const name of [
       ...["sizes", "modes", "times", "links", "empty", "empty/deeper", "names"],
       ...["readonly", ".hidden", "twins", "sparse"],
     ]
-  ) await Deno.mkdir(`${root}/${name}`);
+  ) Deno.mkdirSync(`${root}/${name}`);
   for (const size of [0, 1, 2047, 2048, 2049, 65535, 65536, 300_001]) {
-    await file(`sizes/${size}`, noise(size, size + 1));
+    file(`sizes/${size}`, noise(size, size + 1));
   }
   for (
     const mode of [0o600, 0o400, 0o755, 0o777, 0o4755, 0o2755, 0o1644, 0o000]
-  ) await file(`modes/${mode.toString(8)}`, "x", mode);
+  ) file(`modes/${mode.toString(8)}`, "x", mode);
   for (
     const [name, time] of Object.entries({
       ...{ epoch: 0, second: 1.9, before: -86_400.5, half: OLD + 0.5 },
       ...{ y2038: 2 ** 31, y2099: Date.UTC(2099, 11, 31) / 1000 },
     })
-  ) await file(`times/${name}`, name, 0o644, time);
-  await link("links/file", "../sizes/1");
-  await link("links/absolute", "/etc/hostname");
-  await link("links/dangling", "no/such/file");
-  await link("links/folder", "../empty");
-  await link("links/up", "..");
-  await link("links/itself", "itself");
-  await link("links/blank and 'quote'\\", 'x "y"\n\\z');
-  await link("links/long", "y/".repeat(500) + "z");
-  await file(".hidden/.dot", "dot");
-  await file("readonly/x", "read only", 0o444);
-  await file("twins/a", "one inode");
-  await Deno.link(`${root}/twins/a`, `${root}/twins/b`);
-  await Deno.link(`${root}/twins/a`, `${root}/empty/c`);
-  await file("sparse/hole", "");
-  await Deno.truncate(`${root}/sparse/hole`, 3_000_000);
-  await finish(`${root}/sparse/hole`, OLD);
+  ) file(`times/${name}`, name, 0o644, time);
+  link("links/file", "../sizes/1");
+  link("links/absolute", "/etc/hostname");
+  link("links/dangling", "no/such/file");
+  link("links/folder", "../empty");
+  link("links/up", "..");
+  link("links/itself", "itself");
+  link("links/blank and 'quote'\\", 'x "y"\n\\z');
+  link("links/long", "y/".repeat(500) + "z");
+  file(".hidden/.dot", "dot");
+  file("readonly/x", "read only", 0o444);
+  file("twins/a", "one inode");
+  Deno.linkSync(`${root}/twins/a`, `${root}/twins/b`);
+  Deno.linkSync(`${root}/twins/a`, `${root}/empty/c`);
+  file("sparse/hole", "");
+  Deno.truncateSync(`${root}/sparse/hole`, 3_000_000);
+  finish(`${root}/sparse/hole`, OLD);
   for (const [index, name] of NAMES.entries()) {
-    await file(`names/${name}`, `content of ${index}`);
+    file(`names/${name}`, `content of ${index}`);
   }
   for (const name of ["case", "CASE", "Case"]) {
-    await file(`names/${name}`, name);
+    file(`names/${name}`, name);
   }
-  await setFolders(root);
+  setFolders(root);
 }
 
 /** Names of all sorts; those of 255 bytes are few, for xorriso 1.5.4. */
@@ -160,18 +156,18 @@ const NAMES: readonly string[] = [
 ];
 
 /** Gives all folders their modes and times, deepest first. */
-async function setFolders(root: string): Promise<void> {
+function setFolders(root: string): void {
   const folders: string[] = [];
-  const look = async (path: string) => {
-    for await (const { name, isDirectory } of Deno.readDir(path)) {
-      if (isDirectory) await look(`${path}/${name}`);
+  const look = (path: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(path)) {
+      if (isDirectory) look(`${path}/${name}`);
     }
     folders.push(path);
   };
-  await look(root);
+  look(root);
   for (const [index, path] of folders.entries()) {
     const mode = path.endsWith("/readonly") ? 0o555 : 0o700 + index % 64;
-    await finish(path, OLD + 100 + index, mode);
+    finish(path, OLD + 100 + index, mode);
   }
 }
 
@@ -181,10 +177,7 @@ const PARTS = [
 ];
 
 /** Makes a random tree of a few dozen names, in a folder that is there. */
-export async function makeRandom(
-  root: string,
-  random: Random,
-): Promise<void> {
+export function makeRandom(root: string, random: Random): void {
   const folders = [root];
   const files: string[] = [];
   for (let count = random.between(5, 30); count > 0; count--) {
@@ -194,29 +187,35 @@ export async function makeRandom(
     )
       .join("");
     const path = `${random.pick(folders)}/${name}`;
-    if (/\/\.{1,2}$/.test(path) || await isThere(path)) continue;
+    if (/\/\.{1,2}$/.test(path) || isThere(path)) continue;
     const mtime = random.pick([OLD, 0, 2 ** 31]) + random.below(1000);
     const kind = random.below(10);
     if (kind < 3) {
-      await Deno.mkdir(path);
+      Deno.mkdirSync(path);
       folders.push(path);
     } else if (kind < 5) {
-      await Deno.symlink(random.pick(["x", "../x", "/", ".", "a\nb"]), path);
-      await finish(path, mtime);
+      Deno.symlinkSync(random.pick(["x", "../x", "/", ".", "a\nb"]), path);
+      finish(path, mtime);
     } else if (kind < 6 && files.length > 0) {
-      await Deno.link(random.pick(files), path);
+      Deno.linkSync(random.pick(files), path);
     } else {
       const size = random.pick([0, 1, 2048, random.below(5000)]);
-      await Deno.writeFile(path, noise(size, random.between(1, 1e6)));
-      await finish(path, mtime, random.pick([0o644, 0o600, 0o755, 0o4711]));
+      Deno.writeFileSync(path, noise(size, random.between(1, 1e6)));
+      finish(path, mtime, random.pick([0o644, 0o600, 0o755, 0o4711]));
       files.push(path);
     }
   }
-  await setFolders(root);
+  setFolders(root);
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /**

@@ -35,7 +35,7 @@ async function makeStored(
 
 async function textsIn(folder: string): Promise<Record<string, string>> {
   const texts: Record<string, string> = {};
-  for (const [name, { type }] of await tellTree(folder)) {
+  for (const [name, { type }] of tellTree(folder)) {
     if (type === "file") {
       texts[name] = await Deno.readTextFile(`${folder}/${name}`);
     }
@@ -121,8 +121,8 @@ Deno.test("getTree() goes on where it was cut off", async () => {
   assertEquals([files, unchanged, left], [1, 2, []]);
   assertEquals(
     differences(
-      await tellTree(`${to}/d`),
-      await tellTree(`${folder.path}/tree/d`),
+      tellTree(`${to}/d`),
+      tellTree(`${folder.path}/tree/d`),
     ),
     [],
   );

@@ -89,7 +89,7 @@ Deno.test("putTree() writes attributes without content", async () => {
   assert(grown < 1_000_000, `${grown} bytes`);
   const to = `${folder.path}/to`;
   await getTree(backend, "tree", to, { setId: true });
-  assertEquals(differences(await tellTree(to), await tellTree(path)), []);
+  assertEquals(differences(tellTree(to), tellTree(path)), []);
 });
 
 Deno.test("putTree() moves what has moved, its content unwritten", async () => {
@@ -110,7 +110,7 @@ Deno.test("putTree() moves what has moved, its content unwritten", async () => {
   assert(grown < 1_000_000, `${grown} bytes`);
   const to = `${folder.path}/to`;
   await getTree(backend, "tree", to);
-  assertEquals(differences(await tellTree(to), await tellTree(path)), []);
+  assertEquals(differences(tellTree(to), tellTree(path)), []);
 });
 
 Deno.test("putTree() takes no other file of the same size and time for one that has moved", async () => {
@@ -171,7 +171,7 @@ Deno.test("putTree() replaces things by things of another kind", async () => {
   assertEquals(all.left, []);
   const to = `${folder.path}/to`;
   assertEquals((await getTree(backend, "tree", to)).left, []);
-  assertEquals(differences(await tellTree(to), await tellTree(path)), []);
+  assertEquals(differences(tellTree(to), tellTree(path)), []);
 });
 
 Deno.test("putTree() never takes a file for unchanged that changed within the second of its commit", async () => {
@@ -306,7 +306,7 @@ Deno.test("putTree() keeps hard links when one of them changes by name", async (
   await putTree(backend, path);
   const to = `${folder.path}/to`;
   await getTree(backend, "tree", to);
-  assertEquals(differences(await tellTree(to), await tellTree(path)), []);
+  assertEquals(differences(tellTree(to), tellTree(path)), []);
 });
 
 Deno.test("putTree() fails where the source is not there, or its pattern names nothing", async () => {
