@@ -213,7 +213,7 @@ function attributeProblem(
 async function compare(
   { prepared }: Pending,
   found: Entry,
-  { blocks }: Snapshot,
+  snapshot: Snapshot,
   folders: Folders,
 ): Promise<unknown> {
   if (prepared === undefined) return undefined;
@@ -221,6 +221,7 @@ async function compare(
     const known = prepared.isVerified ? prepared.md5 : undefined;
     const md5 = await doubtOf(prepared.source, folders) ?? known;
     if (md5 === undefined) return undefined;
+    await using blocks = snapshot.open();
     for await (const _ of contentChunks(blocks, found, { md5 }));
     return undefined;
   } catch (error) {

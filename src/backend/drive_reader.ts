@@ -3,12 +3,7 @@
 import type { RecordedSession } from "../dialogue/answers.ts";
 import { isCode } from "../errors.ts";
 import { BLOCK } from "../iso/bytes.ts";
-import {
-  type Blocks,
-  driveBlocks,
-  readSession,
-  type Session as IsoSession,
-} from "../iso/mod.ts";
+import { type Blocks, driveBlocks, readSession } from "../iso/mod.ts";
 import { copyBlocks, readSessions } from "../session/medium.ts";
 import type { Session } from "../session/session.ts";
 import {
@@ -23,21 +18,21 @@ import {
 const LEAST = 32;
 
 /** Reads the medium that a session has open. */
-export class DriveReader implements AsyncDisposable {
+export class DriveReader {
   readonly #session: Session;
-  readonly #blocks: Blocks;
   /** Number of blocks up to the end of the last session. */
   #end = 0;
 
   /** Nothing is read yet. */
   constructor(session: Session) {
     this.#session = session;
-    const end = () => this.#end;
-    this.#blocks = driveBlocks({
-      name: session.device,
-      get blocks() {
-        return end();
-      },
+  }
+
+  /** Opens the blocks up to the end of the last session that is known. */
+  #open(end = this.#end): Blocks {
+    const session = this.#session;
+    return driveBlocks({
+      ...{ name: session.device, blocks: end },
       tempDir: session.options.tempDir,
       copy: (range, target) => copyBlocks(session, range, target),
     });
@@ -58,8 +53,10 @@ export class DriveReader implements AsyncDisposable {
       ? undefined
       : choose(dated, wanted ?? loaded, device);
     if (shown === undefined) return new Snapshot({ directory, sessions });
-    const session = await this.#sessionAt(shown);
-    return await readSnapshot(this.#blocks, session, { ...options, sessions });
+    await using blocks = this.#open();
+    const session = await readSession(blocks, shown.lba, shown.number);
+    const open = () => this.#open();
+    return await readSnapshot(blocks, session, { ...options, sessions, open });
   }
 
   /** Reads a session that has been written: the drive need not tell where. */
@@ -68,13 +65,15 @@ export class DriveReader implements AsyncDisposable {
     options: SnapshotOptions,
   ): Promise<Snapshot> {
     const number = known.sessions.length + 1;
-    this.#end = Math.max(this.#end, lba + LEAST);
-    const session = await readSession(this.#blocks, lba, number);
+    await using head = this.#open(Math.max(this.#end, lba + LEAST));
+    const session = await readSession(head, lba, number);
     const { size, volumeId } = session;
     this.#end = Math.max(this.#end, lba + size);
     const added = { number, lba, size: size * BLOCK, volumeId };
     const sessions = [...known.sessions, added];
-    return await readSnapshot(this.#blocks, session, { ...options, sessions });
+    await using blocks = this.#open();
+    const open = () => this.#open();
+    return await readSnapshot(blocks, session, { ...options, sessions, open });
   }
 
   /** The sessions as the drive tells them. */
@@ -90,9 +89,12 @@ export class DriveReader implements AsyncDisposable {
   /** The same with the dates in their descriptors, where they can be read. */
   async dated(): Promise<RecordedSession[]> {
     const dated: RecordedSession[] = [];
-    for (const session of await this.sessions()) {
+    const sessions = await this.sessions();
+    await using blocks = this.#open();
+    for (const session of sessions) {
       try {
-        const { date } = await this.#sessionAt(session);
+        const { lba, number } = session;
+        const { date } = await readSession(blocks, lba, number);
         dated.push({ ...session, ...(date && { date }) });
       } catch (error) {
         if (!isCode(error, "READ_ERROR") && !isCode(error, "NOT_ISO")) {
@@ -102,13 +104,5 @@ export class DriveReader implements AsyncDisposable {
       }
     }
     return dated;
-  }
-
-  #sessionAt({ lba, number }: RecordedSession): Promise<IsoSession> {
-    return readSession(this.#blocks, lba, number);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#blocks[Symbol.asyncDispose]();
   }
 }

@@ -51,18 +51,18 @@ export class Reading {
     const snapshot = await this.#store.snapshot();
     const entry = snapshot.file(name);
     const md5 = verify ? await md5Of(snapshot, entry) : undefined;
+    await using blocks = snapshot.open();
     if (typeof target === "string") {
       signal.throwIfAborted();
       const job: CopyJob = {
         ...{ ...placingOf(entry, options), entry, md5 },
-        target: await resolveTarget(target, snapshot.blocks.file),
+        target: await resolveTarget(target, blocks.file),
       };
-      const all = { ...options, signal };
-      const failures = await copyMany(snapshot.blocks, [job], all);
+      const failures = await copyMany(blocks, [job], { ...options, signal });
       if (failures.has(job)) throw failures.get(job);
       return;
     }
-    const stream = content(snapshot.blocks, entry, { md5, signal });
+    const stream = content(blocks, entry, { md5, signal });
     // A sink that is stuck does not hear that it is given up.
     await unlessAborted(stream.pipeTo(target, { signal }), signal);
   }
@@ -100,9 +100,9 @@ export class Reading {
       }
     }
     if (jobs.size > 0) {
-      const all = { ...options, signal };
+      await using blocks = snapshot.open();
       const list = [...jobs.values()];
-      const failures = await copyMany(snapshot.blocks, list, all);
+      const failures = await copyMany(blocks, list, { ...options, signal });
       for (const [name, job] of jobs) {
         if (failures.has(job)) errors.set(name, failures.get(job));
       }
@@ -119,7 +119,9 @@ export class Reading {
     const entry = snapshot.file(name);
     return this.#atFirstRead(async () => {
       const md5 = verify ? await md5Of(snapshot, entry) : undefined;
-      return content(snapshot.blocks, entry, { ...options, md5 });
+      const blocks = snapshot.open();
+      const stream = content(blocks, entry, { ...options, md5 });
+      return { stream, blocks };
     });
   }
 
@@ -190,8 +192,8 @@ export class Reading {
       else results.set(name, { state: "unverifiable", error: undefined });
     }
     if (jobs.length > 0) {
-      const all = { ...options, signal };
-      const failures = await checkMany(snapshot.blocks, jobs, all);
+      await using blocks = snapshot.open();
+      const failures = await checkMany(blocks, jobs, { ...options, signal });
       for (const [{ name }, error] of failures) {
         results.set(name, { state: "failed", error });
       }
@@ -212,47 +214,48 @@ export class Reading {
    * keeps nothing open; the end of the backend fails it.
    */
   #atFirstRead(
-    open: () => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>,
+    open: () => Promise<{
+      readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+      readonly blocks: AsyncDisposable;
+    }>,
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     let reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-    let opened = false;
     let forget = () => {};
-    let use: Disposable | undefined;
-    const end = () => {
+    let held: AsyncDisposableStack | undefined;
+    const end = async () => {
       forget();
-      use?.[Symbol.dispose]();
-      use = undefined;
+      await held?.disposeAsync();
+    };
+    const begin = async (controller: ReadableByteStreamController) => {
+      held = new AsyncDisposableStack();
+      held.use(this.#store.use());
+      const { stream, blocks } = await open();
+      held.use(blocks);
+      reader = stream.getReader();
+      held.defer(() => reader.cancel().catch(() => {}));
+      forget = onAbort(this.#ended.signal, (reason) => {
+        controller.error(reason);
+        end().catch(() => {});
+      });
     };
     const source: UnderlyingByteSource = {
       type: "bytes",
       pull: async (controller) => {
         this.#ended.signal.throwIfAborted();
         try {
-          if (!opened) {
-            use = this.#store.use();
-            reader = (await open()).getReader();
-            opened = true;
-            forget = onAbort(this.#ended.signal, (reason) => {
-              end();
-              controller.error(reason);
-              reader.cancel(reason).catch(() => {});
-            });
-          }
+          if (held === undefined) await begin(controller);
           const { done, value } = await reader.read();
           if (!done) return controller.enqueue(value);
-          end();
+          await end();
           controller.close();
           // A reader that brought a buffer gets it back, even empty.
           controller.byobRequest?.respond(0);
         } catch (error) {
-          end();
+          await end();
           throw error;
         }
       },
-      cancel: async (reason) => {
-        end();
-        if (opened) await reader.cancel(reason);
-      },
+      cancel: end,
     };
     return new ReadableStream(source, { highWaterMark: 0 });
   }

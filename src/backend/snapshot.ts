@@ -26,8 +26,8 @@ import { Index } from "./index.ts";
 export interface SnapshotParts {
   /** Absolute path of the directory that names begin at. */
   readonly directory: string;
-  /** The blocks of the medium; undefined if it is blank. */
-  readonly blocks?: Blocks;
+  /** Opens the blocks of the medium; not if it is blank. */
+  readonly open?: () => Blocks;
   /** All its names; undefined if it is blank. */
   readonly tree?: Tree;
   /** Its sessions, the oldest first. */
@@ -38,7 +38,7 @@ export interface SnapshotParts {
 
 /** What a medium showed at one time; what is written later does not change it. */
 export class Snapshot {
-  readonly #blocks: Blocks | undefined;
+  readonly #open: (() => Blocks) | undefined;
   readonly #tables = new Map<ChecksumTable, Promise<Checksums>>();
 
   /** All its names; undefined if it is blank. */
@@ -52,17 +52,20 @@ export class Snapshot {
 
   /** What has been read. */
   constructor(parts: SnapshotParts) {
-    const { directory, blocks, tree, sessions = [], image } = parts;
-    this.#blocks = blocks;
+    const { directory, open, tree, sessions = [], image } = parts;
+    this.#open = open;
     this.tree = tree;
     this.index = new Index(directory, tree);
     this.sessions = sessions;
     this.image = image;
   }
 
-  /** The blocks that contents are read from. */
-  get blocks(): Blocks {
-    if (this.#blocks !== undefined) return this.#blocks;
+  /**
+   * Opens the blocks that contents are read from. What has been read of a drive
+   * by one call is not taken for what the medium has by another.
+   */
+  open(): Blocks {
+    if (this.#open !== undefined) return this.#open();
     throw new XorrisoError("NO_MEDIUM", "Cannot read from a blank medium");
   }
 
@@ -100,10 +103,15 @@ export class Snapshot {
   #read(table: ChecksumTable, entry: Entry): Promise<Checksums> {
     const known = this.#tables.get(table);
     if (known !== undefined) return known;
-    const reading = readChecksums(this.blocks, [entry]);
+    const reading = this.#readTable(entry);
     this.#tables.set(table, reading);
     reading.catch(() => this.#tables.delete(table));
     return reading;
+  }
+
+  async #readTable(entry: Entry): Promise<Checksums> {
+    await using blocks = this.open();
+    return await readChecksums(blocks, [entry]);
   }
 }
 
@@ -148,10 +156,27 @@ export async function readImageSnapshot(
   const { sessions, newest } = image;
   const session = choose(sessions, options.wanted, blocks.name) ?? newest;
   const steady = await sealed(blocks, image, session, { signal });
+  const open = () => kept(steady);
   return await readSnapshot(steady, session, {
     ...options,
-    ...{ image, sessions: sessions.map(recorded) },
+    ...{ open, image, sessions: sessions.map(recorded) },
   });
+}
+
+/** Blocks that stay open for others when they are disposed of. */
+function kept(blocks: Blocks): Blocks {
+  return {
+    name: blocks.name,
+    file: blocks.file,
+    get byteLength() {
+      return blocks.byteLength;
+    },
+    get modified() {
+      return blocks.modified;
+    },
+    read: (buffer, position, options) => blocks.read(buffer, position, options),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
 }
 
 /** An image with one session more; undefined where all of it must be read. */
@@ -174,10 +199,10 @@ export async function readSnapshot(
   session: Session,
   options:
     & SnapshotOptions
-    & Required<Pick<SnapshotParts, "sessions">>
+    & Required<Pick<SnapshotParts, "sessions" | "open">>
     & Pick<SnapshotParts, "image">,
 ): Promise<Snapshot> {
-  const { directory, since, signal, onMessage, sessions, image } = options;
+  const { directory, since, signal, onMessage } = options;
   const known = since?.known.tree;
   const tree = known === undefined || since === undefined
     ? await readTree(blocks, session, { signal })
@@ -188,7 +213,8 @@ export async function readSnapshot(
         reason,
     );
   }
-  return new Snapshot({ directory, blocks, tree, sessions, image });
+  const { open, sessions, image } = options;
+  return new Snapshot({ directory, open, tree, sessions, image });
 }
 
 /** A session of an image, as it is told to others. */

@@ -332,15 +332,13 @@ export class Store {
 
   /** Forgets the session, and what was read of the medium while it was open. */
   #drop(): void {
-    const held = [this.#blocks, this.#drive];
+    const blocks = this.#blocks;
     this.#session = this.#blocks = this.#drive = undefined;
     this.forget();
-    const letGo = async (held: AsyncDisposable | undefined) =>
-      await held?.[Symbol.asyncDispose]();
     // What cannot be opened has been told to whoever wanted it.
     this.#letGo = Promise.allSettled([
       this.#letGo,
-      ...held.map(async (each) => await letGo(await each)),
+      blocks?.then((blocks) => blocks[Symbol.asyncDispose]()),
     ]);
   }
 

@@ -70,7 +70,9 @@ export async function copyBlocks(
 ): Promise<BlockRange[]> {
   const doing = session.doing("read blocks of");
   const { results, messages, problem } = await session.run([
-    ...["-check_media", "use=indev", "what=disc", `min_lba=${lba}`],
+    // Where a run cannot be read, block by block it can be but for some.
+    ...["-check_media", "use=indev", "what=disc", "retry=on"],
+    `min_lba=${lba}`,
     ...[`max_lba=${lba + blocks - 1}`, `data_to=${target}`, "--"],
     // That a block cannot be read is told by a problem, too.
   ], { doing, tolerant: true, ...(signal && { signal }) });

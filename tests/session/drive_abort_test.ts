@@ -106,8 +106,8 @@ together(
       const child = new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "-q", "--no-prompt", `--allow-run=${burner.xorrisoPath}`],
-          `--allow-read=/dev/sr0,${large}`,
-          ...["--allow-write=/dev/sr0", cli, "put", urlOf(burner), large],
+          `--allow-read=/dev/sr0,/tmp,${large}`,
+          ...["--allow-write=/dev/sr0,/tmp", cli, "put", urlOf(burner), large],
           ...["--xorriso-path", burner.xorrisoPath],
         ],
         ...{ stdin: "null", stdout: "piped", stderr: "piped" },

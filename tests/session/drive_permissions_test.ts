@@ -46,21 +46,22 @@ burnerTest(
       `await using backend = await XorrisoBackend.open(url, {
   xorrisoPath, commitDelay: 10, ${options}
 });`;
+    const inTemp = `tempDir: ${JSON.stringify(temp)}`;
     const cases: [body: string, flags: string[], lists: string[][]][] = [
       [
-        `${open("")} await backend.put(${JSON.stringify(source)}, "a");`,
+        `${open(inTemp)} await backend.put(${JSON.stringify(source)}, "a");`,
         [run],
-        [["read", "/dev/sr0", source], ["write", "/dev/sr0"]],
+        [["read", "/dev/sr0", source, temp], ["write", "/dev/sr0", temp]],
       ],
       [
-        `${open("readOnly: true")}
+        `${open(`readOnly: true, ${inTemp}`)}
 if ((await backend.list()).length !== 1) throw new Error("not there");
 await backend.query("a", { md5: true });`,
         [run],
-        [["read", "/dev/sr0"], ["write", "/dev/sr0"]],
+        [["read", "/dev/sr0", temp], ["write", "/dev/sr0", temp]],
       ],
       [
-        `${open(`tempDir: ${JSON.stringify(temp)}`)}
+        `${open(inTemp)}
 const content = await backend.readable("a");
 if (await new Response(content).text() !== "hello") throw new Error("other");
 await backend.put(new TextEncoder().encode("b"), "b");`,
