@@ -675,7 +675,7 @@ export class XorrisoBackend implements AsyncDisposable {
     try {
       await finish();
     } finally {
-      this.#reading.end(closedError("read"));
+      await this.#reading.end(closedError("read"));
       await this.#store.close();
       const temp = await this.#temp?.catch(() => undefined);
       await temp?.[Symbol.asyncDispose]();

@@ -98,7 +98,7 @@ export class Batch {
       });
       const bad = await this.#moved();
       const written = await this.#check({ before, view, lba, problem, bad });
-      if (bad.size === 0) return this.#store.replace(written);
+      if (bad.size === 0 && written) return this.#store.replace(written);
       // xorriso has written wrong bytes, perhaps over a good older version: go
       // back to the tree before it, which is the one that readers see, and
       // write the rest again.
@@ -120,10 +120,18 @@ export class Batch {
     readonly lba: number | undefined;
     readonly problem: XorrisoError | undefined;
     readonly bad: Failures;
-  }): Promise<Snapshot> {
+  }): Promise<Snapshot | undefined> {
     const operations = this.#operations;
     const paths = changedPaths(this.#store.directory, operations);
-    const written = await this.#store.next({ lba, paths });
+    let written: Snapshot;
+    try {
+      written = await this.#store.next({ lba, paths });
+    } catch (error) {
+      if (operations.length === 0 || isLoss(error)) throw error;
+      // What cannot be read is not stored.
+      for (const operation of operations) bad.set(operation, error);
+      return undefined;
+    }
     await checkWritten(operations, { before, view, written, lba }, bad);
     if (problem === undefined || bad.size > 0) return written;
     // A source that could not be read, although it looks as it did before.

@@ -29,6 +29,8 @@ import type { Store } from "./store.ts";
 export class Reading {
   readonly #store: Store;
   readonly #ended = new AbortController();
+  /** What streams still let go of. */
+  readonly #endings: Promise<void>[] = [];
 
   /** For the medium that a store has open. */
   constructor(store: Store) {
@@ -36,8 +38,9 @@ export class Reading {
   }
 
   /** Ends all readings under way, and fails all later ones. */
-  end(reason: unknown): void {
+  async end(reason: unknown): Promise<void> {
     this.#ended.abort(reason);
+    await Promise.allSettled(this.#endings);
   }
 
   /** As `XorrisoBackend.get`. */
@@ -235,7 +238,7 @@ export class Reading {
       held.defer(() => reader.cancel().catch(() => {}));
       forget = onAbort(this.#ended.signal, (reason) => {
         controller.error(reason);
-        end().catch(() => {});
+        this.#endings.push(end());
       });
     };
     const source: UnderlyingByteSource = {
