@@ -110,8 +110,8 @@ export interface NumberedFile {
  * be given the same open file, and with it the lock.
  *
  * Deno 2.9 tells no number. But the system gives the lowest one that is free, so it is the one that
- * another opening had just before. (A thread that opens something between the two would spoil it:
- * then the child has some other file, and no lock.)
+ * another opening had just before, unless another thread opens something between the two, as one of
+ * 600 sessions found that were opened eight at a time. So the child has to be asked what it has got.
  */
 export async function openNumbered(path: string): Promise<NumberedFile> {
   const { closeSync, openSync } = await import("node:fs");

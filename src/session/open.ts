@@ -14,6 +14,8 @@ import {
 import type { XorrisoOptions } from "../options.ts";
 import { requireArgs, requireRun, requireWrite } from "../disk/permissions.ts";
 import { type Medium, parseMedium } from "../dialogue/answers.ts";
+import { unquote } from "../dialogue/protocol.ts";
+import { mediumOf } from "./medium.ts";
 import { type Base, closeInterrupted, findBases } from "./recover.ts";
 
 /**
@@ -43,7 +45,7 @@ async function openFrom(
   options: XorrisoOptions,
   base: Base | undefined,
 ): Promise<Session> {
-  const session = await Session.start(device, options);
+  const session = await start(device, options);
   try {
     await prepare(session, base);
     return session;
@@ -65,6 +67,52 @@ async function openFrom(
     }
     throw withWayOut(session, error);
   }
+}
+
+/** The open file that xorriso has inherited, as it can open it itself. */
+const INHERITED = "/proc/self/fd/3";
+
+/** How often xorriso may get some other file. */
+const ATTEMPTS = 5;
+
+/**
+ * Starts xorriso with the image that it inherits, with the lock, as what it is
+ * to open: a path may lead to another file by then. It goes by the path where
+ * a script around xorriso has closed the file.
+ */
+async function start(
+  device: string,
+  options: XorrisoOptions,
+): Promise<Session> {
+  for (let attempt = 1;; attempt++) {
+    const session = await Session.start(device, options);
+    const { image } = session.target;
+    if (image?.number === undefined) return session;
+    try {
+      const inherited = await lookInherited(session);
+      if (inherited === image.path) session.address = `stdio:${INHERITED}`;
+      if (inherited === undefined || inherited === image.path) return session;
+    } catch (error) {
+      await session.end();
+      throw error;
+    }
+    // Its number was somebody else's: see openNumbered().
+    await session.end();
+    if (attempt === ATTEMPTS) throw session.nonsense(session.doing("open"));
+  }
+}
+
+/** The path of the file that xorriso has inherited, if it can be written; undefined if there is none. */
+async function lookInherited(session: Session): Promise<string | undefined> {
+  const { results } = await session.run(["-lsdlx", INHERITED, "--"], {
+    ...{ doing: session.doing("open"), tolerant: true },
+  });
+  for (const line of results) {
+    const [mode, target] = line.split(`'${INHERITED}' -> `);
+    if (target === undefined) continue;
+    return mode?.startsWith("lrw") ? unquote(target) ?? "" : "";
+  }
+  return undefined;
 }
 
 /** Whether to begin from another session than the newest. */
@@ -201,7 +249,8 @@ export async function load(
     readonly base?: Base | undefined;
   } = {},
 ): Promise<Medium> {
-  const { address, device, image, writable } = session.target;
+  const { device, image, writable } = session.target;
+  const { address } = session;
   const doing = `Cannot open "${device}"`;
   const command = writable ? "-dev" : "-indev";
   const { messages, problem } = await session.run([command, address], {
@@ -222,7 +271,7 @@ export async function load(
       )
       : problem;
   }
-  const medium = parseMedium(messages);
+  const medium = mediumOf(session, messages);
   const opened = session.foreign
     ? "Drive current: "
     : `Drive current: ${command} `;

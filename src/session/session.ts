@@ -42,6 +42,8 @@ export class Session implements AsyncDisposable {
   readonly closed: Promise<void>;
   /** Version of the xorriso program. */
   version = "";
+  /** The drive or image as xorriso is told it. */
+  address: string;
   /** What medium there was when it was opened, or written last. */
   medium: Medium | undefined;
   /** Number of the session whose tree is loaded, 0 if it is a new one. */
@@ -74,6 +76,7 @@ export class Session implements AsyncDisposable {
   ) {
     this.#dialogue = dialogue;
     this.target = target;
+    this.address = target.address;
     this.options = options;
     this.log = log;
     this.#burning = burning;

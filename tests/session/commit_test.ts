@@ -8,6 +8,7 @@ import { delay } from "@std/async/delay";
 import type { XorrisoOptions } from "../../src/options.ts";
 import { XorrisoBackend } from "../../src/backend/backend.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
+import { hookXorriso } from "../support/backends.ts";
 import {
   age,
   assertCode,
@@ -480,6 +481,38 @@ Deno.test("Xorriso.commit() writes nothing when it is aborted before", async () 
   // The session goes on, with what is staged or without.
   await session.rollback();
   assertEquals(await names(session), ["old"]);
+});
+
+Deno.test("Xorriso.commit() writes to the file that it has locked, whatever takes its place meanwhile", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const aside = `${folder.path}/aside.iso`;
+  const other = `${folder.path}/other.iso`;
+  await Deno.copyFile(image, other);
+  const before = await hash(other);
+  const { path: xorrisoPath } = await hookXorriso(folder, "-commit", [
+    `mv '${image}' '${aside}'; mv '${other}' '${image}'`,
+  ]);
+  await using session = await Xorriso.open(image, { xorrisoPath });
+  await session.map(await folder.file("new", "new"), "/new");
+  await assertRejectsCode(session.commit(), "MEDIUM_CHANGED");
+  // The stranger's file is untouched, for xorriso has written to the other.
+  assertEquals(await hash(image), before);
+  assertEquals(await listImage(aside), ["/new", "/old"]);
+});
+
+Deno.test("Xorriso.open() goes by the path where a script around xorriso closes what it inherits", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const xorrisoPath = await makeScript(
+    folder,
+    "closing-xorriso",
+    'exec xorriso "$@" 3<&-',
+  );
+  await using session = await Xorriso.open(image, { xorrisoPath });
+  await session.map(await folder.file("new", "new"), "/new");
+  await session.commit();
+  assertEquals(await listImage(image), ["/new", "/old"]);
 });
 
 /** Kills a program in the middle of a commit, and tells the process that its xorriso is. */

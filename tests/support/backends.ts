@@ -193,9 +193,9 @@ pass() {
 ${start}
 echo $$ >>"$dir/pids"
 mkfifo "$dir/$$"
-exec 3<&0
-(exec <&3 3<&- >"$dir/$$" 2>"$dir/errors"; pass) &
-exec env LC_ALL=C.UTF-8 xorriso "$@" <"$dir/$$" 3<&-`,
+exec 4<&0
+(exec <&4 4<&- 3<&- >"$dir/$$" 2>"$dir/errors"; pass) &
+exec env LC_ALL=C.UTF-8 xorriso "$@" <"$dir/$$" 4<&-`,
   );
   const read = async (name: string) =>
     (await Deno.readTextFile(`${dir}/${name}`)).split("\n")
