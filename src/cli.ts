@@ -4,12 +4,82 @@
  * ```sh
  * deno run --allow-run=xorriso --allow-read=photos.iso,photos --allow-write=photos.iso \
  *   jsr:@xorriso/backend/cli put xorriso://photos.iso photos --create
- * deno run --allow-run=xorriso --allow-read=photos.iso \
+ * deno run --allow-read=photos.iso \
  *   jsr:@xorriso/backend/cli list xorriso://photos.iso --long
  * ```
  *
  * `help` shows the commands, `help COMMAND` its flags and the Deno permissions that it needs; nothing ever asks
  * for one. Ctrl-C stops in an orderly way: what was not committed is discarded, and the medium stays as it was.
+ *
+ * With `--json` each line of standard output is one of these objects, and each of standard error a `Failure`
+ * or a `LeftOut`:
+ *
+ * ```ts
+ * // put, get, verify, delete, move: one for each name, then one Summary
+ * interface Named {
+ *   kind: "stored" | "attributes" | "moved" | "removed" | "restored" | "verified";
+ *   name: string;
+ *   size?: number; // bytes
+ *   from?: string; // the name before it was moved
+ * }
+ * interface Summary {
+ *   summary: {
+ *     files: number; // with the bytes of their content
+ *     bytes: number;
+ *     left: number;
+ *     seconds: number;
+ *     session?: number; // the one that was written
+ *     // folders, links, attributes, moved, removed, unchanged, verified, failed, ...
+ *     [count: string]: number | string | undefined;
+ *   };
+ * }
+ * interface Listed { // list
+ *   name: string;
+ *   type: "file" | "directory" | "link" | "other";
+ *   size: number;
+ *   mtime: string; // as Date.toISOString() has it
+ *   mode: number; // permission bits
+ *   uid: number;
+ *   gid: number;
+ *   link?: string; // where a link points to
+ *   md5?: string | null; // with --md5
+ * }
+ * interface Change { // diff
+ *   kind: "added" | "removed" | "type" | "content" | "attributes";
+ *   name: string;
+ *   type: Listed["type"];
+ *   attributes: ("mode" | "owner" | "mtime")[];
+ * }
+ * interface Info { // info; bytes, null where unknown
+ *   drive: string;
+ *   profile: string;
+ *   status: "blank" | "appendable" | "closed" | "absent";
+ *   volumeId: string | null;
+ *   used: number;
+ *   free: number | null;
+ *   room: number | null;
+ *   appendable: boolean;
+ *   sessions: {
+ *     number: number;
+ *     date?: string;
+ *     lba: number;
+ *     size: number;
+ *     volumeId: string;
+ *   }[];
+ * }
+ * interface Failure {
+ *   error: {
+ *     code: string; // a XorrisoErrorCode, USAGE, NOT_CAPABLE, NO_XORRISO, INTERRUPTED
+ *     message: string;
+ *     path?: string;
+ *     needed?: number; // bytes, with MEDIUM_FULL
+ *     free?: number;
+ *   };
+ * }
+ * interface LeftOut {
+ *   left: { name: string; path?: string; reason: string; message: string };
+ * }
+ * ```
  *
  * @example Run it from a script
  * ```ts

@@ -1,13 +1,14 @@
 /** The commands that change names on the medium: `delete` and `move`. */
 import { UsageError } from "./arguments.ts";
 import { findEntries } from "./find.ts";
+import { open } from "./open.ts";
 import type { Run } from "./run.ts";
 import { plural, some } from "./terminal.ts";
 
 /** `delete URL NAME...` */
 export async function remove(run: Run): Promise<void> {
   const recursive = run.has("recursive");
-  await using backend = await run.open();
+  await using backend = await open(run);
   const entries = await findEntries(run, backend);
   // Of a list that is wrong in one place nothing is removed.
   if (run.exit !== 0) return;
@@ -49,7 +50,7 @@ export async function remove(run: Run): Promise<void> {
 export async function move(run: Run): Promise<void> {
   const [, from = "", to = ""] = run.operands;
   const { signal } = run;
-  await using backend = await run.open();
+  await using backend = await open(run);
   await backend.rename(from, to, { overwrite: run.has("overwrite"), signal });
   await backend.commit({ signal });
   await run.sumUp([`Moved "${from}" to "${to}"`], { from, to });

@@ -1,19 +1,20 @@
 /** The commands that are about a drive and its medium as such: `blank`, `format`, `finish`, `eject`, `load`. */
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { BlankMode, FormatMode } from "../options.ts";
+import { open } from "./open.ts";
 import type { Run } from "./run.ts";
 import { formatBytes } from "./terminal.ts";
 
 /** `blank URL` */
 export async function blank(run: Run): Promise<void> {
-  await using backend = await run.open({ foreign: true });
+  await using backend = await open(run, { foreign: true });
   await backend.blank(erasing<BlankMode>(run));
   await tellMedium(run, backend);
 }
 
 /** `format URL` */
 export async function format(run: Run): Promise<void> {
-  await using backend = await run.open({ foreign: true });
+  await using backend = await open(run, { foreign: true });
   await backend.format(erasing<FormatMode>(run));
   await tellMedium(run, backend);
 }
@@ -30,14 +31,14 @@ function erasing<Mode extends string>(run: Run) {
 
 /** `finish URL` */
 export async function finish(run: Run): Promise<void> {
-  await using backend = await run.open();
+  await using backend = await open(run);
   await backend.finish({ signal: run.signal });
   await tellMedium(run, backend);
 }
 
 /** `eject URL` */
 export async function eject(run: Run): Promise<void> {
-  await using backend = await run.open({ foreign: true });
+  await using backend = await open(run, { foreign: true });
   await backend.eject();
   run.note("Ejected");
 }
@@ -45,7 +46,7 @@ export async function eject(run: Run): Promise<void> {
 /** `load URL` */
 export async function load(run: Run): Promise<void> {
   // Opening pulls the tray in.
-  await using backend = await run.open({ readOnly: true });
+  await using backend = await open(run, { readOnly: true });
   await tellMedium(run, backend);
 }
 

@@ -1,6 +1,7 @@
 /** What an error means to who called the program: an exit code, a code word, a message in flags. */
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { UsageError } from "./arguments.ts";
+import { formatBytes } from "./terminal.ts";
 
 /** Exit codes, as the help has them. */
 export const EXIT = {
@@ -87,11 +88,17 @@ const FLAGS: Readonly<Record<string, string>> = {
   tempDir: "TMPDIR",
 };
 
-/** Puts the flags of the command line where a message names options; what is quoted stays as it is. */
-export function nameFlags(message: string): string {
+/**
+ * The message of an error in words of the command line: flags in place of options, sizes for people; what is
+ * quoted stays as it is.
+ */
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const sizes = error instanceof XorrisoError ? [error.needed, error.free] : [];
   return message.replace(
-    /"(?:[^"\\]|\\.)*"|\b(with|by|add) (\w+)/g,
-    (text, verb, option) => {
+    /"(?:[^"\\]|\\.)*"|\b(with|by|add) (\w+)|\b(\d+)( bytes)?/g,
+    (text, verb, option, number) => {
+      if (sizes.includes(Number(number))) return formatBytes(Number(number));
       const flag = Object.hasOwn(FLAGS, option ?? "") && FLAGS[option];
       return flag ? `${verb} ${flag}` : text;
     },

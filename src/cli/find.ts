@@ -7,6 +7,7 @@ import { XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";
 import { selectEntries } from "../tree/select.ts";
 import { suggest } from "./arguments.ts";
+import { open } from "./open.ts";
 import type { Run } from "./run.ts";
 
 /** More names than these are not searched for one that is spelled alike. */
@@ -45,7 +46,7 @@ async function requireDirectory(
   const what = `the directory "${directory}"`;
   // A drive cannot be opened again meanwhile: there an empty one counts as none.
   if (await isDrivePath(device)) throw notFound(what, directory, []);
-  await using root = await run.openAt({ device }, { readOnly: true });
+  await using root = await open(run, { readOnly: true }, { device });
   const entries = await root.list({ all: true });
   const name = directory.slice(1);
   if (entries.some((entry) => entry.name === name)) return;

@@ -2,56 +2,55 @@
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { ListedEntry } from "../backend/options.ts";
 import { isGranted } from "../disk/permissions.ts";
+import { isCode } from "../errors.ts";
 import { baseName } from "../names.ts";
+import { getTree } from "../tree/get.ts";
+import type { GetTreeOptions, GetTreeResult } from "../tree/options.ts";
+import { normalizeName } from "../tree/select.ts";
 import { UsageError } from "./arguments.ts";
 import { findEntries } from "./find.ts";
-import type { Run } from "./run.ts";
-import { formatBytes, plural } from "./terminal.ts";
+import { open } from "./open.ts";
+import { defined, type Run } from "./run.ts";
+import { formatBytes, plural, some } from "./terminal.ts";
 
 /** `get URL [NAME...]` */
 export async function get(run: Run): Promise<void> {
-  const names = run.operands.slice(1);
+  const names = run.operands.slice(1).map(normalizeName);
   const to = run.value("to");
-  await using backend = await run.open({ readOnly: true });
-  const entries = (await findEntries(run, backend))
-    .filter(({ type }) => type === "file");
-  const name = names.length === 1 ? trimSlashes(names[0] ?? "") : "";
-  const entry = entries.find((each) => each.name === name);
+  await using backend = await open(run, { readOnly: true });
+  const entries = await findEntries(run, backend);
   if (run.exit !== 0) return;
+  const [name = ""] = names.length === 1 ? names : [];
+  const named = entries.find((each) => each.name === name);
+  const file = named?.type === "directory" ? undefined : named;
   if (to === "-") {
-    if (entry === undefined) {
+    if (file === undefined) {
       throw new UsageError("Standard output takes a single file: name one");
     }
-    return await getToOutput(run, backend, entry);
+    await getToOutput(run, backend, file);
+  } else if (file !== undefined && to !== undefined && !await isFolder(to)) {
+    await getFile(run, backend, file, to);
+  } else {
+    // A folder that is named alone is PATH itself, so that a second run goes to the same place.
+    const base = file === undefined
+      ? named?.name ?? ""
+      : name.slice(0, Math.max(0, name.lastIndexOf("/")));
+    const folder = to ?? (file === undefined && baseName(base) || ".");
+    const result = await getTree(
+      backend,
+      names.length === 0 ? "" : names,
+      folder,
+      defined<GetTreeOptions>({
+        base,
+        exclude: run.values("exclude"),
+        overwrite: run.has("overwrite") ? "differing" : "never",
+        owner: run.has("owner") || undefined,
+        ...run.treeOptions(),
+      }),
+    );
+    for (const each of result.left) run.leaveOut(each);
+    await sumUp(run, result);
   }
-  if (entry !== undefined && to !== undefined && !await isFolder(to)) {
-    await backend.get(name, to, restoring(run));
-    return await tell(run, [{ name, size: entry.size, target: to }]);
-  }
-  // A folder that is named alone is PATH itself, so that a second run goes to the same place.
-  const base = entry !== undefined
-    ? name.slice(0, Math.max(0, name.lastIndexOf("/")))
-    : entries.every((each) => each.name.startsWith(`${name}/`))
-    ? name
-    : "";
-  const folder = to ?? (entry === undefined && baseName(base) || ".");
-  const results = await backend.getList(
-    entries.map(({ name }) => name),
-    folder,
-    { base, ...restoring(run) },
-  );
-  for (const { error } of results) {
-    if (error !== undefined) run.fail(error);
-  }
-  await tell(
-    run,
-    entries.filter((_, i) => results[i]?.error === undefined)
-      .map(({ name, size }) => ({
-        name,
-        size,
-        target: `${folder}/${name.slice(base === "" ? 0 : base.length + 1)}`,
-      })),
-  );
 }
 
 /** Streams one file to standard output. */
@@ -69,31 +68,45 @@ async function getToOutput(
   }
 }
 
-/** How files are restored. */
-function restoring(run: Run) {
-  return {
-    signal: run.signal,
-    onProgress: (progress: Parameters<Run["progress"]>[0]) =>
-      run.progress(progress),
-  };
-}
-
-/** Tells what has been restored. */
-async function tell(
+/** Restores one file under a name of its own. */
+async function getFile(
   run: Run,
-  files: readonly { name: string; size: number; target: string }[],
+  backend: XorrisoBackend,
+  { name, size }: ListedEntry,
+  target: string,
 ): Promise<void> {
-  const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  await run.printJson(files);
-  await run.sumUp(
-    [`Restored ${plural(files.length, "file")}`, formatBytes(bytes)],
-    { restored: files.length, bytes },
-  );
+  try {
+    if (!run.has("dry-run")) {
+      await backend.get(name, target, {
+        overwrite: run.has("overwrite") ? "always" : "never",
+        signal: run.signal,
+        onProgress: (progress) => run.progress(progress),
+      });
+    }
+  } catch (error) {
+    if (!isCode(error, "TARGET_EXISTS")) throw error;
+    run.leaveOut({ name, path: target, reason: "exists", error });
+    return await sumUp(run, {});
+  }
+  run.tellEntry({ kind: "restored", name, size });
+  await sumUp(run, { files: 1, bytes: size });
 }
 
-function trimSlashes(name: string): string {
-  return name.split("/").filter((part) => part !== "" && part !== ".")
-    .join("/");
+/** Tells in the last line what has been restored. */
+async function sumUp(
+  run: Run,
+  { files = 0, bytes = 0, folders = 0, links = 0, unchanged = 0 }: Partial<
+    GetTreeResult
+  >,
+): Promise<void> {
+  const verb = run.has("dry-run") ? "Would restore" : "Restored";
+  await run.sumUp([
+    `${verb} ${plural(files, "file")}`,
+    formatBytes(bytes),
+    ...some(folders, "folder"),
+    ...some(links, "link"),
+    ...unchanged > 0 ? [`${unchanged} unchanged`] : [],
+  ], { files, bytes, folders, links, unchanged });
 }
 
 /** Whether a path means a folder: by its name, or since there is one. */

@@ -37,9 +37,9 @@ export function formatHelp(): string {
 /** Writes the help of one command, with the flags that Deno needs for it. */
 export function formatCommandHelp(command: Command): string {
   const { name, alias, operands, summary, permissions } = command;
-  const title = alias === undefined ? name : `${name}, ${alias}`;
-  return layOut(`${title}: ${summary}`, [
-    ["Usage", [`${PROGRAM.name} ${name} ${operands}`.trimEnd()]],
+  const title = `${PROGRAM.name} ${name} ${operands}`.trimEnd();
+  const also = alias === undefined ? "" : ` (also: ${alias})`;
+  return layOut(`${title}\n  ${summary}${also}`, [
     ["Flags", describeFlags(command.flags)],
     [`FLAGS of "${INVOCATION} ${name}"`, alignColumns(permissions)],
     ["Notes", command.details.flatMap(wrap)],

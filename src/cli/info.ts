@@ -2,8 +2,9 @@
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { RecordedSession } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
+import { listDevices, open } from "./open.ts";
 import type { Run } from "./run.ts";
-import { alignColumns, formatBytes } from "./terminal.ts";
+import { alignColumns, formatBytes, formatDate } from "./terminal.ts";
 
 /** `info URL` */
 export async function info(run: Run): Promise<void> {
@@ -12,41 +13,35 @@ export async function info(run: Run): Promise<void> {
   const sessions = await backend.sessions();
   // Only what was opened for writing can tell what a session takes.
   const room = backend.writable ? await backend.room() : undefined;
-  const { drive, profile, status, volumeId, used, free } = medium;
-  if (run.has("json")) {
-    const { appendable } = medium;
-    const known = {
-      volumeId: volumeId ?? null,
-      used,
-      free,
-      room: room ?? null,
-    };
-    return await run.printJson([
-      { drive, profile, status, ...known, appendable, sessions },
-    ]);
-  }
+  const { drive, profile, status, used, appendable } = medium;
   // An image may grow as long as its disk has room: what that has left is no part of it.
   const isImage = profile.startsWith("stdio");
+  const free = isImage ? undefined : medium.free;
+  const volumeId = medium.volumeId ?? null;
   const lines = alignColumns([
     [isImage ? "Image" : "Drive", run.name(drive)],
     ["Medium", `${profile}, ${status}`],
-    ["Volume id", volumeId === undefined ? "none" : run.name(volumeId)],
+    ["Volume id", volumeId === null ? "none" : run.name(volumeId)],
     ["Used", run.size(used)],
-    ["Free", run.size(free)],
+    ...free === undefined ? [] : [["Free", run.size(free)]],
     ["Room", room === undefined ? "unknown" : `${run.size(room)} for files`],
     ["Sessions", String(sessions.length)],
   ]);
-  const rows = sessions.map(({ number, size, volumeId }) => [
-    String(number),
-    run.size(size),
-    run.name(volumeId),
+  const bar = drawBar(sessions, free, run.columns - 1);
+  const rows = sessions.map(({ number, date, size, volumeId }) => [
+    ...["", String(number), date === undefined ? "-" : formatDate(date)],
+    ...[run.size(size), run.name(volumeId)],
   ]);
-  const bar = drawBar(sessions, isImage ? undefined : free, run.columns - 1);
+  const table = rows.length === 0
+    ? []
+    : ["", bar, "", ...alignColumns(rows, [1, 3])];
   await run.print(
-    [...lines, ...sessions.length === 0 ? [] : ["", bar, ""]],
-    (line) => [line],
+    [{
+      ...{ drive, profile, status, volumeId, used, free: free ?? null },
+      ...{ room: room ?? null, appendable, sessions },
+    }],
+    () => [[...lines, ...table].join("\n")],
   );
-  await run.print(rows, (row) => ["", ...row], [1, 2]);
 }
 
 /**
@@ -88,12 +83,15 @@ const BLOCK = 2048;
 /** Opens a medium for writing, to see what fits; for reading where that cannot be. */
 async function openToLook(run: Run): Promise<XorrisoBackend> {
   try {
-    return await run.open();
+    return await open(run);
   } catch (error) {
-    if (!(error instanceof XorrisoError) || !ONLY_READABLE.has(error.code)) {
-      throw error;
-    }
-    return await run.open({ readOnly: true });
+    const isReadable = error instanceof XorrisoError
+      ? ONLY_READABLE.has(error.code)
+      // Reading takes fewer permissions, and of an image no xorriso.
+      : error instanceof Deno.errors.NotCapable ||
+        error instanceof Deno.errors.NotFound;
+    if (!isReadable) throw error;
+    return await open(run, { readOnly: true });
   }
 }
 
@@ -106,7 +104,7 @@ const ONLY_READABLE: ReadonlySet<string> = new Set([
 
 /** `devices` */
 export async function devices(run: Run): Promise<void> {
-  const found = await run.devices();
+  const found = await listDevices(run);
   await run.print(
     found.map(({ device, vendor, product, medium, error }) => ({
       device,

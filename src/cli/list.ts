@@ -1,51 +1,156 @@
-/** The commands `list` and `verify`, which look at what is on the medium. */
+/** The commands that look at what is on the medium: `list`, `diff`, `verify`. */
+import type { BackendOptions, ListedEntry } from "../backend/options.ts";
+import { compareTree } from "../tree/compare.ts";
+import { compareEntries } from "../tree/difference.ts";
+import type { CompareTreeOptions, TreeChange } from "../tree/options.ts";
+import { folderOf } from "../tree/plan.ts";
+import { UsageError } from "./arguments.ts";
 import { findEntries } from "./find.ts";
-import type { Run } from "./run.ts";
-import { formatBytes, plural } from "./terminal.ts";
+import { storedAs } from "./put.ts";
+import { open, parseSession } from "./open.ts";
+import { defined, type Run } from "./run.ts";
+import {
+  formatBytes,
+  formatDate,
+  formatMode,
+  plural,
+  some,
+} from "./terminal.ts";
 
 /** `list URL [NAME...]` */
 export async function list(run: Run): Promise<void> {
   const md5 = run.has("md5");
   const isLong = run.has("long");
-  await using backend = await run.open({ readOnly: true });
-  const entries = (await findEntries(run, backend, { md5 }))
-    .filter(({ type }) => type === "file");
+  await using backend = await open(run, { readOnly: true });
+  const entries = await findEntries(run, backend, { md5 });
+  const full = new Set(entries.map(({ name }) => folderOf(name)));
+  // What is in a folder tells of it, if nothing of its own is shown.
+  const shown = isLong || run.has("json")
+    ? entries
+    : entries.filter(({ name }) => !full.has(name));
   await run.print(
-    entries.map(({ name, size, md5: sum }) => ({
-      name,
-      size,
-      ...md5 ? { md5: sum ?? null } : {},
-    })),
-    ({ name, size, md5: sum }) => [
-      ...isLong ? [run.size(size)] : [],
+    shown.map((entry) => describe(entry, md5)),
+    ({ name, type, size, mtime, mode, link, md5: sum }) => [
+      ...isLong
+        ? [
+          formatMode(type, mode),
+          type === "file" ? run.size(size) : "-",
+          formatDate(new Date(mtime)),
+        ]
+        : [],
       ...md5 ? [sum ?? "-"] : [],
-      run.name(name),
+      run.name(name) + (type === "directory" ? "/" : "") +
+      (isLong && link !== undefined ? ` -> ${run.name(link)}` : ""),
     ],
-    isLong ? [0] : [],
+    isLong ? [1] : [],
   );
+  if (entries.length === 0 && run.exit !== 0) return;
+  const count = (wanted: string) =>
+    entries.filter(({ type }) => type === wanted).length;
   const bytes = entries.reduce((sum, { size }) => sum + size, 0);
-  run.note(`${plural(entries.length, "file")}, ${formatBytes(bytes)}`);
+  run.note([
+    plural(count("file"), "file"),
+    formatBytes(bytes),
+    ...some(count("directory"), "folder"),
+    ...some(count("link"), "link"),
+    ...some(count("other"), "special file"),
+  ].join(", "));
+}
+
+/** An entry as `--json` tells it. */
+function describe(
+  { name, type, size, mtime, mode, uid, gid, link, md5: sum }: ListedEntry,
+  md5: boolean,
+) {
+  return {
+    ...{ name, type, size, mtime: mtime.toISOString(), mode, uid, gid, link },
+    md5: md5 && type === "file" ? sum ?? null : undefined,
+  };
+}
+
+/** `diff URL PATH`, or `diff URL --from SESSION` */
+export async function diff(run: Run): Promise<void> {
+  const path = run.operands[1];
+  const from = run.value("from");
+  if ((path === undefined) === (from === undefined)) {
+    throw new UsageError('Compare with a PATH, or with a session by "--from"');
+  }
+  const changes = path === undefined
+    ? await compareSessions(run, from ?? "")
+    : await compareFolder(run, path);
+  await run.print(
+    changes,
+    ({ kind, name, type, attributes }) => [
+      kind,
+      run.name(name) + (type === "directory" ? "/" : "") +
+      (attributes.length > 0 ? `  (${attributes.join(", ")})` : ""),
+    ],
+  );
+  const counts = Object.entries(WORDS).flatMap(([kind, word]) => {
+    const { length } = changes.filter((change) => change.kind === kind);
+    return length === 0 ? [] : [`${length} ${word}`];
+  });
+  run.note(counts.join(", ") || "No differences");
+}
+
+/** What the kinds of differences are called in the last line. */
+const WORDS: Readonly<Record<TreeChange["kind"], string>> = {
+  added: "added",
+  removed: "removed",
+  type: "of another type",
+  content: "with other content",
+  attributes: "with other attributes",
+};
+
+/** What a `put` of a folder would change. */
+async function compareFolder(run: Run, path: string): Promise<TreeChange[]> {
+  await using backend = await open(run, { readOnly: true });
+  return await compareTree(
+    backend,
+    path,
+    defined<CompareTreeOptions>({
+      as: storedAs(run),
+      exclude: run.values("exclude"),
+      excludeFrom: run.value("exclude-from"),
+      links: run.has("follow") ? "follow" : "store",
+      checksums: run.has("checksum"),
+      signal: run.signal,
+    }),
+  );
+}
+
+/** What has changed since a session; one is closed before the other is opened, as a drive takes no two. */
+async function compareSessions(run: Run, from: string): Promise<TreeChange[]> {
+  const list = async (options: BackendOptions) => {
+    await using backend = await open(run, { readOnly: true, ...options });
+    return await backend.list({ all: true, md5: true });
+  };
+  const older = defined<BackendOptions>({ session: parseSession(from) });
+  return compareEntries(await list(older), await list({}));
 }
 
 /** `verify URL [NAME...]` */
 export async function verify(run: Run): Promise<void> {
-  await using backend = await run.open({ readOnly: true });
-  const entries = (await findEntries(run, backend))
-    .filter(({ type }) => type === "file");
-  const results = await backend.verify(entries.map(({ name }) => name), {
+  await using backend = await open(run, { readOnly: true });
+  const entries = await findEntries(run, backend);
+  const files = entries.filter(({ type }) => type === "file");
+  const results = await backend.verify(files.map(({ name }) => name), {
     signal: run.signal,
     onProgress: (progress) => run.progress(progress),
   });
-  for (const { error } of results) {
+  for (const { name, state, error } of results) {
     if (error !== undefined) run.fail(error);
+    else if (state === "unverifiable") {
+      const message =
+        `Cannot verify "${name}": no checksum was recorded for it`;
+      run.leaveOut({ name, reason: state, error: new Error(message) });
+    } else run.tellEntry({ kind: "verified", name });
   }
-  await run.print(
-    results.map(({ name, error }) => ({ name, ok: error === undefined })),
-    ({ name, ok }) => [`${run.name(name)}: ${ok ? "OK" : "FAILED"}`],
-  );
-  const failed = results.filter(({ error }) => error !== undefined).length;
-  await run.sumUp(
-    [`Verified ${plural(results.length, "file")}`, `${failed} failed`],
-    { verified: results.length, failed },
-  );
+  const count = (wanted: string) =>
+    results.filter(({ state }) => state === wanted).length;
+  const [verified, failed] = [count("verified"), count("failed")];
+  await run.sumUp([
+    `Verified ${plural(verified, "file")}`,
+    ...failed > 0 ? [`${failed} failed`] : [],
+  ], { verified, failed });
 }

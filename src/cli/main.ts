@@ -4,20 +4,30 @@ import { encodeName } from "../names.ts";
 import { parseArguments } from "./arguments.ts";
 import { EXIT, OutputClosed } from "./exit.ts";
 import { formatCommandHelp, formatHelp, help } from "./help.ts";
-import { move, remove } from "./change.ts";
-import { completions } from "./completions.ts";
-import { blank, eject, finish, format, load } from "./drive.ts";
-import { get } from "./get.ts";
-import { devices, info } from "./info.ts";
-import { list, verify } from "./list.ts";
-import { put } from "./put.ts";
 import { PROGRAM } from "./program.ts";
 import { type Io, Run } from "./run.ts";
 
-/** What the commands of the table do. */
-export const COMMANDS: Readonly<Record<string, (run: Run) => Promise<void>>> = {
-  ...{ put, get, list, verify, delete: remove, move, info, devices },
-  ...{ blank, format, finish, eject, load, help, completions },
+/** What runs a command. */
+type Runner = (run: Run) => Promise<void>;
+
+/** Loads what runs each command of the table only when it is called, so that help and usage errors are at once. */
+export const COMMANDS: Readonly<Record<string, () => Promise<Runner>>> = {
+  put: async () => (await import("./put.ts")).put,
+  get: async () => (await import("./get.ts")).get,
+  list: async () => (await import("./list.ts")).list,
+  diff: async () => (await import("./list.ts")).diff,
+  verify: async () => (await import("./list.ts")).verify,
+  delete: async () => (await import("./change.ts")).remove,
+  move: async () => (await import("./change.ts")).move,
+  info: async () => (await import("./info.ts")).info,
+  devices: async () => (await import("./info.ts")).devices,
+  blank: async () => (await import("./drive.ts")).blank,
+  format: async () => (await import("./drive.ts")).format,
+  finish: async () => (await import("./drive.ts")).finish,
+  eject: async () => (await import("./drive.ts")).eject,
+  load: async () => (await import("./drive.ts")).load,
+  completions: async () => (await import("./completions.ts")).completions,
+  help: () => Promise.resolve(help),
 };
 
 /**
@@ -42,7 +52,9 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     } else if (run.has("version") || command === undefined) {
       await run.write(encodeName(`${PROGRAM.name} ${config.version}\n`));
     } else {
-      await COMMANDS[command.name]?.(run);
+      const runner = await COMMANDS[command.name]?.();
+      io.signal.throwIfAborted();
+      await runner?.(run);
     }
   } catch (error) {
     if (io.signal.aborted) run.interrupt();
@@ -58,5 +70,7 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
 }
 
 function isCommand(word: string): boolean {
-  return PROGRAM.commands.some(({ name }) => name === word);
+  return PROGRAM.commands.some(({ name, alias }) =>
+    name === word || alias === word
+  );
 }

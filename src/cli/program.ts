@@ -6,15 +6,15 @@ type Permissions = Command["permissions"];
 
 const SESSION: Flag = {
   name: "session",
-  value: "N",
-  summary: "Read session N as it was, not the newest",
+  value: "N|DATE",
+  summary: "Read session N, or the newest of a date, as it was",
 };
 
 const BYTES: Flag = { name: "bytes", summary: "Show sizes in bytes" };
 
 const RECOVER: Flag = {
   name: "recover",
-  summary: "Go on from the last sound session after a broken burn",
+  summary: "Go on from the last sound session of a bad burn",
 };
 
 const FORCE: Flag = {
@@ -33,7 +33,7 @@ const A_DRIVE = [
 
 /** What the commands need that only read the medium. */
 const READING: Permissions = [
-  ["An image", "--allow-run=xorriso --allow-read=IMAGE"],
+  ["An image", "--allow-read=IMAGE"],
   A_DRIVE,
 ];
 
@@ -43,6 +43,38 @@ const CHANGING: Permissions = [
   A_DRIVE,
 ];
 
+/** Which names of a folder take part. */
+const FILTERS: readonly Flag[] = [
+  {
+    name: "exclude",
+    value: "GLOB",
+    summary: 'Leave out what matches; "!GLOB" takes back',
+  },
+  {
+    name: "exclude-from",
+    value: "FILE",
+    summary: "The same for the globs of a file, one a line",
+  },
+  { name: "follow", summary: "Store what symbolic links point to" },
+];
+
+const DRY_RUN: Flag = {
+  name: "dry-run",
+  letter: "n",
+  summary: "Only tell what would be done",
+};
+
+const AS: Flag = {
+  name: "as",
+  value: "NAME",
+  summary: 'Its name on the medium; "." is that of the URL',
+};
+
+const OVERWRITE: Flag = {
+  name: "overwrite",
+  summary: "Replace what is there and differs",
+};
+
 const COMMANDS: readonly Command[] = [
   {
     name: "put",
@@ -50,18 +82,18 @@ const COMMANDS: readonly Command[] = [
     operands: "URL PATH...",
     count: [2, Infinity],
     flags: [
-      {
-        name: "as",
-        value: "NAME",
-        summary: "Store a single PATH under this name; may have slashes",
-      },
+      AS,
+      ...FILTERS,
+      { name: "mirror", summary: "Remove names that are gone from the folder" },
+      { name: "all", summary: "Store unchanged files again, too" },
+      DRY_RUN,
+      { name: "verify", summary: "Read back what was stored and compare" },
       { name: "create", summary: "Make a new image if there is none" },
       {
         name: "volume-id",
         value: "ID",
         summary: "Volume id of a new image or blank medium",
       },
-      { name: "verify", summary: "Read back what was stored and compare" },
       RECOVER,
     ],
     permissions: [
@@ -74,8 +106,8 @@ const COMMANDS: readonly Command[] = [
       ['PATH is "-"', "/tmp in --allow-read and --allow-write, too"],
     ],
     details: [
-      "What is there already under a name is replaced. A folder is stored under its own name, with all that is below it.",
-      'PATH "-" is standard input; it needs --as, and is first written to a file in /tmp, or in the folder that TMPDIR names with --allow-env=TMPDIR.',
+      "A folder is stored under its own name, with all that is below it. What has not changed since then is not written again.",
+      'PATH "-" is standard input; it needs --as. It, and a file that changes meanwhile, is first written to /tmp, or where TMPDIR says (--allow-env=TMPDIR).',
       "Nothing is stored if a PATH is missing. What cannot be stored of a folder is left out and named, exit 7.",
     ],
   },
@@ -90,22 +122,27 @@ const COMMANDS: readonly Command[] = [
         value: "PATH",
         summary: 'The folder to restore into, or the file; "-" is stdout',
       },
+      OVERWRITE,
+      { name: "owner", summary: "Restore owners, as root does by itself" },
+      {
+        name: "exclude",
+        value: "GLOB",
+        summary: 'Leave out what matches; "!GLOB" takes back',
+      },
+      DRY_RUN,
       SESSION,
       RECOVER,
     ],
     permissions: [
-      [
-        "An image",
-        "--allow-run=xorriso --allow-read=IMAGE,DIR --allow-write=DIR",
-      ],
+      ["An image", "--allow-read=IMAGE,DIR --allow-write=DIR"],
       ["A drive", "--allow-run=xorriso --allow-read=/dev/sr0,DIR,/tmp"],
       ["", "--allow-write=/dev/sr0,DIR,/tmp"],
-      ['PATH is "-"', "the same without DIR"],
+      ["Links", "--allow-read --allow-write, without a path"],
     ],
     details: [
       A_NAME,
-      "DIR is the folder that is restored into, by default the current one. What is below a single NAME appears in PATH itself, several NAMEs below it; a single file is PATH unless that is a folder.",
-      "A file appears only when it is complete and its checksum is right. Nothing is restored if nothing is found for a NAME.",
+      "DIR is the folder that is restored into, by default the current one. What is in a folder that is named alone appears in PATH itself, several NAMEs below it; a file is PATH, unless that is a folder.",
+      "A file appears only when it is complete and its checksum is right. What is there and differs stays, and is named, exit 7.",
     ],
   },
   {
@@ -115,15 +152,43 @@ const COMMANDS: readonly Command[] = [
     operands: "URL [NAME...]",
     count: [1, Infinity],
     flags: [
-      { name: "long", letter: "l", summary: "Show sizes, too" },
+      {
+        name: "long",
+        letter: "l",
+        summary: "Show modes, sizes and dates, too",
+      },
       { name: "md5", summary: "Show recorded checksums, too" },
       BYTES,
       SESSION,
       RECOVER,
     ],
     permissions: READING,
+    details: [A_NAME],
+  },
+  {
+    name: "diff",
+    summary: "Show what a put would change, or a session has",
+    operands: "URL [PATH]",
+    count: [1, 2],
+    flags: [
+      AS,
+      ...FILTERS,
+      { name: "checksum", summary: "Read all files to compare them" },
+      {
+        name: "from",
+        value: "N",
+        summary: "Show what has changed since session N, without PATH",
+      },
+      SESSION,
+      RECOVER,
+    ],
+    permissions: [
+      ["An image", "--allow-read=IMAGE,PATH"],
+      ["A drive", "--allow-run=xorriso --allow-read=/dev/sr0,PATH"],
+      ["", "--allow-write=/dev/sr0"],
+    ],
     details: [
-      A_NAME,
+      "The words before the names: added, removed, type (another kind of thing), content, attributes.",
     ],
   },
   {
@@ -133,7 +198,10 @@ const COMMANDS: readonly Command[] = [
     count: [1, Infinity],
     flags: [SESSION, RECOVER],
     permissions: READING,
-    details: [A_NAME, "Exit 6 if a checksum is wrong."],
+    details: [
+      A_NAME,
+      "Exit 6 if a checksum is wrong, 7 if none is recorded for a file.",
+    ],
   },
   {
     name: "delete",

@@ -1,16 +1,11 @@
-/** One run of the program: what it was asked, how it opens the medium, prints, fails and sums up. */
+/** One run of the program: what it was asked, and how it prints, fails and sums up. */
 import { abortable } from "@std/async/abortable";
-import type { XorrisoBackend } from "../backend/backend.ts";
-import type { BackendOptions, Place } from "../backend/options.ts";
-import { readSettings, splitArgs } from "../backend/settings.ts";
-import { parseLocation } from "../backend/url.ts";
-import { parseWriteSpeed, type Progress } from "../options.ts";
+import type { Progress } from "../options.ts";
 import { encodeName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
-import type { Device } from "../session/devices.ts";
-import type { LeftOut, TreeEvent } from "../tree/options.ts";
-import { type Arguments, UsageError } from "./arguments.ts";
-import { EXIT, judge, nameFlags, OutputClosed } from "./exit.ts";
+import type { LeftOut, PutTreeOptions, TreeEvent } from "../tree/options.ts";
+import type { Arguments } from "./arguments.ts";
+import { EXIT, judge, messageOf, OutputClosed } from "./exit.ts";
 import { ProgressLine, type Screen } from "./progress.ts";
 import {
   alignColumns,
@@ -49,6 +44,11 @@ export interface Output {
 type Named =
   & { readonly kind: string }
   & Pick<TreeEvent, "name" | "size" | "from">;
+
+/** What the calls about trees have in common. */
+type TreeOptions = Required<
+  Pick<PutTreeOptions, "dryRun" | "signal" | "onProgress" | "onEntry">
+>;
 
 /** Columns of what is no terminal. */
 const COLUMNS = 80;
@@ -114,59 +114,6 @@ export class Run {
   /** All values of a flag that can be given more than once. */
   values(flag: string): readonly string[] {
     return this.#flags.get(flag) ?? [];
-  }
-
-  /**
-   * Opens the medium of the first operand; staging and commit are left to the command.
-   *
-   * The module behind it is loaded only here, so that help and usage errors are at once.
-   */
-  async open(options: BackendOptions = {}): Promise<XorrisoBackend> {
-    return await this.openAt(parseLocation(this.operands[0] ?? ""), options);
-  }
-
-  /** Opens another directory of the medium in the same way. */
-  async openAt(
-    place: Place,
-    options: BackendOptions = {},
-  ): Promise<XorrisoBackend> {
-    const speed = this.value("write-speed");
-    const all = defined<BackendOptions>({
-      ...this.#program(),
-      writeSpeed: speed === undefined ? undefined : parseWriteSpeed(speed),
-      assertVolumeId: this.value("assert-volid"),
-      session: parseSession(this.value("session")),
-      lockTimeout: parseSeconds(this.value("wait")),
-      recover: this.has("recover") || undefined,
-      autoCommit: false,
-      signal: this.signal,
-      onProgress: (progress) => this.progress(progress),
-      ...options,
-    });
-    const { XorrisoBackend } = await import("../backend/backend.ts");
-    this.signal.throwIfAborted();
-    return await XorrisoBackend.open(place, all);
-  }
-
-  /** Lists the optical drives. */
-  async devices(): Promise<Device[]> {
-    const options = this.#program();
-    const { devices } = await import("../session/devices.ts");
-    this.signal.throwIfAborted();
-    return await devices({
-      ...readSettings(options),
-      ...options,
-      signal: this.signal,
-    });
-  }
-
-  /** Which xorriso to start, and how. */
-  #program(): Pick<BackendOptions, "xorrisoPath" | "xorrisoArgs"> {
-    const words = this.value("xorriso-args");
-    return defined<BackendOptions>({
-      xorrisoPath: this.value("xorriso-path"),
-      xorrisoArgs: words === undefined ? undefined : splitArgs(words),
-    });
   }
 
   /** Shows progress, if somebody looks and has not asked for silence. */
@@ -255,8 +202,11 @@ export class Run {
     },
   ): void {
     this.#left++;
-    const message = nameFlags(error.message);
-    if (reason === "failed") this.fail(error);
+    const message = messageOf(error);
+    // Links alone may need more than anybody wants to allow.
+    const isDenied = error instanceof Deno.errors.NotCapable &&
+      reason !== "links";
+    if (reason === "failed" || isDenied) this.fail(error);
     else if (this.has("json")) {
       this.#progress.print(
         formatJson({ left: { name, path, reason, message } }),
@@ -264,25 +214,24 @@ export class Run {
     } else this.note(message);
   }
 
-  /** Tells what has become of a name, if somebody wants to know it of each. */
+  /** Tells what has become of a name, if somebody wants to know it of each; `--json` leaves out what stayed. */
   tellEntry({ kind, name, size, from }: Named): void {
-    // What is left is told with all reasons.
-    if (kind === "left") return;
+    const isVerbose = this.has("verbose") || this.has("dry-run");
+    // What is left is told with its reason.
+    if (kind === "left" || kind === "unchanged" && !this.has("verbose")) return;
     if (this.has("json")) {
       this.#entries.push(defined<Named>({ kind, name, size, from }));
+    } else if (isVerbose) {
+      this.note([
+        `${kind.padEnd(10)}  ${name}`,
+        ...size === undefined ? [] : [`(${formatBytes(size)})`],
+        ...from === undefined ? [] : [`(was ${from})`],
+      ].join("  "));
     }
-    if (kind === "unchanged" || !this.has("verbose") && !this.has("dry-run")) {
-      return;
-    }
-    this.note(
-      `${kind.padEnd(10)}  ${name}` +
-        (size === undefined ? "" : `  (${formatBytes(size)})`) +
-        (from === undefined ? "" : `  (was ${from})`),
-    );
   }
 
   /** What the calls about trees have in common. */
-  treeOptions() {
+  treeOptions(): TreeOptions {
     return {
       dryRun: this.has("dry-run"),
       signal: this.signal,
@@ -325,9 +274,8 @@ export class Run {
     const { path, needed, free } = error instanceof XorrisoError
       ? error
       : { path: undefined, needed: undefined, free: undefined };
-    const message = error instanceof Error ? error.message : String(error);
     // JSON leaves out what is undefined.
-    this.#tell({ code, message: nameFlags(message), path, needed, free });
+    this.#tell({ code, message: messageOf(error), path, needed, free });
   }
 
   /** Tells that the user has interrupted the program. */
@@ -357,21 +305,4 @@ export function defined<T>(options: { [K in keyof T]?: T[K] | undefined }): T {
     value !== undefined
   );
   return Object.fromEntries(set) as T;
-}
-
-/** Reads the value of `--session`; nothing is the newest. */
-function parseSession(text = "latest"): number | undefined {
-  if (text === "latest") return undefined;
-  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
-  throw new UsageError(
-    `Cannot use the session "${text}": it must be a number from 1, or "latest"`,
-  );
-}
-
-/** Reads the value of `--wait`, in milliseconds. */
-function parseSeconds(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = Number(text);
-  if (/^\d/.test(text) && seconds < 1e6) return seconds * 1000;
-  throw new UsageError(`Cannot wait "${text}": it must be a number of seconds`);
 }

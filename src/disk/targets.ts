@@ -259,7 +259,7 @@ export function alreadyThere(
 ): XorrisoError {
   return new XorrisoError(
     "TARGET_EXISTS",
-    `Cannot write "${path}": ${what}; choose another folder, or overwrite it`,
+    `Cannot write "${path}": ${what}; choose another folder, or replace it by overwrite`,
     { path },
   );
 }

@@ -36,7 +36,7 @@ together("put, list, get, verify and delete work on a drive", async () => {
     await Deno.readFile(`${folder.path}/restored/photos/b/c`),
     noise(100_000),
   );
-  assertEquals(await succeed("verify"), "photos/a: OK\nphotos/b/c: OK\n");
+  await succeed("verify");
   await succeed("delete", "photos/a");
   assertEquals(await succeed("list"), "photos/b/c\n");
   assertEquals(

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { makeFolder } from "../support/helpers.ts";
 import {
   assertMissing,
@@ -63,8 +63,8 @@ Deno.test("get never leaves TARGET through a link in it", async () => {
     `${folder.path}/target`,
     "--json",
   ]);
-  assertEquals(code, 1);
-  assertEquals(parseLines(stderr).length, 2);
+  assertEquals(code, 7);
+  assertEquals(parseLines(stderr).length, 4);
   assertEquals(await readTree(`${folder.path}/elsewhere`), {});
   assertEquals(await Deno.readTextFile(`${folder.path}/target/in/a`), "a");
 });
@@ -77,10 +77,43 @@ Deno.test("get goes on when a name cannot be that of a file, and fails", async (
     "--json",
   ]);
   assertEquals(code, 1);
+  const counts = { files: 1, bytes: 1, folders: 0, links: 0, unchanged: 0 };
   assertEquals(parseLines(stdout), [
-    { name: "plain", size: 1, target: `${folder.path}/target/plain` },
-    { summary: { restored: 1, bytes: 1, left: 0, seconds: 0 } },
+    { kind: "restored", name: "plain", size: 1 },
+    { summary: { ...counts, left: 1, seconds: 0 } },
   ]);
   assertEquals(parseLines(stderr).length, 1);
   assertEquals(await readTree(`${folder.path}/target`), { plain: "x" });
+});
+
+Deno.test("get keeps what is there and differs, and replaces it with --overwrite", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { "f/a": "a", "f/b": "b" });
+  const to = `${folder.path}/to`;
+  await succeed("get", url, "f", "--to", to);
+  await Deno.writeTextFile(`${to}/a`, "mine");
+  const kept = await run(["get", url, "f", "--to", to]);
+  assertEquals([kept.code, await readTree(to)], [7, { a: "mine", b: "b" }]);
+  assertMatch(kept.stderr, /a".*by --overwrite\n.*1 unchanged, 1 left out\n$/);
+  const one = await run(["get", url, "f/a", "--to", `${to}/a`]);
+  assertEquals([one.code, await readTree(to)], [7, { a: "mine", b: "b" }]);
+  const words = ["get", url, "f", "--to", to, "--overwrite"];
+  assertEquals(
+    (await run([...words, "-n"])).stderr,
+    "restored    f/a  (1 B)\nWould restore 1 file, 1 B, 1 unchanged\n",
+  );
+  assertEquals(await Deno.readTextFile(`${to}/a`), "mine");
+  assertEquals(
+    (await run(words)).stderr,
+    "Restored 1 file, 1 B, 1 unchanged\n",
+  );
+  assertEquals(await readTree(to), { a: "a", b: "b" });
+});
+
+Deno.test("get --exclude leaves out what matches", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { "f/a": "a", "f/b.tmp": "b" });
+  const to = `${folder.path}/to`;
+  await succeed("get", url, "--to", to, "--exclude", "**/*.tmp");
+  assertEquals(await readTree(to), { "f/a": "a" });
 });

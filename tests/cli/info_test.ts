@@ -44,11 +44,14 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
   const url = await putImage(folder.path, { a: "a" });
   const text = await succeed("info", url, "--bytes");
   const lines = text.split("\n");
-  assertEquals(lines.slice(0, 7).map((line) => line.split("  ")[0]), [
-    ...["Image", "Medium", "Volume id", "Used", "Free", "Room", "Sessions"],
+  assertEquals(lines.slice(0, 6).map((line) => line.split("  ")[0]), [
+    ...["Image", "Medium", "Volume id", "Used", "Room", "Sessions"],
   ]);
-  assertEquals(lines[8], `|${"1".repeat(77)}|`);
-  assertMatch(lines[10] ?? "", /^ {2}1 {2}\d+ {2}ISOIMAGE$/);
+  assertEquals(lines[7], `|${"1".repeat(77)}|`);
+  assertMatch(
+    lines[9] ?? "",
+    /^ {2}1 {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}\d+ {2}ISOIMAGE$/,
+  );
   const info = JSON.parse(await succeed("info", url, "--json"));
   assertEquals(Object.keys(info), [
     "drive",
@@ -66,5 +69,6 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
     "lba",
     "size",
     "volumeId",
+    "date",
   ]);
 });

@@ -1,10 +1,11 @@
-import { assertEquals, assertMatch } from "@std/assert";
-import { makeFolder } from "../support/helpers.ts";
+import { assertEquals, assertMatch, assertObjectMatch } from "@std/assert";
+import { makeFolder, runShell } from "../support/helpers.ts";
 import {
   assertMissing,
   corrupt,
   makeForeignImage,
   parseLines,
+  PUT_DATE,
   putImage,
   readTree,
   run,
@@ -30,10 +31,8 @@ Deno.test("list writes raw names into a pipe and safe ones to a terminal", async
   const escaped = await run(["list", url], { isTerminal: true });
   assertEquals(escaped.stdout, "caf\\xe9\nplain\n");
   const json = await run(["list", url, "--json"]);
-  assertEquals(parseLines(json.stdout), [
-    { name: "caf\uDCE9", size: 1 },
-    { name: "plain", size: 1 },
-  ]);
+  const names = parseLines(json.stdout) as { name: string }[];
+  assertEquals(names.map(({ name }) => name), ["caf\uDCE9", "plain"]);
 });
 
 Deno.test("list takes names, folders and globs, and shows sizes and checksums", async () => {
@@ -45,15 +44,19 @@ Deno.test("list takes names, folders and globs, and shows sizes and checksums", 
   });
   assertEquals(await succeed("list", url, "*.tar"), "a.tar\n");
   assertEquals(await succeed("list", url, "**/*.tar"), "a.tar\ndeep/b.tar\n");
+  const date = "2026-01-02 03:04";
   assertEquals(
     await succeed("ls", url, "?.*", "-l", "--md5"),
-    `1 B  0cc175b9c0f1b6a831c399e269772661  a.tar
-0 B  d41d8cd98f00b204e9800998ecf8427e  c.txt
+    `-rw-r--r--  1 B  ${date}  0cc175b9c0f1b6a831c399e269772661  a.tar
+-rw-r--r--  0 B  ${date}  d41d8cd98f00b204e9800998ecf8427e  c.txt
 `,
   );
   assertEquals(
     await succeed("list", url, "deep", "a.tar", "--bytes", "-lq"),
-    " 1  a.tar\n10  deep/b.tar\n",
+    `-rw-r--r--   1  ${date}  a.tar
+drwxr-xr-x   -  ${date}  deep/
+-rw-r--r--  10  ${date}  deep/b.tar
+`,
   );
   assertEquals(await succeed("list", `${url}:/deep`), "b.tar\n");
 });
@@ -71,9 +74,14 @@ xorriso-backend: Cannot find "x\\x1b*" on the medium
 `,
   });
   const json = await run(["list", url, "b", "x", "--md5", "--json"]);
-  assertEquals(parseLines(json.stdout), [
-    { name: "b", size: 1, md5: "92eb5ffee6ae2fec3ad71c777531578f" },
+  const [entry] = parseLines(json.stdout) as Record<string, unknown>[];
+  assertEquals(Object.keys(entry ?? {}), [
+    ...["name", "type", "size", "mtime", "mode", "uid", "gid", "md5"],
   ]);
+  assertObjectMatch(entry ?? {}, {
+    ...{ name: "b", type: "file", size: 1, mtime: PUT_DATE.toISOString() },
+    ...{ mode: 0o644, md5: "92eb5ffee6ae2fec3ad71c777531578f" },
+  });
   assertEquals(parseLines(json.stderr), [{
     error: {
       code: "ENTRY_NOT_FOUND",
@@ -105,13 +113,15 @@ Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing 
   await using folder = await makeFolder();
   const text = "find these bytes in the image";
   const url = await putImage(folder.path, { good: "good", bad: text });
-  assertEquals(await succeed("verify", url), "bad: OK\ngood: OK\n");
+  const sound = await run(["verify", url, "-v"]);
+  assertEquals(
+    sound.stderr,
+    "verified    bad\nverified    good\nVerified 2 files\n",
+  );
   await corrupt(`${folder.path}/a.iso`, text);
   const outcome = await run(["verify", url]);
-  assertEquals([outcome.code, outcome.stdout], [
-    6,
-    "bad: FAILED\ngood: OK\n",
-  ]);
+  assertEquals([outcome.code, outcome.stdout], [6, ""]);
+  assertMatch(outcome.stderr, /"\/bad".*\nVerified 1 file, 1 failed\n$/);
   assertEquals((await run(["verify", url, "good", "-q"])).stderr, "");
   assertEquals((await run(["verify", url, "missing"])).code, 3);
   assertEquals((await run(["verify", url, "bad", "missing"])).code, 6);
@@ -125,4 +135,62 @@ Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing 
   assertEquals(all.code, 6);
   assertEquals(await readTree(`${folder.path}/target`), { good: "good" });
   assertEquals((await run(["get", url, "bad", "--to", "-"])).code, 6);
+});
+
+Deno.test("verify tells files that no checksum was recorded for, and exits with 7", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/a.iso`;
+  await folder.file("f", "f");
+  await runShell(
+    'cd "$1" && xorriso -md5 off -outdev a.iso -map f /f -commit 2>&1',
+    folder.path,
+  );
+  const { code, stderr } = await run(["verify", `xorriso://${image}`]);
+  assertEquals([code, stderr], [
+    7,
+    'Cannot verify "f": no checksum was recorded for it\nVerified 0 files, 1 left out\n',
+  ]);
+});
+
+Deno.test("diff tells what a put would change", async () => {
+  await using folder = await makeFolder();
+  const files = { "f/a": "a", "f/b": "b", "f/c": "c", "f/d": "d" };
+  const url = await putImage(folder.path, files);
+  const source = `${folder.path}/sources/f`;
+  assertEquals((await run(["diff", url, source])).stderr, "No differences\n");
+  await Deno.writeTextFile(`${source}/a`, "changed");
+  await Deno.remove(`${source}/b`);
+  await Deno.chmod(`${source}/c`, 0o600);
+  await Deno.writeTextFile(`${source}/new`, "new");
+  await Deno.remove(`${source}/d`);
+  await Deno.symlink("c", `${source}/d`);
+  await Deno.utime(source, PUT_DATE, PUT_DATE);
+  const { code, stdout, stderr } = await run(["diff", url, source]);
+  assertEquals([code, stderr], [
+    0,
+    "1 added, 1 removed, 1 of another type, 1 with other content, 1 with other attributes\n",
+  ]);
+  assertEquals(
+    stdout,
+    `content     f/a  (mtime)
+removed     f/b
+attributes  f/c  (mode)
+type        f/d  (mtime)
+added       f/new
+`,
+  );
+  assertEquals((await run(["diff", url])).code, 2);
+  assertEquals((await run(["diff", url, source, "--from", "1"])).code, 2);
+});
+
+Deno.test("diff --from tells what sessions have changed", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { "f/a": "a", "f/b": "b" });
+  await succeed("rm", url, "f/a");
+  const { stdout } = await run(["diff", url, "--from", "1", "--json"]);
+  assertEquals(parseLines(stdout), [
+    { kind: "removed", name: "f/a", type: "file", attributes: [] },
+  ]);
+  const none = await run(["diff", url, "--from", "1", "--session", "1"]);
+  assertEquals(none.stderr, "No differences\n");
 });

@@ -7,6 +7,9 @@ import {
   formatDate,
   formatDuration,
   formatJson,
+  formatMode,
+  plural,
+  some,
 } from "../../src/cli/terminal.ts";
 
 Deno.test("escapeName() leaves ordinary names of any alphabet as they are", () => {
@@ -99,4 +102,26 @@ Deno.test("alignColumns() lines up wide characters, and those of no width", () =
     ["日本    1  a", "e\u0301      20  b", "👍x   300"],
   );
   assertEquals(alignColumns([]), []);
+});
+
+Deno.test("formatMode() writes types and modes like ls", () => {
+  const cases = [
+    ["file", 0o644, "-rw-r--r--"],
+    ["directory", 0o1777, "drwxrwxrwt"],
+    ["link", 0o777, "lrwxrwxrwx"],
+    ["file", 0o4755, "-rwsr-xr-x"],
+    ["file", 0o6640, "-rwSr-S---"],
+    ["file", 0o1000, "---------T"],
+    ["other", 0, "?---------"],
+  ] as const;
+  for (const [type, mode, expected] of cases) {
+    assertEquals(formatMode(type, mode), expected);
+  }
+});
+
+Deno.test("plural() and some() count things", () => {
+  assertEquals(plural(1, "file"), "1 file");
+  assertEquals(plural(0, "copy", "copies"), "0 copies");
+  assertEquals(some(0, "file"), []);
+  assertEquals(some(2, "copy", "copies"), ["2 copies"]);
 });

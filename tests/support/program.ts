@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Io } from "../../src/cli/run.ts";
 import { main } from "../../src/cli/main.ts";
+import { parents } from "../../src/names.ts";
 import { age, exists } from "./helpers.ts";
 
 /** What a run of the program leaves behind. */
@@ -87,16 +88,27 @@ export async function readTree(
   return tree;
 }
 
+/** When the files and folders of {@linkcode putImage} were last changed. */
+export const PUT_DATE = new Date(2026, 0, 2, 3, 4);
+
 /** A new image with files in it, made by the program; gives its URL. */
 export async function putImage(
   folder: string,
   files: Readonly<Record<string, string>>,
 ): Promise<string> {
-  await Deno.mkdir(`${folder}/sources`);
+  const made = new Set<string>();
   for (const [name, text] of Object.entries(files)) {
     const path = `${folder}/sources/${name}`;
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     await Deno.writeTextFile(path, text);
+    for (const parent of parents(`/${name}`)) {
+      made.add(`${folder}/sources${parent}`);
+    }
+    made.add(path);
+  }
+  for (const path of made) {
+    await Deno.utime(path, PUT_DATE, PUT_DATE);
+    await Deno.chmod(path, (await Deno.stat(path)).isFile ? 0o644 : 0o755);
   }
   const url = `xorriso://${folder}/a.iso`;
   const paths = [...new Set(Object.keys(files).map((n) => n.split("/")[0]))];

@@ -274,7 +274,8 @@ async function tryCli(
   );
   const json = new TextDecoder()
     .decode((await run("list", url, "--json")).stdout).trim().split("\n")
-    .map((line): string => JSON.parse(line).name);
+    .map((line): { type: string; name: string } => JSON.parse(line))
+    .filter(({ type }) => type === "file").map(({ name }) => name);
   torture.check(same(json, wanted), where, () => difference(json, wanted));
   await run("get", url, "in", "--to", `${folder}/out`, "--quiet");
   for (const name of names) {
@@ -292,7 +293,8 @@ async function tryCli(
   await run("delete", url, "--quiet", "--", ...gone);
   const left = new TextDecoder()
     .decode((await run("list", url, "--json")).stdout).trim().split("\n")
-    .map((line): string => JSON.parse(line).name);
+    .map((line): { type: string; name: string } => JSON.parse(line))
+    .filter(({ type }) => type === "file").map(({ name }) => name);
   const kept = wanted.filter((name) => !gone.includes(name));
   torture.check(same(left, kept), where, () => difference(left, kept));
   await run("verify", url, "--quiet");

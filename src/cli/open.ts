@@ -1,0 +1,72 @@
+/** Opens what the command line names, as its flags say. */
+import { XorrisoBackend } from "../backend/backend.ts";
+import type { BackendOptions, Place } from "../backend/options.ts";
+import { readSettings, splitArgs } from "../backend/settings.ts";
+import { parseLocation } from "../backend/url.ts";
+import { parseWriteSpeed } from "../options.ts";
+import { type Device, devices } from "../session/devices.ts";
+import { UsageError } from "./arguments.ts";
+import { defined, type Run } from "./run.ts";
+
+/** Opens the medium of the first operand, or another place; staging and commit are left to the command. */
+export async function open(
+  run: Run,
+  options: BackendOptions = {},
+  place: Place = parseLocation(run.operands[0] ?? ""),
+): Promise<XorrisoBackend> {
+  const speed = run.value("write-speed");
+  const all = defined<BackendOptions>({
+    ...program(run),
+    writeSpeed: speed === undefined ? undefined : parseWriteSpeed(speed),
+    assertVolumeId: run.value("assert-volid"),
+    session: parseSession(run.value("session")),
+    lockTimeout: parseSeconds(run.value("wait")),
+    recover: run.has("recover") || undefined,
+    autoCommit: false,
+    signal: run.signal,
+    onProgress: (progress) => run.progress(progress),
+    ...options,
+  });
+  return await XorrisoBackend.open(place, all);
+}
+
+/** Lists the optical drives. */
+export async function listDevices(run: Run): Promise<Device[]> {
+  const options = program(run);
+  const settings = { ...readSettings(options), ...options };
+  return await devices({ ...settings, signal: run.signal });
+}
+
+/** Which xorriso to start, and how. */
+function program(
+  run: Run,
+): Pick<BackendOptions, "xorrisoPath" | "xorrisoArgs"> {
+  const words = run.value("xorriso-args");
+  return defined<BackendOptions>({
+    xorrisoPath: run.value("xorriso-path"),
+    xorrisoArgs: words === undefined ? undefined : splitArgs(words),
+  });
+}
+
+/**
+ * Reads a session: its number, or a date in local time, which a day stands for the end of; nothing is the
+ * newest.
+ */
+export function parseSession(text = "latest"): number | Date | undefined {
+  if (text === "latest") return undefined;
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
+  const day = /^\d{4}-\d\d-\d\d$/.test(text);
+  const date = new Date(day ? `${text}T23:59:59.999` : text);
+  if (/^\d{4}-/.test(text) && !Number.isNaN(date.getTime())) return date;
+  throw new UsageError(
+    `Cannot use the session "${text}": it must be a number from 1, a date like 2026-11-26 or "2026-11-26 18:30", or "latest"`,
+  );
+}
+
+/** Reads the value of `--wait`, in milliseconds. */
+function parseSeconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (/^\d/.test(text) && seconds < 1e6) return seconds * 1000;
+  throw new UsageError(`Cannot wait "${text}": it must be a number of seconds`);
+}

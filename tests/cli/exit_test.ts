@@ -1,0 +1,29 @@
+import { assertEquals } from "@std/assert";
+import { XorrisoError } from "../../mod.ts";
+import { messageOf } from "../../src/cli/exit.ts";
+
+Deno.test("messageOf() puts flags in place of options, but not in what is quoted", () => {
+  const cases = [
+    ["or make it with create", "or make it with --create"],
+    ["wait for it by lockTimeout", "wait for it by --wait"],
+    ["add force to destroy it", "add --force to destroy it"],
+    ['"with create" is no file', '"with create" is no file'],
+    ['"a \\" with create" is none', '"a \\" with create" is none'],
+    ["with constructor", "with constructor"],
+  ] as const;
+  for (const [message, expected] of cases) {
+    assertEquals(messageOf(new Error(message)), expected);
+  }
+});
+
+Deno.test("messageOf() has sizes for people", () => {
+  const error = new XorrisoError(
+    "MEDIUM_FULL",
+    'Cannot store "4000000": the session needs 4000000 bytes, 1048576 are free',
+    { needed: 4_000_000, free: 1_048_576 },
+  );
+  assertEquals(
+    messageOf(error),
+    'Cannot store "4000000": the session needs 3.8 MiB, 1 MiB are free',
+  );
+});
