@@ -10,6 +10,7 @@ import {
   age,
   assertRejectsCode,
   type Folder,
+  installedVersion,
   makeFifo,
   makeFolder,
   noise,
@@ -331,4 +332,21 @@ Deno.test("putTree() takes patterns from a file, too", async () => {
   });
   const names = (await backend.list()).map(({ name }) => name);
   assertEquals(names.sort(), ["tree/a", "tree/c.tmp"]);
+});
+
+Deno.test({
+  name:
+    "putTree() stores the rest where xorriso 1.5.4 cannot write the long names of a folder",
+  ignore: await installedVersion() !== "1.5.4",
+  async fn() {
+    await using folder = await makeTree({ "d/short": "d", "e/short": "e" });
+    const long = Array.from({ length: 60 }, (_, i) => `${i}`.padEnd(200, "x"));
+    for (const name of long) await age(await folder.file(`tree/d/${name}`));
+    await using backend = await openImage(folder);
+    const { files, left } = await putTree(backend, `${folder.path}/tree`);
+    assertEquals([files, left.length], [2, 60]);
+    assertEquals([...new Set(left.map(({ reason }) => reason))], ["name"]);
+    assertMatch(left[0]?.error.message ?? "", /xorriso 1\.5\.6/);
+    assertEquals(await sessions(backend), 1);
+  },
 });
