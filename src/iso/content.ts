@@ -156,33 +156,6 @@ async function* checked(
 }
 
 /**
- * Hands a file's content on, and fails at its end if it does not have the expected MD5.
- *
- * @param content All bytes of the file, as it is stored.
- * @param md5 The expected MD5 in hexadecimal digits.
- * @param path How the error names the file.
- * @returns The same chunks. The stream fails with CHECKSUM_MISMATCH.
- */
-export function checkMd5(
-  content: ReadableStream<Uint8Array<ArrayBuffer>>,
-  md5: string,
-  path: string,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const loading = loadMd5().then((newMd5) => newMd5());
-  return content.pipeThrough(
-    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-      async transform(chunk, controller) {
-        (await loading).update(chunk);
-        controller.enqueue(chunk);
-      },
-      async flush() {
-        requireMd5((await loading).digest("hex"), md5, path);
-      },
-    }),
-  );
-}
-
-/**
  * Makes sure that content has the MD5 that is recorded for it.
  *
  * @throws {XorrisoError} CHECKSUM_MISMATCH when it has another.

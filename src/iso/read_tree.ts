@@ -1,23 +1,27 @@
 /** Reading the tree of a session from its directories (ECMA-119, 6.8 and 9.1). */
 
-import { decodeName, parents, show } from "../names.ts";
+import { parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
-import { BLOCK, blocksOf, shortDate } from "./bytes.ts";
+import { BLOCK, blocksOf } from "./bytes.ts";
 import { parseTable } from "./checksums.ts";
 import {
   type ChecksumTable,
   Entry,
-  type EntryFields,
   type EntryType,
-  type RareFields,
   type Section,
 } from "./entry.ts";
-import {
-  type Compression,
-  type Continuation,
-  RockRidge,
-} from "./rock_ridge.ts";
 import { Queue } from "./queue.ts";
+import {
+  type DirectoryRecord,
+  fieldsOf,
+  FLAGS,
+  isSelfOrParent,
+  nameOf,
+  NOTHING,
+  recordAt,
+  typeOf,
+} from "./record.ts";
+import { type Continuation, RockRidge } from "./rock_ridge.ts";
 import { Runs } from "./runs.ts";
 import type { Session } from "./sessions.ts";
 import { Tree, type TreeProblem } from "./tree.ts";
@@ -53,20 +57,6 @@ const MAX_PROBLEMS = 1000;
 
 /** Bytes of a directory that are taken at once. */
 const PORTION = 1 << 20;
-
-/** Flags of a directory record (ECMA-119, 9.1.6). */
-const DIRECTORY = 2;
-const ASSOCIATED = 4;
-const GOES_ON = 0x80;
-
-/** Types of files in the upper bits of a mode (RRIP 1.12, 4.1.1). */
-const TYPES: Readonly<Record<number, EntryType>> = {
-  0o01: "fifo",
-  0o02: "character",
-  0o06: "block",
-  0o12: "link",
-  0o14: "socket",
-};
 
 /**
  * Reads the tree of a session.
@@ -147,22 +137,6 @@ interface Pending {
   readonly whole: boolean;
 }
 
-/** Where a directory record is (ECMA-119, 9.1). */
-interface DirectoryRecord {
-  readonly bytes: Uint8Array;
-  readonly at: number;
-  readonly length: number;
-  readonly nameLength: number;
-  readonly flags: number;
-  /** The block that it is in. */
-  readonly lba: number;
-}
-
-/** Shared by all that has no content. */
-const NOTHING: readonly never[] = [];
-
-const utf16 = new TextDecoder("utf-16be", { ignoreBOM: true });
-
 class TreeReader {
   readonly #blocks: Blocks;
   readonly #session: Session;
@@ -222,16 +196,7 @@ class TreeReader {
   /** Reads what the root says of itself, and chooses the names by that. */
   async #readRoot(): Promise<Entry> {
     const { root: plain, joliet } = this.#session.volume;
-    const bytes = await this.#runs.get(plain.lba * BLOCK, BLOCK);
-    const self = this.#recordAt(bytes, 0, plain.lba);
-    if (self === undefined) {
-      throw damaged(this.#blocks, plain.lba, "the root directory is not there");
-    }
-    for (;;) {
-      const missing = this.#take(self);
-      if (missing === undefined) break;
-      await this.#fetch(missing);
-    }
+    const self = await this.#takeSelf(plain.lba);
     const { isUsed, mode, skip, checksums } = this.#rockRidge;
     this.#checksums = checksums && parseTable(checksums);
     let region = plain;
@@ -244,7 +209,8 @@ class TreeReader {
     }
     const children = new Map<string, Entry>();
     const root = new Entry({
-      ...this.#fieldsOf(self, {
+      ...fieldsOf(self, this.#rockRidge, this.#naming, {
+        checksums: this.#checksums,
         ...{ type: "directory", name: "", sections: NOTHING },
         folder: undefined,
       }),
@@ -254,6 +220,20 @@ class TreeReader {
     const whole = this.#wanted?.has("/") ?? true;
     this.#queue.push({ path: "/", bytes: 0, region, children, whole });
     return root;
+  }
+
+  /** Takes the record that a directory begins with: what it says of itself. */
+  async #takeSelf(lba: number): Promise<DirectoryRecord> {
+    for (;;) {
+      const bytes = await this.#runs.get(lba * BLOCK, BLOCK);
+      const self = recordAt(this.#blocks, bytes, 0, lba);
+      if (self === undefined) {
+        throw damaged(this.#blocks, lba, "the root directory is not there");
+      }
+      const missing = this.#take(self);
+      if (missing === undefined) return self;
+      await this.#fetch(missing);
+    }
   }
 
   async #readDirectory(directory: Pending): Promise<void> {
@@ -315,7 +295,12 @@ class TreeReader {
     lba: number,
   ): { readonly at: number; readonly area: Continuation } | undefined {
     for (let at = start; at < bytes.length;) {
-      const record = this.#recordAt(bytes, at, lba + Math.floor(at / BLOCK));
+      const record = recordAt(
+        this.#blocks,
+        bytes,
+        at,
+        lba + Math.floor(at / BLOCK),
+      );
       if (record === undefined) {
         at += BLOCK - at % BLOCK;
         continue;
@@ -328,23 +313,6 @@ class TreeReader {
       at += record.length;
     }
     return undefined;
-  }
-
-  /** The record there; undefined if there are no more in its block, beyond whose end none goes. */
-  #recordAt(
-    bytes: Uint8Array,
-    at: number,
-    lba: number,
-  ): DirectoryRecord | undefined {
-    const length = bytes[at] ?? 0;
-    if (length === 0) return undefined;
-    const nameLength = bytes[at + 32] ?? 0;
-    if (33 + nameLength <= length && at % BLOCK + length <= BLOCK) {
-      const flags = bytes[at + 25] ?? 0;
-      return { bytes, at, length, nameLength, flags, lba };
-    }
-    const why = `there can be no directory record as at byte ${at % BLOCK}`;
-    throw damaged(this.#blocks, lba, why);
   }
 
   /** Takes the system use field of a record; returns an area of it that has not been read. */
@@ -367,14 +335,14 @@ class TreeReader {
   /** Adds what a record says to its directory. */
   #add(directory: Pending, record: DirectoryRecord): void {
     const { isRelocated, child } = this.#rockRidge;
-    if (isRelocated || (record.flags & ASSOCIATED) !== 0) return;
+    if (isRelocated || (record.flags & FLAGS.associated) !== 0) return;
     // A large file has a record for each of its sections; all but the last say that it goes on.
     const section = regionAt(record.bytes, record.at);
     if (section.size > 0) this.#sections.push(section);
-    if ((record.flags & GOES_ON) !== 0) return;
+    if ((record.flags & FLAGS.goesOn) !== 0) return;
     const sections = this.#sections.length > 0 ? this.#sections : NOTHING;
     if (sections.length > 0) this.#sections = [];
-    const name = this.#nameOf(record);
+    const name = nameOf(record, this.#rockRidge, this.#naming);
     const own = this.#rockRidge.name?.length ?? 3 * name.length;
     const bytes = directory.bytes + 1 + own;
     const type = typeOf(record, this.#rockRidge);
@@ -386,7 +354,8 @@ class TreeReader {
       const why = `there are more than ${this.#maxEntries} names`;
       throw damaged(this.#blocks, record.lba, why);
     }
-    const fields = this.#fieldsOf(record, {
+    const fields = fieldsOf(record, this.#rockRidge, this.#naming, {
+      checksums: this.#checksums,
       ...{ type, name, sections },
       folder: directory.path,
     });
@@ -452,85 +421,4 @@ class TreeReader {
     }
     return undefined;
   }
-
-  #nameOf({ bytes, at, nameLength }: DirectoryRecord): string {
-    const { name, isDots } = this.#rockRidge;
-    const plain = bytes.subarray(at + 33, at + 33 + nameLength);
-    switch (this.#naming) {
-      case "rock ridge":
-        if (isDots) return "..";
-        return name === undefined
-          ? plainName(decodeName(plain))
-          : decodeName(name);
-      case "joliet":
-        return utf16.decode(plain).replace(/;\d+$/, "");
-      default:
-        return plainName(decodeName(plain));
-    }
-  }
-
-  #fieldsOf(
-    { bytes, at }: DirectoryRecord,
-    { type, name, folder, sections }: Pick<
-      EntryFields,
-      "type" | "name" | "folder" | "sections"
-    >,
-  ): EntryFields {
-    const all = this.#rockRidge;
-    const isFile = type === "file";
-    const mode = this.#naming === "rock ridge" ? all.mode ?? 0 : 0o555;
-    const time = Number.isNaN(all.mtime)
-      ? shortDate(bytes, at + 18)
-      : all.mtime;
-    const compression = isFile ? all.compression : undefined;
-    return {
-      ...{ folder, name, type },
-      size: !isFile ? 0 : compression ? all.inflated : sizeOf(sections),
-      mode: mode & 0o7777,
-      seconds: Number.isNaN(time) ? 0 : Math.floor(time / 1000),
-      uid: all.uid,
-      gid: all.gid,
-      sections: isFile ? sections : NOTHING,
-      checksumIndex: all.checksumIndex,
-      checksums: this.#checksums,
-      children: undefined,
-      rare: rareOf(all, compression),
-    };
-  }
-}
-
-function rareOf(
-  { links, inode, target, device }: RockRidge,
-  compression: Compression | undefined,
-): RareFields | undefined {
-  const any = target ?? device ?? compression ?? inode;
-  if (any === undefined && links === 1) return undefined;
-  const text = target && decodeName(Uint8Array.from(target));
-  return { links, inode, target: text, device, compression };
-}
-
-function sizeOf(sections: readonly Section[]): number {
-  let size = 0;
-  for (const section of sections) size += section.size;
-  return size;
-}
-
-/** Whether a record is the first or second of a directory, for itself and for the one above. */
-function isSelfOrParent({ bytes, at, nameLength }: DirectoryRecord): boolean {
-  return nameLength === 1 && (bytes[at + 33] ?? 0) <= 1;
-}
-
-/** What a record stands for; undefined if it says that it is a directory and has none. */
-function typeOf(
-  { flags }: DirectoryRecord,
-  { mode, child }: RockRidge,
-): EntryType | undefined {
-  if ((flags & DIRECTORY) !== 0 || child !== undefined) return "directory";
-  const type = (mode ?? 0) >>> 12;
-  return type === 0o04 ? undefined : TYPES[type] ?? "file";
-}
-
-/** A name of ISO 9660 without its version number and the dot before that (ECMA-119, 7.5.1). */
-function plainName(name: string): string {
-  return name.replace(/\.?;\d+$/, "");
 }
