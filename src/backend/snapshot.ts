@@ -156,21 +156,25 @@ export async function readImageSnapshot(
   const { sessions, newest } = image;
   const session = choose(sessions, options.wanted, blocks.name) ?? newest;
   const steady = await sealed(blocks, image, session, { signal });
-  const open = () => kept(steady);
+  const { byteLength } = steady;
+  const open = () => kept(steady, byteLength);
   return await readSnapshot(steady, session, {
     ...options,
     ...{ open, image, sessions: sessions.map(recorded) },
   });
 }
 
-/** Blocks that stay open for others when they are disposed of. */
-function kept(blocks: Blocks): Blocks {
+/**
+ * Blocks that stay open for others when they are disposed of.
+ *
+ * @param byteLength How many bytes there were: where they are fewer now, that
+ * is a change, not damage.
+ */
+function kept(blocks: Blocks, byteLength: number): Blocks {
   return {
     name: blocks.name,
     file: blocks.file,
-    get byteLength() {
-      return blocks.byteLength;
-    },
+    byteLength,
     get modified() {
       return blocks.modified;
     },
