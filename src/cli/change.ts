@@ -48,7 +48,7 @@ export async function remove(run: Run): Promise<void> {
 
 /** `move URL NAME NEW` */
 export async function move(run: Run): Promise<void> {
-  const [, from = "", to = ""] = run.operands;
+  const [from = "", to = ""] = run.names;
   const { signal } = run;
   await using backend = await open(run);
   await backend.rename(from, to, { overwrite: run.has("overwrite"), signal });

@@ -25,7 +25,7 @@ export async function findEntries(
   backend: XorrisoBackend,
   options: ListOptions = {},
 ): Promise<ListedEntry[]> {
-  const [url = "", ...names] = run.operands;
+  const { names, operands: [url = ""] } = run;
   const entries = await backend.list({ ...options, all: true });
   if (entries.length === 0) await requireDirectory(run, parseLocation(url));
   if (names.length === 0) return entries;

@@ -6,6 +6,7 @@ import { isCode } from "../errors.ts";
 import { baseName } from "../names.ts";
 import { getTree } from "../tree/get.ts";
 import type { GetTreeOptions, GetTreeResult } from "../tree/options.ts";
+import { folderOf } from "../tree/plan.ts";
 import { normalizeName } from "../tree/select.ts";
 import { UsageError } from "./arguments.ts";
 import { findEntries } from "./find.ts";
@@ -15,14 +16,14 @@ import { formatBytes, plural, some } from "./terminal.ts";
 
 /** `get URL [NAME...]` */
 export async function get(run: Run): Promise<void> {
-  const names = run.operands.slice(1).map(normalizeName);
+  const names = run.names.map(normalizeName);
   const to = run.value("to");
   await using backend = await open(run, { readOnly: true });
   const entries = await findEntries(run, backend);
   if (run.exit !== 0) return;
   const [name = ""] = names.length === 1 ? names : [];
   const named = entries.find((each) => each.name === name);
-  const file = named?.type === "directory" ? undefined : named;
+  const file = named?.type === "file" ? named : undefined;
   if (to === "-") {
     if (file === undefined) {
       throw new UsageError("Standard output takes a single file: name one");
@@ -32,10 +33,8 @@ export async function get(run: Run): Promise<void> {
     await getFile(run, backend, file, to);
   } else {
     // A folder that is named alone is PATH itself, so that a second run goes to the same place.
-    const base = file === undefined
-      ? named?.name ?? ""
-      : name.slice(0, Math.max(0, name.lastIndexOf("/")));
-    const folder = to ?? (file === undefined && baseName(base) || ".");
+    const base = named?.type === "directory" ? name : folderOf(name);
+    const folder = to ?? (base === name && baseName(base) || ".");
     const result = await getTree(
       backend,
       names.length === 0 ? "" : names,
@@ -45,6 +44,7 @@ export async function get(run: Run): Promise<void> {
         exclude: run.values("exclude"),
         overwrite: run.has("overwrite") ? "differing" : "never",
         owner: run.has("owner") || undefined,
+        setId: run.has("set-id"),
         ...run.treeOptions(),
       }),
     );

@@ -23,7 +23,7 @@ const FORCE: Flag = {
 };
 
 const A_NAME =
-  'A NAME is a file, a folder with all below it, or a glob, quoted for the shell: "*.tar", "2026/**". Exit 3 if nothing is found for one.';
+  'A NAME is a file, a folder with all below it, or a glob, quoted for the shell: "*.tar", "2026/**"; \\xHH is a byte that is not UTF-8. Exit 3 if nothing is found for one.';
 
 /** What commands on a drive need. */
 const A_DRIVE = [
@@ -124,6 +124,7 @@ const COMMANDS: readonly Command[] = [
       },
       OVERWRITE,
       { name: "owner", summary: "Restore owners, as root does by itself" },
+      { name: "set-id", summary: "Restore set-uid and set-gid bits, too" },
       {
         name: "exclude",
         value: "GLOB",

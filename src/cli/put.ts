@@ -24,6 +24,9 @@ export async function put(run: Run): Promise<void> {
   if (isInput && as === undefined) {
     throw new UsageError('Standard input needs a name: add "--as"');
   }
+  if (isInput && run.has("dry-run")) {
+    throw new UsageError('The flag "--dry-run" is not for standard input');
+  }
   await using backend = await open(
     run,
     defined<BackendOptions>({

@@ -1,7 +1,7 @@
 /** One run of the program: what it was asked, and how it prints, fails and sums up. */
 import { abortable } from "@std/async/abortable";
 import type { Progress } from "../options.ts";
-import { encodeName } from "../names.ts";
+import { encodeName, unspellName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
 import type { LeftOut, PutTreeOptions, TreeEvent } from "../tree/options.ts";
 import type { Arguments } from "./arguments.ts";
@@ -99,6 +99,11 @@ export class Run {
   /** Columns that a line of output may have. */
   get columns(): number {
     return this.#stdout.isTerminal ? this.#stdout.columns() : COLUMNS;
+  }
+
+  /** The names on the medium that stand behind the URL; `\xHH` is a byte that is not UTF-8. */
+  get names(): readonly string[] {
+    return this.operands.slice(1).map(unspellName);
   }
 
   /** Whether a flag is set. */

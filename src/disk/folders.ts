@@ -1,40 +1,7 @@
-/** Folders on disk, as the command line stores and restores them. */
+/** Folders on disk that files are restored into. */
 import { resolve } from "@std/path/posix/resolve";
 import { systemError, XorrisoError } from "../errors.ts";
 import { resolveForWrite } from "./permissions.ts";
-
-/** Something below a folder. */
-export interface Found {
-  /** Its path: that of the folder, and what is below it. */
-  readonly path: string;
-  /** What it is; `unreadable` is a folder that could not be listed. */
-  readonly type: "file" | "link" | "special" | "unreadable";
-  /** Why it could not be listed. */
-  readonly cause?: unknown;
-}
-
-/**
- * Finds everything below a folder that is no folder itself, in the order of the names; links are not followed.
- *
- * @param folder Path of a folder that the script may read.
- * @throws {Deno.errors.NotCapable} When a part of it is denied to the script.
- */
-export async function* walkFolder(folder: string): AsyncGenerator<Found> {
-  const entries: Deno.DirEntry[] = [];
-  try {
-    for await (const entry of Deno.readDir(folder)) entries.push(entry);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
-    yield { path: folder, type: "unreadable", cause };
-    return;
-  }
-  entries.sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const { name, isFile, isDirectory, isSymlink } of entries) {
-    const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
-    if (isDirectory) yield* walkFolder(path);
-    else yield { path, type: isFile ? "file" : isSymlink ? "link" : "special" };
-  }
-}
 
 /** Whether a name on a medium can be that of a file or folder on disk, and stays where it is put. */
 export function isFileName(part: string): boolean {

@@ -117,3 +117,17 @@ Deno.test("get --exclude leaves out what matches", async () => {
   await succeed("get", url, "--to", to, "--exclude", "**/*.tmp");
   assertEquals(await readTree(to), { "f/a": "a" });
 });
+
+Deno.test("get of a link restores it by its own name, and of a name with a byte that is not UTF-8", async () => {
+  await using folder = await makeFolder();
+  await folder.file("f/a", "a");
+  await Deno.symlink("a", `${folder.path}/f/link`);
+  const url = `xorriso://${folder.path}/a.iso`;
+  await succeed("put", url, `${folder.path}/f`, "--create");
+  const to = `${folder.path}/to`;
+  await succeed("get", url, "f/link", "--to", to);
+  assertEquals(await Deno.readLink(`${to}/link`), "a");
+  assertEquals((await run(["get", url, "f/link", "--to", "-"])).code, 2);
+  const foreign = await makeForeignImage(folder.path);
+  assertEquals(await succeed("get", foreign, "caf\\xe9", "--to", "-"), "x");
+});

@@ -46,6 +46,7 @@ Deno.test("main() refuses a wrong command line with exit 2, before anything is o
     ["put", url, "a", "--session", "1"],
     ["put", url, "a", "b", "--as", "c"],
     ["put", url, "-"],
+    ["put", url, "-", "--as", "a", "-n"],
     ["list", "/nowhere/a.iso"],
     ["put", "http://nowhere", "a"],
     ["blank", url, "--mode", "full"],
