@@ -43,18 +43,30 @@ export async function isLying({ path, size, isOdd }: Found): Promise<boolean> {
   }
 }
 
-/** The content of a file as it is read, from its first reading on. */
-export function contentOf(path: string): ReadableStream<Uint8Array> {
-  return ReadableStream.from(chunksOf(path));
+/**
+ * The content of a file as it is read, from its first reading on.
+ *
+ * @param onEnd Takes how many bytes it had.
+ */
+export function contentOf(
+  path: string,
+  onEnd: (bytes: number) => void = () => {},
+): ReadableStream<Uint8Array> {
+  return ReadableStream.from(chunksOf(path, onEnd));
 }
 
-async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  path: string,
+  onEnd: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
   try {
     await using file = await openFile(path);
     for (;;) {
       const buffer = new Uint8Array(CHUNK);
       const { bytesRead } = await file.read(buffer, 0, CHUNK, null);
-      if (bytesRead === 0) return;
+      if (bytesRead === 0) return onEnd(bytes);
+      bytes += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }
   } catch (cause) {

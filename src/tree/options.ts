@@ -136,7 +136,10 @@ export interface PutTreeResult {
   readonly removed: number;
   /** Names that were left out as the options say, folders with all below them. */
   readonly excluded: number;
-  /** Names of files that were changing, and were stored from a copy. */
+  /**
+   * Names of files that were stored from a copy: they were changing, or had
+   * another length than the file system told.
+   */
   readonly copied: readonly string[];
   /** What was not stored. */
   readonly left: readonly LeftOut[];

@@ -73,6 +73,9 @@ export async function putTree(
   return tally.result();
 }
 
+/** Files that are stored from a copy, each with the bytes that it turned out to have. */
+type Copied = Map<Step, number>;
+
 /** Does what is planned. */
 class Storing {
   readonly #backend: XorrisoBackend;
@@ -87,14 +90,15 @@ class Storing {
 
   /** Stores all in one session; what has changed meanwhile again, from copies. */
   async store(steps: readonly Step[]): Promise<void> {
-    const copied = new Set<Step>();
+    const copied: Copied = new Map();
     for (const step of steps) {
       if (step.kind !== "store" || step.found.type !== "file") continue;
       const { found } = step;
-      if (await isChanging(found) || await isLying(found)) copied.add(step);
+      if (await isChanging(found) || await isLying(found)) copied.set(step, 0);
     }
     const moved = await this.#apply(steps, copied);
-    if (moved.length > 0) await this.#apply(moved, new Set(moved));
+    if (moved.length === 0) return;
+    await this.#apply(moved, new Map(moved.map((step) => [step, 0])));
   }
 
   /**
@@ -104,12 +108,12 @@ class Storing {
    */
   async #apply(
     steps: readonly Step[],
-    copied: ReadonlySet<Step>,
+    copied: Copied,
   ): Promise<Step[]> {
     const { signal, onProgress, verify = false } = this.#options;
     const staged: { readonly step: Step; readonly change: Change }[] = [];
     for (const step of steps) {
-      for (const change of changesOf(step, copied.has(step), verify)) {
+      for (const change of changesOf(step, copied, verify)) {
         staged.push({ step, change });
       }
     }
@@ -131,7 +135,7 @@ class Storing {
       // A folder has gone with the last that was in it.
       const isGone = step.kind === "remove" && isCode(error, "ENTRY_NOT_FOUND");
       if (error === undefined || isGone) {
-        this.#tally.done(step, copied.has(step));
+        this.#tally.done(step, copied.get(step));
       } else if (isCode(error, "SOURCE_CHANGED") && !copied.has(step)) {
         moved.push(step);
       } else if (isLost && !isOfOne(error)) throw error;
@@ -142,7 +146,7 @@ class Storing {
 }
 
 /** What a step is to the backend. */
-function changesOf(step: Step, isCopied: boolean, verify: boolean): Change[] {
+function changesOf(step: Step, copied: Copied, verify: boolean): Change[] {
   switch (step.kind) {
     case "blocked":
       return [];
@@ -169,29 +173,23 @@ function changesOf(step: Step, isCopied: boolean, verify: boolean): Change[] {
       }];
     }
     case "store":
-      return [storeChange(step.found, isCopied, verify)];
+      return [storeChange(step, copied, verify)];
   }
 }
 
-function storeChange(found: Found, isCopied: boolean, verify: boolean): Change {
-  const { name, path, type, link } = found;
-  if (type === "directory") {
-    return { kind: "folder", name, attributes: attributesOf(found) };
-  }
-  if (type === "link") {
-    const attributes = attributesOf(found);
-    return { kind: "link", name, text: link ?? "", attributes };
-  }
+function storeChange(
+  step: Step & { readonly kind: "store" },
+  copied: Copied,
+  verify: boolean,
+): Change {
+  const { name, path, type, link: text = "" } = step.found;
+  const attributes = attributesOf(step.found);
+  if (type === "directory") return { kind: "folder", name, attributes };
+  if (type === "link") return { kind: "link", name, text, attributes };
   // xorriso takes the attributes of a file from the file itself.
-  if (!isCopied) return { kind: "file", name, source: path, verify };
-  const source = contentOf(path);
-  return {
-    kind: "file",
-    name,
-    source,
-    verify,
-    attributes: attributesOf(found),
-  };
+  if (!copied.has(step)) return { kind: "file", name, source: path, verify };
+  const source = contentOf(path, (bytes) => copied.set(step, bytes));
+  return { kind: "file", name, source, verify, attributes };
 }
 
 function attributesOf(

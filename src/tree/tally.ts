@@ -50,8 +50,12 @@ export class Tally {
     for (const { name } of unchanged) this.#tell({ kind: "unchanged", name });
   }
 
-  /** Counts a step that has been done, or would be. */
-  done(step: Step, isCopied = false): void {
+  /**
+   * Counts a step that has been done, or would be.
+   *
+   * @param copied Bytes of a file that was stored from a copy.
+   */
+  done(step: Step, copied?: number): void {
     switch (step.kind) {
       case "blocked":
         return this.fail(step, blockedError(step.found));
@@ -72,13 +76,14 @@ export class Tally {
         return this.#tell({ kind: "attributes", name: step.found.name });
       }
       case "store":
-        return this.#stored(step.found, isCopied);
+        return this.#stored(step.found, copied);
     }
   }
 
-  #stored(found: Found, isCopied: boolean): void {
-    const { name, type, size, inode } = found;
-    if (isCopied) this.#copied.push(name);
+  #stored(found: Found, copied: number | undefined): void {
+    const { name, type, inode } = found;
+    const size = copied ?? found.size;
+    if (copied !== undefined) this.#copied.push(name);
     if (type === "directory") this.#folders++;
     else if (type === "link") this.#links++;
     else this.#files++;

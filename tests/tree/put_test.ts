@@ -232,11 +232,11 @@ Deno.test("putTree() stores what the kernel makes when it is read as it is read"
   const { stdout, stderr } = await runDeno(`
     import { putTree, XorrisoBackend } from ${JSON.stringify(module)};
     await using backend = await XorrisoBackend.open("xorriso://${folder.path}/test.iso", { create: true });
-    const { copied, left } = await putTree(backend, "/proc/version");
+    const { copied, left, bytes } = await putTree(backend, "/proc/version");
     const text = await new Response(await backend.readable("version")).text();
-    console.log(copied.join(), left.length, text === Deno.readTextFileSync("/proc/version"));
+    console.log(copied.join(), left.length, text === Deno.readTextFileSync("/proc/version"), bytes === text.length);
   `);
-  assertEquals([stdout, stderr], ["version 0 true\n", ""]);
+  assertEquals([stdout, stderr], ["version 0 true true\n", ""]);
 });
 
 Deno.test("putTree() leaves what it cannot store, and stores the rest", async () => {
