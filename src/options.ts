@@ -117,7 +117,7 @@ export interface XorrisoOptions {
   readonly readyTimeout?: number;
   /**
    * Milliseconds to wait for another program that has an image open for writing; then DRIVE_BUSY.
-   * @default {0}
+   * @default {2000}
    */
   readonly lockTimeout?: number;
   /**

@@ -3,7 +3,7 @@
 import { lookBehind } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
-import { isCode, XorrisoError } from "../errors.ts";
+import { isCode, systemName, XorrisoError } from "../errors.ts";
 import {
   checkOptions,
   checkState,
@@ -84,21 +84,32 @@ async function start(
   device: string,
   options: XorrisoOptions,
 ): Promise<Session> {
-  for (let attempt = 1;; attempt++) {
-    const session = await Session.start(device, options);
-    const { image } = session.target;
-    if (image?.number === undefined) return session;
+  for (let left = ATTEMPTS; left > 0; left--) {
     try {
-      const inherited = await lookInherited(session);
-      if (inherited === image.path) session.address = `stdio:${INHERITED}`;
-      if (inherited === undefined || inherited === image.path) return session;
-    } catch (error) {
+      const session = await Session.start(device, options, { inherit: true });
+      if (await findInherited(session)) return session;
+      // Its number was somebody else's: see openNumbered().
       await session.end();
-      throw error;
+    } catch (error) {
+      // Or nobody's any more.
+      const { cause } = error instanceof Error ? error : {};
+      if (systemName(cause) !== "EBADF") throw error;
     }
-    // Its number was somebody else's: see openNumbered().
+  }
+  return await Session.start(device, options, { inherit: false });
+}
+
+/** Sets what xorriso is to open; returns whether it has inherited what it should, or nothing. */
+async function findInherited(session: Session): Promise<boolean> {
+  const { image } = session.target;
+  if (image?.number === undefined) return true;
+  try {
+    const inherited = await lookInherited(session);
+    if (inherited === image.path) session.address = `stdio:${INHERITED}`;
+    return inherited === undefined || inherited === image.path;
+  } catch (error) {
     await session.end();
-    if (attempt === ATTEMPTS) throw session.nonsense(session.doing("open"));
+    throw error;
   }
 }
 

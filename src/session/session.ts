@@ -86,10 +86,15 @@ export class Session implements AsyncDisposable {
     this.closed.catch(() => {});
   }
 
-  /** Locks an image file and starts xorriso; opens nothing yet. */
+  /**
+   * Locks an image file and starts xorriso; opens nothing yet.
+   *
+   * @param inherit Whether xorriso gets the open image file, too.
+   */
   static async start(
     device: string,
     options: XorrisoOptions,
+    { inherit }: { readonly inherit: boolean },
   ): Promise<Session> {
     const target = await acquire(device, options);
     const log = new DriveLog(options.readyTimeout ?? READY_TIMEOUT);
@@ -103,7 +108,7 @@ export class Session implements AsyncDisposable {
           grace: GRACE,
           mayKill: target.image !== undefined,
           device: target.address,
-          inherit: target.image?.number,
+          ...(inherit && { inherit: target.image?.number }),
           onMessage: options.onMessage,
           onProgress: (progress) =>
             notify(options.onProgress, burning.withTotal(progress)),

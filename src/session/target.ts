@@ -22,6 +22,9 @@ export interface Target {
   readonly writable: boolean;
 }
 
+/** Milliseconds in which the xorriso of a program that was just killed sees the end of its input. */
+const LOCK_TIMEOUT = 2000;
+
 /** Finds out what a device is, and locks it if it is an image file. */
 export async function acquire(
   device: string,
@@ -46,7 +49,7 @@ export async function acquire(
   // What is there already can be read without write permission.
   const isNew = create && found === undefined;
   const writable = wanted && (isNew || await isGranted("write", path));
-  const { lock, lockTimeout, signal } = options;
+  const { lock, lockTimeout = LOCK_TIMEOUT, signal } = options;
   const locking = { lock, lockTimeout, signal };
   const image = await ImageFile.open(device, { writable, create, ...locking });
   const address = `stdio:${image.path}`;
