@@ -261,8 +261,6 @@ export interface Toc {
   readonly sessions: RecordedSession[];
   /** Address of the next block that can be written; absent if none can. */
   readonly nwa?: number;
-  /** Number of blocks that can be read; absent if none can. */
-  readonly readable?: number;
 }
 
 /** Reads the answer to `-toc`. */
@@ -282,10 +280,8 @@ export function parseToc(lines: readonly string[]): Toc {
     });
   }
   const nwa = lastMatch(lines, /^Media nwa *: (\d+)s$/)?.[1];
-  const readable = lastMatch(lines, /^Media blocks *: (\d+) readable/)?.[1];
   return {
     sessions,
-    ...(readable !== undefined && { readable: Number(readable) }),
     ...(nwa !== undefined && { nwa: Number(nwa) }),
   };
 }

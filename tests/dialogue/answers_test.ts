@@ -180,7 +180,6 @@ Deno.test("parseToc() reads sessions, the next writable address, and how much ca
       },
     ],
     nwa: 288,
-    readable: 288,
   });
 });
 
