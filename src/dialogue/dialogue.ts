@@ -397,7 +397,9 @@ export class Dialogue {
       // xorriso repeats the last mark at each prompt: only a new one counts.
       this.#receiveMark(text, this.#flight);
     } else if (channel === "?") {
-      this.#stop(this.#nonsense(text));
+      // Its input has ended in the middle of a line, with packets still off:
+      // it tells its mark once more, and ends.
+      if (!text.startsWith(this.#series)) this.#stop(this.#nonsense(text));
     } else if (!isNoise(text)) {
       this.#current?.messages.push(text);
       notify(this.#options.onMessage, text);
