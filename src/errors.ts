@@ -3,8 +3,42 @@
 /**
  * What went wrong, as one stable word.
  *
- * The README's table tells when each one occurs. A code is part of the API: it does not change with
- * the wording of xorriso's messages.
+ * A code is part of the API: it does not change with the wording of xorriso's messages.
+ *
+ * | code | when |
+ * |---|---|
+ * | NO_DRIVE | the device or image does not exist, or is neither |
+ * | DRIVE_BUSY | it is mounted, or another program has it open |
+ * | DRIVE_LOST | the drive has stopped answering |
+ * | NOT_READY | the drive is not ready yet |
+ * | PERMISSION_DENIED | the operating system refuses the device, image or folder |
+ * | NO_MEDIUM | there is no medium, or the tray is open |
+ * | NOT_ISO | the medium or file holds something else |
+ * | IMAGE_DAMAGED | volume descriptor, tree or chain of sessions cannot be trusted |
+ * | MEDIUM_NOT_WRITABLE | it is closed, write-protected, or was opened for reading |
+ * | MEDIUM_FULL | it does not fit; `needed` and `free` are in bytes |
+ * | MEDIUM_CHANGED | medium or image was exchanged, or another program has written to it |
+ * | VOLUME_MISMATCH | it has another volume id than asserted |
+ * | SESSION_NOT_FOUND | there is no such session on it |
+ * | READ_ERROR | the medium failed at a block while reading |
+ * | WRITE_ERROR | the medium failed while writing |
+ * | BLANK_FAILED | it could not, or cannot, be blanked or formatted |
+ * | ENTRY_NOT_FOUND | there is no such file on the medium |
+ * | ENTRY_EXISTS | the name is taken: with `overwrite: false`, by a directory, or by a file above it |
+ * | NAME_TOO_LONG | a name, or many of over 104 bytes in one folder, that xorriso cannot store |
+ * | SOURCE_UNREADABLE | a file to be stored is not there, no regular file, or cannot be read |
+ * | SOURCE_CHANGED | a file to be stored has changed meanwhile; it was not stored |
+ * | TARGET_EXISTS | there is a file already where one is to be restored |
+ * | TARGET_UNWRITABLE | a file cannot be restored there; or the disk is full |
+ * | TOO_MANY_FILES | the program or the machine has too many files open; retryable |
+ * | CHECKSUM_MISMATCH | content differs from its recorded checksum; or `verify` found none recorded |
+ * | INVALID_COMMAND | xorriso does not know a command or value |
+ * | ABORTED | xorriso was stopped, or the change was rolled back |
+ * | SESSION_LOST | the xorriso process has died |
+ * | TIMEOUT | xorriso has been silent for too long |
+ * | PROTOCOL | the program does not talk like xorriso 1.5.2 or later |
+ * | CLOSED | the session or backend was closed before the call |
+ * | UNKNOWN | a problem that no rule knows; its line is in `messages` |
  *
  * @example Tell a missing name from a broken medium
  * ```ts
