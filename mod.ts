@@ -3,9 +3,10 @@
  * images by driving one long-lived
  * [xorriso](https://www.gnu.org/software/xorriso/) process.
  *
- * {@linkcode XorrisoBackend} puts files under names on a medium and gets them
- * back; {@linkcode Xorriso} is the session underneath, a dialogue with one
- * xorriso process. ("Session" alone means that dialogue. A session on the
+ * {@linkcode putTree} and {@linkcode getTree} store and restore whole folders,
+ * as they were; {@linkcode XorrisoBackend} puts single files under names on a
+ * medium and gets them back; {@linkcode Xorriso} is the session underneath, a
+ * dialogue with one xorriso process. ("Session" alone means that dialogue. A session on the
  * medium, a region written in one sweep, is a {@linkcode RecordedSession}.)
  *
  * ```ts
