@@ -64,6 +64,23 @@ export function bodyOf(
   return request.body?.pipeThrough(count) ?? ReadableStream.from([]);
 }
 
+/** The bytes that a request asks for; undefined for all. */
+function rangeOf(
+  { headers }: Request,
+  size: number,
+): { offset: number; end: number } | undefined {
+  const range = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/.exec(
+    headers.get("range") ?? "",
+  );
+  if (range === null) return undefined;
+  const [, first, last = "", tail] = range;
+  if (first === undefined) {
+    return { offset: Math.max(0, size - Number(tail)), end: size };
+  }
+  const end = last === "" ? size : Math.min(size, Number(last) + 1);
+  return { offset: Number(first), end };
+}
+
 /** Answers GET and HEAD of a file, or of a range of it. */
 export async function read(
   backend: XorrisoBackend,
@@ -73,30 +90,18 @@ export async function read(
   const entry = await backend.query(name);
   if (entry?.type !== "file") throw new HttpError(404, `Cannot find "${name}"`);
   const { size } = entry;
-  const range = request.headers.get("range")?.match(/^bytes=(\d*)-(\d*)$/);
-  const [, first = "", last = ""] = range ?? [];
-  const offset = first !== ""
-    ? Number(first)
-    : last !== ""
-    ? Math.max(0, size - Number(last))
-    : 0;
-  const end = first !== "" && last !== ""
-    ? Math.min(size, Number(last) + 1)
-    : size;
-  const length = end - offset;
-  const headers: Record<string, string> = {
-    "accept-ranges": "bytes",
-    "content-type": "application/octet-stream",
-  };
-  if (range && length <= 0) {
-    headers["content-range"] = `bytes */${size}`;
-    return new Response(null, { status: 416, headers });
+  const range = rangeOf(request, size);
+  const { offset, end } = range ?? { offset: 0, end: size };
+  const headers = new Headers({ "accept-ranges": "bytes" });
+  if (range !== undefined) {
+    const part = offset < end ? `${offset}-${end - 1}` : "*";
+    headers.set("content-range", `bytes ${part}/${size}`);
+    if (part === "*") return new Response(null, { status: 416, headers });
   }
-  if (range) headers["content-range"] = `bytes ${offset}-${end - 1}/${size}`;
-  headers["content-length"] = `${length}`;
+  headers.set("content-length", `${end - offset}`);
   const body = request.method === "HEAD"
     ? null
-    : await backend.readable(name, { offset, length });
+    : await backend.readable(name, { offset, length: end - offset });
   return new Response(body, { status: range ? 206 : 200, headers });
 }
 
@@ -125,8 +130,9 @@ export async function serve(
   };
   let server: Deno.HttpServer;
   if ("path" in place) {
-    // The medium is locked: what is there is left over.
-    await Deno.remove(place.path).catch(() => {});
+    // A socket that is there is left over, since the medium is this program's.
+    const found = await Deno.lstat(place.path).catch(() => undefined);
+    if (found?.isSocket) await Deno.remove(place.path);
     const onListen = () => {
       Deno.chmodSync(place.path, 0o600);
       console.log(place.path);

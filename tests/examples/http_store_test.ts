@@ -168,6 +168,20 @@ test("a body that is too large or breaks off is not stored", async () => {
   assertEquals(await home.leftovers(), ["store.iso"]);
 });
 
+test("a socket that a killed server has left is replaced, another file is not", async () => {
+  await using home = await Home.make();
+  await using first = await home.serve("http_store.ts");
+  await first.end("SIGKILL");
+  await using second = await home.serve("http_store.ts");
+  assertEquals((await curl(home, "")).stdout, "[]200");
+  assertEquals(await second.end("SIGTERM"), 0);
+  const socket = `${home.path}/tmp/store.sock`;
+  await Deno.writeTextFile(socket, "kept");
+  await using third = await home.serve("http_store.ts");
+  assertEquals(third.address, "");
+  assertEquals(await Deno.readTextFile(socket), "kept");
+});
+
 test("on loopback a token is needed", async () => {
   await using home = await Home.make();
   await using server = await home.serve(
