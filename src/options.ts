@@ -84,7 +84,8 @@ export interface XorrisoOptions {
   readonly create?: boolean;
   /**
    * Go on from the newest session that can be read, where a later one was
-   * interrupted while a drive burned it. @default {false}
+   * interrupted while a drive burned it; mend the beginning of an image file
+   * where writing that was interrupted. @default {false}
    */
   readonly recover?: boolean;
   /**

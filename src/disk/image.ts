@@ -201,6 +201,12 @@ export class ImageFile implements AsyncDisposable {
     await this.remember();
   }
 
+  /** Puts other bytes at the beginning, where those that are there do not fit what follows. */
+  async replaceHead(head: Uint8Array): Promise<void> {
+    await this.#write(0, head);
+    await this.remember();
+  }
+
   /**
    * Makes sure that nobody else has written since the file was last
    * remembered, and keeps its head for `restore()` and `undo()`.

@@ -1,9 +1,15 @@
 /** What lies in an image file behind its newest session, where a commit would write. */
 
 import type { ImageFile } from "../disk/image.ts";
-import { XorrisoError } from "../errors.ts";
+import { isCode, XorrisoError } from "../errors.ts";
 import { BLOCK } from "../iso/bytes.ts";
-import { type Behind, fileBlocks, readBehind, readImage } from "../iso/mod.ts";
+import {
+  type Behind,
+  fileBlocks,
+  headOf,
+  readBehind,
+  readImage,
+} from "../iso/mod.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -18,7 +24,16 @@ export async function lookBehind(
 ): Promise<XorrisoError | undefined> {
   if (!writable) return undefined;
   await using blocks = await fileBlocks(image.path, image.identity);
-  const behind = await readBehind(blocks, await readImage(blocks));
+  const found = await readImage(blocks);
+  if (found.head === "torn") {
+    throw new XorrisoError(
+      "IMAGE_DAMAGED",
+      `Cannot open "${device}" for writing: its beginning does not fit its sessions, as a write that ` +
+        `was interrupted leaves it; open it with recover to have that mended, or with readOnly`,
+      { path: device },
+    );
+  }
+  const behind = await readBehind(blocks, found);
   if (behind?.kind === "unfinished") image.expectEnd(behind.end * BLOCK);
   if (behind === undefined || behind.kind === "unfinished") return undefined;
   return new XorrisoError(
@@ -29,6 +44,24 @@ export async function lookBehind(
       `overwritten; store into another image`,
     { path: device },
   );
+}
+
+/**
+ * Mends an image whose beginning was lost or torn by a write that was interrupted: it shows the
+ * newest session that is whole.
+ */
+export async function mendHead(image: ImageFile): Promise<void> {
+  await using blocks = await fileBlocks(image.path, image.identity);
+  try {
+    const found = await readImage(blocks);
+    if (found.head !== "torn" && found.head !== "missing") return;
+    const head = await headOf(blocks, found);
+    if (head !== undefined) await image.replaceHead(head);
+  } catch (error) {
+    // Of what is no image, or not readable at all, the rest of the opening tells.
+    if (isCode(error, "NOT_ISO") || isCode(error, "IMAGE_DAMAGED")) return;
+    throw error;
+  }
 }
 
 function describe({ kind, lba, end }: Behind, size: number): string {

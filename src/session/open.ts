@@ -1,6 +1,6 @@
 /** Opening the medium in a drive, or an image, and what is judged at that. */
 
-import { lookBehind } from "./behind.ts";
+import { lookBehind, mendHead } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
 import { isCode, systemName, XorrisoError } from "../errors.ts";
@@ -236,10 +236,11 @@ export async function choose(session: Session, base: Base): Promise<Base> {
 async function inspect(session: Session): Promise<string> {
   const { image, writable } = session.target;
   if (image === undefined) return "drive";
+  const { create = false, recover = false } = session.options;
+  if (recover && writable) await mendHead(image);
   const state = await image.inspect();
   if (state === "iso") session.behind = await lookBehind(session, image);
   if (state === "blank" || state === "iso") return state;
-  const { create = false } = session.options;
   if (create && writable && ["interrupted", "headless"].includes(state)) {
     await requireWrite(image.path, "the image");
     if (state === "headless") {

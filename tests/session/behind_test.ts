@@ -11,7 +11,9 @@ import {
   makeImage,
   makeSparse,
   noise,
+  patch,
   runXorriso,
+  writeSession,
 } from "../support/helpers.ts";
 
 /** Whether a file begins with these bytes at an offset. */
@@ -106,4 +108,71 @@ Deno.test("Xorriso.commit() takes the place of a commit that came to no end", as
   await session.rm(["/new"]);
   await session.commit();
   assertEquals(await listImage(image), ["/old"]);
+});
+
+/** An image of three sessions, `/1` to `/3`, whose beginning is partly that of the second. */
+async function makeTorn(
+  folder: Folder,
+  first: number,
+  end: number,
+): Promise<string> {
+  const image = `${folder.path}/torn.iso`;
+  for (const path of ["/1", "/2"]) await writeSession(image, { [path]: path });
+  const before = await Deno.readFile(image);
+  await writeSession(image, { "/3": "/3" });
+  const part = before.subarray(first * 2048, end * 2048);
+  await patch(image, first * 2048, part);
+  await age(image);
+  return image;
+}
+
+Deno.test("Xorriso mends the beginning of an image where it was torn, if that is wanted", async (t) => {
+  for (const [what, first, end] of [["new", 18, 32], ["old", 0, 18]] as const) {
+    await t.step(`the ${what} descriptor before other tags`, async () => {
+      await using folder = await makeFolder();
+      const image = await makeTorn(folder, first, end);
+      const torn = await hash(image);
+      const error = await assertRejectsCode(
+        Xorriso.open(image),
+        "IMAGE_DAMAGED",
+      );
+      assertStringIncludes(error.message, "open it with recover");
+      assertEquals(await hash(image), torn);
+      {
+        await using session = await Xorriso.open(image, { recover: true });
+        assertEquals(
+          await session.ls("/"),
+          ["1", "2", "3"],
+        );
+        await session.map(await folder.file("4", "/4"), "/4");
+        await session.commit();
+      }
+      assertEquals(await listImage(image), ["/1", "/2", "/3", "/4"]);
+    });
+  }
+});
+
+Deno.test("Xorriso makes the beginning of an image anew where it is gone, if that is wanted", async () => {
+  await using folder = await makeFolder();
+  const image = await makeTorn(folder, 0, 0);
+  await patch(image, 0, new Uint8Array(32 * 2048));
+  await age(image);
+  await assertRejectsCode(Xorriso.open(image), "IMAGE_DAMAGED");
+  {
+    await using _ = await Xorriso.open(image, { recover: true });
+  }
+  assertEquals(await listImage(image), ["/1", "/2", "/3"]);
+});
+
+Deno.test("Xorriso mends nothing where nothing is to be mended", async () => {
+  await using folder = await makeFolder();
+  const image = await makeTorn(folder, 0, 0);
+  const before = await hash(image);
+  {
+    await using _ = await Xorriso.open(image, { recover: true });
+  }
+  assertEquals(await hash(image), before);
+  const foreign = await folder.file("foreign.iso", noise(100_000));
+  await age(foreign);
+  await assertRejectsCode(Xorriso.open(foreign, { recover: true }), "NOT_ISO");
 });
