@@ -2,8 +2,8 @@
  * Finds a file by a pattern and reads 1 KiB out of its middle, without reading the rest. As it
  * stands, this looks into what `nightly.ts` has stored:
  *
- *     deno run --allow-run=xorriso --allow-read=/tmp/backup.iso examples/peek.ts \
- *       xorriso:///tmp/backup.iso 'src/x*.ts'
+ *     deno run --allow-read=/tmp/backup.iso examples/peek.ts \
+ *       xorriso:///tmp/backup.iso 'src/session/x*.ts'
  *
  * @module
  */

@@ -3,7 +3,7 @@
  * compared. Whatever both have already is not written again, so it can be run after each backup.
  * As it stands, this copies what `nightly.ts` has stored:
  *
- *     deno run --allow-run=xorriso --allow-read=/tmp --allow-write=/tmp \
+ *     deno run --allow-run=xorriso --allow-env=TMPDIR --allow-read=/tmp --allow-write=/tmp \
  *       examples/second_copy.ts xorriso:///tmp/backup.iso xorriso:///tmp/second.iso
  *
  * @module
