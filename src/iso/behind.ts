@@ -41,7 +41,10 @@ const CHUNK = 1 << 20;
  * @throws {XorrisoError} As `blocks` tells.
  *
  * @example Whether an image has something behind it
- * ```ts ignore
+ * ```ts
+ * import { fileBlocks, readBehind, readImage } from "@xorriso/backend/iso";
+ *
+ * await using blocks = await fileBlocks("examples/photos.iso");
  * console.log(await readBehind(blocks, await readImage(blocks)));
  * ```
  */

@@ -61,13 +61,19 @@ interface Piece extends BlockRange {
  * @returns Its blocks. Reading them fails with READ_ERROR for those that are unreadable,
  * TARGET_UNWRITABLE when the folder for copies cannot be used, or as `copy` does.
  *
- * @example Through a session with xorriso
- * ```ts ignore
+ * @example A drive whose medium somebody copies, here from a file
+ * ```ts
+ * import { driveBlocks, readVolume } from "@xorriso/backend/iso";
+ *
  * await using blocks = driveBlocks({
  *   name: "/dev/sr0",
- *   blocks: 12_219_392,
- *   copy: (range, target) => copyBlocks(session, range, target),
+ *   blocks: 160,
+ *   async copy(_range, target) {
+ *     await Deno.copyFile("examples/photos.iso", target);
+ *     return [];
+ *   },
  * });
+ * console.log((await readVolume(blocks)).volumeId);
  * ```
  */
 export function driveBlocks(options: DriveBlocksOptions): Blocks {

@@ -10,7 +10,12 @@ import {
   rereadTree,
   type Tree,
 } from "../../src/iso/mod.ts";
-import { makeFolder, readAll, runXorriso } from "../support/helpers.ts";
+import {
+  makeFolder,
+  readAll,
+  runXorriso,
+  toBytes,
+} from "../support/helpers.ts";
 
 /** What is to be told of all names. */
 function told(tree: Tree): unknown[] {
@@ -153,4 +158,27 @@ Deno.test("readTree() reads no more than what leads to the paths that are wanted
     ...["/a", "/a/b", "/a/b/c", "/a/b/c/f", "/a/d", "/e"],
   ]);
   assertEquals(tree.get("/a/d")?.children, undefined);
+});
+
+Deno.test("readTree() tells names that are not UTF-8 by their bytes", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/test.iso`;
+  // Latin-1, of which two differ in one byte; and what looks like it.
+  const names = ["/na\udcefve", "/na\udceeve", "/naïve", "/na\ufffdve"];
+  await runXorriso([
+    ["-outdev", `stdio:${image}`],
+    ...await Promise.all(names.map(async (name, i) => {
+      return ["-map", await folder.file(`${i}`, `${i}`), name];
+    })),
+    ["-commit"],
+  ]);
+  await using blocks = await fileBlocks(image);
+  const tree = await readTree(blocks, (await readImage(blocks)).newest);
+  assertEquals(tree.size, names.length);
+  for (const [i, name] of names.entries()) {
+    const entry = tree.get(name);
+    assertEquals(entry?.path, name);
+    const content = entry && await readAll(readContent(blocks, entry));
+    assertEquals(content, toBytes(`${i}`));
+  }
 });
