@@ -218,6 +218,45 @@ async function listed(url: string): Promise<string[]> {
     .sort();
 }
 
+test("a program that knows no jobs is answered, too", async () => {
+  await using home = await Home.make();
+  await home.install("git-annex-remote-xorriso.ts");
+  const child = home.start(["git-annex-remote-xorriso"], {
+    stdin: "piped",
+    stderr: "inherit",
+  });
+  const writer = child.stdin.getWriter();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const told: string[] = [];
+  /** Waits for a line, then sends one. */
+  const answer = async (expected: string, line: string) => {
+    while (!told.includes(expected)) {
+      const { value, done } = await reader.read();
+      assert(!done, `"${expected}" is not in ${told}`);
+      told.push(...(value ?? "").split("\n"));
+    }
+    told.length = 0;
+    await writer.write(new TextEncoder().encode(`${line}\n`));
+  };
+  const file = `${home.path}/a file`;
+  await Deno.writeTextFile(file, "text");
+  await answer("VERSION 2", "INITREMOTE");
+  await answer("GETCONFIG url", `VALUE xorriso://${home.path}/a.iso`);
+  await answer("GETCONFIG volid", "VALUE ");
+  await answer("GETUUID", "VALUE 01234567-89ab-cdef-0123-456789abcdef");
+  await answer("INITREMOTE-SUCCESS", `TRANSFER STORE k--%/1 ${file}`);
+  await answer("TRANSFER-SUCCESS STORE k--%/1", "CHECKPRESENT k--%/1");
+  await answer("CHECKPRESENT-SUCCESS k--%/1", "CHECKPRESENT k--%/2");
+  await answer("CHECKPRESENT-FAILURE k--%/2", "REMOVE k--%/2");
+  await answer("REMOVE-SUCCESS k--%/2", "NONSENSE");
+  await answer("UNSUPPORTED-REQUEST", `TRANSFER RETRIEVE k--%/1 ${file} 2`);
+  await answer("TRANSFER-SUCCESS RETRIEVE k--%/1", "GETINFO");
+  assertEquals(await Deno.readTextFile(`${file} 2`), "text");
+  await writer.close();
+  while (!(await reader.read()).done);
+  assertEquals((await child.status).code, 0);
+});
+
 test("a disc in a drive is a remote", async () => {
   await using burner = await Burner.start("bd-r");
   await using home = await Home.make();
