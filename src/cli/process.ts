@@ -36,15 +36,15 @@ async function writeStdout(bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Writes text to standard error; that nobody reads it is no reason to stop. */
+/** Writes text to standard error; that nobody reads it, or the terminal is closed, is no reason to stop. */
 function writeStderr(text: string): void {
   let rest: Uint8Array = new TextEncoder().encode(text);
   try {
     while (rest.length > 0) {
       rest = rest.subarray(Deno.stderr.writeSync(rest));
     }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  } catch {
+    // There is nowhere to tell it.
   }
 }
 
