@@ -1,12 +1,17 @@
 /** Opens what the command line names, as its flags say. */
+import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../backend/backend.ts";
 import type { BackendOptions, Place } from "../backend/options.ts";
 import { readSettings, splitArgs } from "../backend/settings.ts";
 import { parseLocation } from "../backend/url.ts";
+import { isCode } from "../errors.ts";
 import { parseWriteSpeed } from "../options.ts";
 import { type Device, devices } from "../session/devices.ts";
 import { UsageError } from "./arguments.ts";
 import { defined, type Run } from "./run.ts";
+
+/** Milliseconds between two looks at a drive that is in use. */
+const POLL = 500;
 
 /** Opens the medium of the first operand, or another place; staging and commit are left to the command. */
 export async function open(
@@ -14,20 +19,32 @@ export async function open(
   options: BackendOptions = {},
   place: Place = parseLocation(run.operands[0] ?? ""),
 ): Promise<XorrisoBackend> {
+  const { signal } = run;
   const speed = run.value("write-speed");
+  const wait = parseSeconds(run.value("wait"));
+  const end = performance.now() + (wait ?? 0);
   const all = defined<BackendOptions>({
     ...program(run),
     writeSpeed: speed === undefined ? undefined : parseWriteSpeed(speed),
     assertVolumeId: run.value("assert-volid"),
     session: parseSession(run.value("session")),
-    lockTimeout: parseSeconds(run.value("wait")),
+    lockTimeout: wait,
     recover: run.has("recover") || undefined,
     autoCommit: false,
-    signal: run.signal,
+    signal,
     onProgress: (progress) => run.progress(progress),
     ...options,
   });
-  return await XorrisoBackend.open(place, all);
+  for (;;) {
+    try {
+      return await XorrisoBackend.open(place, all);
+    } catch (error) {
+      // An image has been waited for by then; nothing tells when a drive is free.
+      const isOver = performance.now() >= end;
+      if (isOver || !isCode(error, "DRIVE_BUSY")) throw error;
+      await delay(POLL, { signal });
+    }
+  }
 }
 
 /** Lists the optical drives. */

@@ -235,3 +235,19 @@ together(
     });
   },
 );
+
+together(
+  "list waits for a drive that is in use as long as --wait says",
+  async () => {
+    await using burner = await Burner.start("bd-r");
+    await burner.burnByHand({ "/a": "a" });
+    await burner.fault("ebusy=1");
+    const begun = performance.now();
+    assertEquals((await onDrive(burner, "list", "--wait", "1")).code, 4);
+    assert(performance.now() - begun >= 1000);
+    const waiting = onDrive(burner, "list", "--wait", "60");
+    await burner.clearFault();
+    const { code, stdout, stderr } = await waiting;
+    assertEquals([code, stdout], [0, "a\n"], stderr);
+  },
+);
