@@ -321,31 +321,33 @@ Deno.test("XorrisoBackend.put() repairs again when more sources move meanwhile",
 });
 
 Deno.test("XorrisoBackend.put() rejects all when the repair fails", async (t) => {
-  const failures: [string, string, string, string[]][] = [
+  // Of lines that stage, the first batch has one, the second two, and its repair one.
+  const failures: [string, string, string[], string[]][] = [
     [
       "because xorriso dies in it",
       "-commit",
-      "kill -9 $$",
+      ["", "rm $f", "kill -9 $$"],
       ["SOURCE_UNREADABLE", "SESSION_LOST"],
     ],
     [
       "because another program writes, too",
-      AFTER_COMMIT,
-      "rm $f; touch $image",
+      "-map",
+      ["", "", "rm $f", "touch $image"],
       ["SOURCE_UNREADABLE", "MEDIUM_CHANGED"],
     ],
   ];
-  for (const [name, before, command, expected] of failures) {
+  for (const [name, before, commands, expected] of failures) {
     await t.step(name, async () => {
       await using folder = await makeFolder();
       const source = await folder.file("source", "x");
       const sound = await folder.file("sound", "sound");
       const image = `${folder.path}/test.iso`;
-      await using hooked = await hookXorriso(folder, before, [
-        "",
-        ...before === AFTER_COMMIT ? [] : ["rm $f"],
-        command,
-      ], `f='${source}'; image='${image}'`);
+      await using hooked = await hookXorriso(
+        folder,
+        before,
+        commands,
+        `f='${source}'; image='${image}'`,
+      );
       await using backend = await openImage(folder, {
         ...ONE_BATCH,
         xorrisoPath: hooked.path,
