@@ -1,5 +1,6 @@
 /** One name in the tree of a session. */
 
+import type { Extent } from "../dialogue/answers.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import type { Compression } from "./rock_ridge.ts";
 
@@ -13,13 +14,7 @@ export type EntryType =
   | "fifo"
   | "socket";
 
-/** Where a part of a file's content lies. */
-export interface Extent {
-  /** Its first block. */
-  readonly lba: number;
-  /** Number of blocks. */
-  readonly blocks: number;
-}
+export type { Extent };
 
 /** Bytes of a file that lie together. */
 export interface Section {
