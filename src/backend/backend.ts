@@ -156,11 +156,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * `Xorriso.commit`.
    * @throws {TypeError} When the name or the source cannot be stored.
    * @throws {Deno.errors.NotCapable} When a permission is missing.
-   *
-   * @example Many files, one session
-   * ```ts ignore
-   * await Promise.all(files.map((file) => backend.put(file, file.slice(1))));
-   * ```
    */
   async put(
     source: PutSource,
@@ -186,11 +181,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * @param to Its new name; folders above it are made.
    * @throws {XorrisoError} ENTRY_NOT_FOUND, ENTRY_EXISTS when something is there
    * that must not be replaced, or as `Xorriso.commit`.
-   *
-   * @example Put a finished upload in its place
-   * ```ts ignore
-   * await backend.rename("incoming/a.tar", "2026/a.tar");
-   * ```
    */
   async rename(
     from: string,
@@ -254,11 +244,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} ENTRY_NOT_FOUND, READ_ERROR, IMAGE_DAMAGED,
    * CHECKSUM_MISMATCH when it differs from its recorded checksum,
    * TARGET_UNWRITABLE, or TARGET_EXISTS with `overwrite: "never"`.
-   *
-   * @example Restore to disk
-   * ```ts ignore
-   * await backend.get("a.tar", "/restore/a.tar");
-   * ```
    */
   async get(
     name: string,
@@ -306,12 +291,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * @param name Relative name.
    * @returns Chunks of at most 1 MiB.
    * @throws {XorrisoError} As `Xorriso.readable`.
-   *
-   * @example One kilobyte out of the middle
-   * ```ts ignore
-   * const part = await backend.readable("a.tar", { offset: 1e6, length: 1024 });
-   * const bytes = new Uint8Array(await new Response(part).arrayBuffer());
-   * ```
    */
   async readable(
     name: string,
@@ -331,13 +310,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * tree, but what was stored since it was read comes last; empty if there is
    * no such directory.
    * @throws {XorrisoError} When the medium cannot be read.
-   *
-   * @example All archives
-   * ```ts ignore
-   * for (const { name } of await backend.list({ glob: "**\/*.tar" })) {
-   *   console.log(name);
-   * }
-   * ```
    */
   async list(options: ListOptions = {}): Promise<ListedEntry[]> {
     return await this.#during("list", () => this.#reading.list(options));
@@ -350,11 +322,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * folder.
    * @returns Its entry; undefined if there is none.
    * @throws {XorrisoError} When it cannot be told.
-   *
-   * @example Is it there?
-   * ```ts ignore
-   * if (await backend.query("a.tar") === undefined) console.log("not yet");
-   * ```
    */
   async query(
     name: string,
@@ -376,12 +343,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * @param names Relative names.
    * @returns One entry or undefined for each name, in their order.
    * @throws {XorrisoError} When it cannot be told.
-   *
-   * @example Which ones are missing
-   * ```ts ignore
-   * const entries = await backend.queryList(names);
-   * const missing = names.filter((_, index) => entries[index] === undefined);
-   * ```
    */
   async queryList(
     names: readonly string[],
@@ -398,11 +359,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} ENTRY_NOT_FOUND when it is not there, or is a
    * folder and it is not `recursive`, or as
    * `Xorriso.commit`.
-   *
-   * @example Remove what is too old
-   * ```ts ignore
-   * await backend.delete("monday.tar");
-   * ```
    */
   async delete(name: string, options: DeleteOptions = {}): Promise<void> {
     const change = { kind: "remove", name, ...options } as const;
@@ -414,12 +370,6 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @param names Relative names.
    * @returns One result for each name, in their order.
-   *
-   * @example Which ones could not be removed
-   * ```ts ignore
-   * const results = await backend.deleteList(names);
-   * const failed = results.filter(({ error }) => error !== undefined);
-   * ```
    */
   async deleteList(
     names: readonly string[],
@@ -444,13 +394,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * @param options `onProgress` takes the bytes read; `signal` gives up.
    * @returns One result for each name; `state` tells a file without a
    * recorded checksum, which is `unverifiable`.
-   *
-   * @example Everything
-   * ```ts ignore
-   * for (const { name, error } of await backend.verify()) {
-   *   if (error !== undefined) console.error(name, error);
-   * }
-   * ```
    */
   async verify(
     names?: readonly string[],
@@ -469,13 +412,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * it in an orderly way, and every change in it is rejected.
    * @throws {XorrisoError} The first change that failed; sound ones are stored
    * all the same, unless the commit itself failed.
-   *
-   * @example One session for all
-   * ```ts ignore
-   * const backend = await XorrisoBackend.open(url, { autoCommit: false });
-   * for (const file of files) await backend.put(file, file);
-   * await backend.commit();
-   * ```
    */
   async commit(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
     await this.#during("commit", () => this.#queue.commit(options));
@@ -484,11 +420,6 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Discards all changes that are not being written yet; their calls reject
    * with ABORTED.
-   *
-   * @example Think again
-   * ```ts ignore
-   * await backend.rollback();
-   * ```
    */
   async rollback(): Promise<void> {
     await this.#during("roll back", () => this.#queue.rollback());
@@ -499,11 +430,6 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @returns Type, status, volume id, and sizes in bytes.
    * @throws {XorrisoError} When the drive does not answer.
-   *
-   * @example Free gigabytes
-   * ```ts ignore
-   * console.log((await backend.medium()).free / 1e9);
-   * ```
    */
   async medium(): Promise<Medium> {
     return await this.#during(
@@ -518,12 +444,6 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @returns Bytes; 0 on a medium that cannot be written.
    * @throws {XorrisoError} When the drive does not answer.
-   *
-   * @example Does it fit?
-   * ```ts ignore
-   * const { size } = await Deno.stat("a.tar");
-   * if (size > await backend.room()) console.log("Insert another medium");
-   * ```
    */
   async room(): Promise<number> {
     return await this.#during(
@@ -537,11 +457,6 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @returns Oldest first; empty on a blank medium.
    * @throws {XorrisoError} When the drive does not answer.
-   *
-   * @example How many
-   * ```ts ignore
-   * console.log((await backend.sessions()).length);
-   * ```
    */
   async sessions(): Promise<readonly RecordedSession[]> {
     return await this.#during(
@@ -555,11 +470,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * What is pending is committed before.
    *
    * @throws {XorrisoError} As `Xorriso.blank`.
-   *
-   * @example Use a CD-RW again
-   * ```ts ignore
-   * await backend.blank({ force: true });
-   * ```
    */
   async blank(options: BlankOptions = {}): Promise<void> {
     await this.#maintain(
@@ -574,11 +484,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * pending is committed before.
    *
    * @throws {XorrisoError} As `Xorriso.format`.
-   *
-   * @example Prepare a new BD-RE
-   * ```ts ignore
-   * await backend.format();
-   * ```
    */
   async format(options: FormatOptions = {}): Promise<void> {
     await this.#maintain(
@@ -593,11 +498,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * pending is committed before.
    *
    * @throws {XorrisoError} As `Xorriso.finish`.
-   *
-   * @example The last session of a DVD-R
-   * ```ts ignore
-   * await backend.finish();
-   * ```
    */
   async finish(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
     await this.#maintain(
@@ -612,11 +512,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * committed before.
    *
    * @throws {XorrisoError} NO_DRIVE when it is an image file.
-   *
-   * @example Give the medium out
-   * ```ts ignore
-   * await backend.eject();
-   * ```
    */
   async eject(): Promise<void> {
     await this.#maintain("eject", eject);
@@ -626,11 +521,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * Closes the tray and opens the medium that is in it.
    *
    * @throws {XorrisoError} As `Xorriso.load`.
-   *
-   * @example The next medium
-   * ```ts ignore
-   * await backend.load();
-   * ```
    */
   async load(): Promise<Medium> {
     return await this.#maintain("load a medium", loadTray);
@@ -642,11 +532,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * for. Later calls reject with CLOSED; a second `close()` waits for the first.
    *
    * @throws {XorrisoError} When the commit fails; all is ended nevertheless.
-   *
-   * @example The orderly end
-   * ```ts ignore
-   * await backend.close();
-   * ```
    */
   close(): Promise<void> {
     this.#closing ??= this.#end(() => this.#queue.close());

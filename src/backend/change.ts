@@ -37,6 +37,8 @@ export interface Request extends PlannedChange {
     signal: AbortSignal | undefined,
     onBytes: (count: number) => void,
   ) => Promise<Prepared>;
+  /** Tells the giver of content that nobody will read it. */
+  readonly discard?: (reason: unknown) => void;
   /** Whether preparing may take long, so that no batch waits for it. */
   readonly isSlow?: boolean;
   /** Whether to ask for place, room and permission before it is prepared. */
@@ -115,6 +117,10 @@ export function requestOf(
   return {
     ...{ ...rest, size, asksFirst: true },
     isSlow: source instanceof ReadableStream,
+    discard: (reason) => {
+      if (!(source instanceof ReadableStream) || source.locked) return;
+      source.cancel(reason).catch(() => {});
+    },
     prepare: async (signal, onBytes) =>
       await prepareContent(
         source,

@@ -8,7 +8,7 @@ import type { Entry } from "../iso/mod.ts";
 import { join, show } from "../names.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { Pending } from "./change.ts";
-import { type EntryType, folderOf, type Index, typeOf } from "./index.ts";
+import { type EntryType, entryTypeOf, folderOf, type Index } from "./index.ts";
 import type { Operation, View } from "./plan.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -112,7 +112,7 @@ function typeProblem(
   expected: EntryType | undefined,
   path: string,
 ): XorrisoError | undefined {
-  const type = found && typeOf(found);
+  const type = found && entryTypeOf(found);
   if (type === expected) return undefined;
   return writeError(
     change,

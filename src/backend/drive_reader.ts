@@ -7,7 +7,7 @@ import { type Blocks, driveBlocks, readSession } from "../iso/mod.ts";
 import { copyBlocks, readSessions } from "../session/medium.ts";
 import type { Session } from "../session/session.ts";
 import {
-  choose,
+  findSession,
   readSnapshot,
   type Since,
   Snapshot,
@@ -51,7 +51,7 @@ export class DriveReader {
     // xorriso may have gone back to an older session, or to none.
     const shown = wanted === undefined && loaded === 0
       ? undefined
-      : choose(dated, wanted ?? loaded, device);
+      : findSession(dated, wanted ?? loaded, device);
     if (shown === undefined) return new Snapshot({ directory, sessions });
     await using blocks = this.#open();
     const session = await readSession(blocks, shown.lba, shown.number);

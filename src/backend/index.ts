@@ -49,7 +49,7 @@ export class Index {
     for (const path of [...parents(directory), directory]) {
       const entry = tree?.get(path);
       if (entry === undefined) break;
-      above.set(path, typeOf(entry));
+      above.set(path, entryTypeOf(entry));
     }
     this.above = above;
   }
@@ -69,7 +69,7 @@ export class Index {
   /** What a name is; undefined if it is not there. */
   typeOf(name: string): EntryType | undefined {
     const entry = this.entry(name);
-    return entry && typeOf(entry);
+    return entry && entryTypeOf(entry);
   }
 
   /** How many entries a folder has itself. */
@@ -90,7 +90,7 @@ export class Index {
 /** What an entry is to others. */
 export function listed(name: string, entry: Entry): BackendEntry {
   const { size, mtime, mode, uid, gid, extents, target } = entry;
-  const all = { name, type: typeOf(entry), size, mtime, mode, uid, gid };
+  const all = { name, type: entryTypeOf(entry), size, mtime, mode, uid, gid };
   return target === undefined
     ? { ...all, extents }
     : { ...all, extents, link: target };
@@ -107,7 +107,7 @@ const TYPES: Readonly<Record<IsoType, EntryType>> = {
 };
 
 /** What an entry is, in the words of the backend. */
-export function typeOf({ type }: Entry): EntryType {
+export function entryTypeOf({ type }: Entry): EntryType {
   return TYPES[type];
 }
 

@@ -1,6 +1,6 @@
 /** When changes are committed: those that come close together share a session. */
 
-import { breathe, eachOf, LONGEST, onAbort, unlessAborted } from "../async.ts";
+import { breathe, eachOf, onAbort, unlessAborted } from "../async.ts";
 import type { Medium } from "../dialogue/answers.ts";
 import type { Progress } from "../options.ts";
 import { notify } from "../dialogue/dialogue.ts";
@@ -17,18 +17,15 @@ import {
   settle,
 } from "./change.ts";
 import type { Index } from "./index.ts";
+import { Due, type DueOptions } from "./due.ts";
 import { Order, type Place } from "./order.ts";
 import { type Operation, Plan } from "./plan.ts";
 import type { Store } from "./store.ts";
 
 /** When a batch is committed. */
-export interface QueueOptions {
+export interface QueueOptions extends DueOptions {
   /** Whether batches are committed by themselves. */
   readonly autoCommit: boolean;
-  /** Milliseconds without a new change after which a batch is committed. */
-  readonly commitDelay: number;
-  /** Milliseconds after its first change when a batch is committed anyway. */
-  readonly commitMax: number;
 }
 
 /** A batch that is being written. */
@@ -60,6 +57,7 @@ export class Queue {
   readonly #store: Store;
   readonly #options: QueueOptions;
   readonly #order = new Order();
+  readonly #due: Due;
   #plan: { readonly index: Index; readonly plan: Plan<Pending> } | undefined;
   /** Changes of the plan whose callers have taken them back. */
   readonly #takenBack = new Set<Pending>();
@@ -73,13 +71,12 @@ export class Queue {
   #free: number | undefined;
   /** The question for it, under way. */
   #asking: Promise<Medium> | undefined;
-  #idle: ReturnType<typeof setTimeout> | undefined;
-  #latest: ReturnType<typeof setTimeout> | undefined;
 
   /** No change yet. */
   constructor(store: Store, options: QueueOptions) {
     this.#store = store;
     this.#options = options;
+    this.#due = new Due(options, () => this.#flush());
   }
 
   /** Number of changes that wait to be written. */
@@ -214,7 +211,7 @@ export class Queue {
     await this.#order.all();
     const changes = this.#plan?.plan.changes ?? [];
     this.#plan = undefined;
-    this.#disarm();
+    this.#due.clear();
     await Promise.all(
       Array.from(changes, (change) => settle(change, rolledBack(change))),
     );
@@ -297,7 +294,7 @@ export class Queue {
       // A stream that is stuck may not even hear that it is cancelled.
       return await unlessAborted(preparing, either);
     } catch (error) {
-      preparing.then(dispose, () => {});
+      preparing.then(dispose, () => request.discard?.(error));
       throw error;
     } finally {
       this.#slow.delete(arriving);
@@ -331,7 +328,7 @@ export class Queue {
   /** Does what no batch is committed before, since it soon gets a change. */
   async #arrive<T>(work: () => Promise<T>): Promise<T> {
     this.#coming++;
-    clearTimeout(this.#idle);
+    this.#due.hold();
     try {
       return await work();
     } finally {
@@ -441,30 +438,12 @@ export class Queue {
   #schedule(): void {
     if (!this.#options.autoCommit || this.#held > 0) return;
     if (this.#writing !== undefined || this.size === 0) return;
-    const { commitDelay, commitMax } = this.#options;
-    clearTimeout(this.#idle);
-    if (this.#coming === 0) {
-      // A timer comes a millisecond late (Deno 2.9).
-      this.#idle = setTimeout(
-        () => this.#flush(),
-        Math.min(Math.max(0, commitDelay - 1), LONGEST),
-      );
-    }
-    this.#latest ??= setTimeout(
-      () => this.#flush(),
-      Math.min(commitMax, LONGEST),
-    );
-  }
-
-  #disarm(): void {
-    clearTimeout(this.#idle);
-    clearTimeout(this.#latest);
-    this.#latest = undefined;
+    this.#due.note(this.#coming > 0);
   }
 
   /** Writes the plan; resolves with what failed. */
   async #flush(options: WriteOptions = {}): Promise<readonly unknown[]> {
-    this.#disarm();
+    this.#due.clear();
     this.#tidy();
     const plan = this.#plan?.plan;
     const operations = plan?.operations() ?? [];

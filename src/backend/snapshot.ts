@@ -154,7 +154,7 @@ export async function readImageSnapshot(
     );
   }
   const { sessions, newest } = image;
-  const session = choose(sessions, options.wanted, blocks.name) ?? newest;
+  const session = findSession(sessions, options.wanted, blocks.name) ?? newest;
   const steady = await sealed(blocks, image, session, { signal });
   const { byteLength } = steady;
   const open = () => kept(steady, byteLength);
@@ -236,7 +236,9 @@ function recorded(
  *
  * @throws {XorrisoError} SESSION_NOT_FOUND when there is none.
  */
-export function choose<S extends { number: number; date?: Date | undefined }>(
+export function findSession<
+  S extends { number: number; date?: Date | undefined },
+>(
   sessions: readonly S[],
   wanted: number | Date | undefined,
   name: string,

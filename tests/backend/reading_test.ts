@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { choose } from "../../src/backend/snapshot.ts";
+import { findSession } from "../../src/backend/snapshot.ts";
 import { XorrisoBackend } from "../../mod.ts";
 import {
   AFTER_COMMIT,
@@ -287,19 +287,19 @@ Deno.test("XorrisoBackend.put() compares the recorded checksum with its content"
   assertEquals(await backend.list(), []);
 });
 
-Deno.test("choose() finds a session by its number, or the newest of a time", () => {
+Deno.test("findSession() finds a session by its number, or the newest of a time", () => {
   const sessions = [10, 20, 20, 30].map((seconds, i) => {
     return { number: i + 1, date: new Date(seconds * 1000) };
   });
   const at = (seconds: number) =>
-    choose(sessions, new Date(seconds * 1000), "x")?.number;
+    findSession(sessions, new Date(seconds * 1000), "x")?.number;
   assertEquals([10, 19.9, 20, 29, 1e9].map(at), [1, 1, 3, 3, 4]);
-  assertEquals(choose(sessions, 2, "x")?.number, 2);
-  assertEquals(choose(sessions, undefined, "x"), undefined);
+  assertEquals(findSession(sessions, 2, "x")?.number, 2);
+  assertEquals(findSession(sessions, undefined, "x"), undefined);
   for (const wanted of [5, new Date(9999)]) {
     let error: unknown;
     try {
-      choose(sessions, wanted, "x");
+      findSession(sessions, wanted, "x");
     } catch (thrown) {
       error = thrown;
     }
