@@ -133,6 +133,19 @@ Deno.test("XorrisoBackend.readable() opens nothing before it is read, and close(
   await assertRejectsCode(readAll(unread), "CLOSED");
 });
 
+Deno.test("XorrisoBackend.readable() reads nothing before it is asked to", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/test.iso`;
+  await using backend = await openImage(folder);
+  await store(backend, { a: "content" });
+  const stream = await backend.readable("a");
+  // Whatever else is ready has run.
+  await backend.medium();
+  await Deno.rename(image, `${image}.moved`);
+  await assertRejectsCode(readAll(stream), "MEDIUM_CHANGED");
+  await Deno.rename(`${image}.moved`, image);
+});
+
 Deno.test("XorrisoBackend takes thousands of changes back in one turn without a stop", async () => {
   await using folder = await makeFolder();
   const source = await folder.file("source", "x");
@@ -169,6 +182,7 @@ Deno.test("XorrisoBackend stops a commit that nobody wants any more", async () =
   await grows(image);
   for (const controller of controllers) controller.abort(reason);
   assertEquals(await Promise.all(puts), [reason, reason]);
+  assertEquals(await rejection(backend.commit()), reason);
   assertEquals(await textsOf(backend), { a: "old" });
   assertEquals((await backend.sessions()).length, 1);
 });

@@ -266,10 +266,15 @@ Deno.test("XorrisoBackend.apply() rejects what the medium does not have as it wa
     ]);
     await using backend = await openImage(own, { xorrisoPath: hooked.path });
     await store(backend, { a: "a" });
-    const [result] = await backend.apply(changes);
+    const [result, other] = await backend.apply([
+      ...changes,
+      { kind: "folder", name: "sound" },
+    ]);
     assertCode(result?.error, "WRITE_ERROR");
-    assertEquals(await textsOf(backend), { a: "a" }, line);
-    assertEquals((await backend.sessions()).length, 1, line);
+    assertEquals(other?.error, undefined, line);
+    const names = (await backend.list({ all: true })).map(({ name }) => name);
+    assertEquals(names.sort(), ["a", "sound"], line);
+    assertEquals((await backend.sessions()).length, 2, line);
   }));
 });
 
