@@ -24,11 +24,8 @@ const STARTS: readonly (readonly string[])[] = [[], ["a"], ["a/b"], ["a/b/c"]];
 /** Steps of one batch; more are done in several. */
 const LENGTH = 3;
 
-/** What a tree is: MD5 by name of a file, and the directories. */
-interface Model {
-  readonly files: Map<string, string>;
-  readonly directories: Set<string>;
-}
+/** MD5 by name of a file. Directories are there as long as a file is below them. */
+type Model = Map<string, string>;
 
 function above(name: string): string[] {
   const parts = name.split("/");
@@ -36,15 +33,11 @@ function above(name: string): string[] {
 }
 
 /** Code of a step on a tree with earlier steps of the same batch, or `ok`. */
-function expect(
-  { files, directories }: Model,
-  { kind, name }: Step,
-): string {
+function expect(files: Model, { kind, name }: Step): string {
   if (kind === "delete") return files.has(name) ? "ok" : "ENTRY_NOT_FOUND";
   if (above(name).some((each) => files.has(each))) return "ENTRY_EXISTS";
-  const isDirectory =
-    [...files.keys()].some((each) => above(each).includes(name)) ||
-    directories.has(name);
+  const isDirectory = [...files.keys()]
+    .some((each) => above(each).includes(name));
   if (isDirectory) return "ENTRY_EXISTS";
   return kind === "keep" && files.has(name) ? "ENTRY_EXISTS" : "ok";
 }
@@ -92,10 +85,7 @@ async function runPart(
   oneBatch: boolean,
 ): Promise<void> {
   const bytes = (text: string) => new TextEncoder().encode(text);
-  const models = part.map((): Model => ({
-    files: new Map(),
-    directories: new Set(),
-  }));
+  const models = part.map((): Model => new Map());
   {
     await using backend = await XorrisoBackend.open(`xorriso://${image}`, {
       create: true,
@@ -103,8 +93,7 @@ async function runPart(
     });
     await Promise.all(part.flatMap(({ start }, i) =>
       start.map((name) => {
-        models[i]?.files.set(name, md5(bytes(`old ${name}`)));
-        for (const each of above(name)) models[i]?.directories.add(each);
+        models[i]?.set(name, md5(bytes(`old ${name}`)));
         return backend.put(bytes(`old ${name}`), `${i}/${name}`);
       })
     ));
@@ -117,8 +106,8 @@ async function runPart(
         const { kind, name } = next;
         const text = `${step} ${name}`;
         const told = expect(model, next);
-        if (told === "ok" && kind === "delete") model.files.delete(name);
-        else if (told === "ok") model.files.set(name, md5(bytes(text)));
+        if (told === "ok" && kind === "delete") model.delete(name);
+        else if (told === "ok") model.set(name, md5(bytes(text)));
         const call = kind === "delete"
           ? backend.delete(`${i}/${name}`)
           : backend.put(bytes(text), `${i}/${name}`, {
@@ -137,9 +126,6 @@ async function runPart(
                 }: step ${step} ended with ` +
                 `${outcome}, not ${told}`,
             );
-            // Directories stay when all below them has gone.
-            if (oneBatch || outcome !== "ok" || kind === "delete") return;
-            for (const each of above(name)) model.directories.add(each);
           }),
         );
       }
@@ -160,11 +146,11 @@ async function runPart(
     const text = (map?: Map<string, string>) =>
       JSON.stringify([...map ?? []].sort());
     torture.check(
-      text(found[i]) === text(models[i]?.files),
+      text(found[i]) === text(models[i]),
       `order ${from + i}, ${oneBatch ? "one batch" : "many batches"}`,
       () =>
         `${JSON.stringify({ start, steps })}: ${text(found[i])} instead of ` +
-        text(models[i]?.files),
+        text(models[i]),
     );
   }
 }
