@@ -12,8 +12,6 @@ const WANTED = [
   "assert",
   "async",
   "cli",
-  "collections",
-  "encoding",
   "fmt",
   "path",
   "streams",
