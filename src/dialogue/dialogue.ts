@@ -352,6 +352,7 @@ export class Dialogue {
     const current = this.#current;
     const wasNudged = this.#isNudged;
     this.#isNudged = true;
+    this.#child.readAgain();
     void this.#child.write(NUDGE);
     if (current === undefined) {
       return wasNudged ? this.#requireErrors() : undefined;
