@@ -19,6 +19,7 @@ import {
   type Tree,
 } from "../iso/mod.ts";
 import type { ChecksumTable } from "../iso/entry.ts";
+import { checkDirectories } from "../iso/tags.ts";
 import { checkName, show } from "../names.ts";
 import { Index } from "./index.ts";
 
@@ -208,9 +209,14 @@ export async function readSnapshot(
 ): Promise<Snapshot> {
   const { directory, since, signal, onMessage } = options;
   const known = since?.known.tree;
-  const tree = known === undefined || since === undefined
-    ? await readTree(blocks, session, { signal })
-    : await rereadTree(known, blocks, session, since.paths, { signal });
+  let tree: Tree;
+  if (known === undefined || since === undefined) {
+    // One bit may make another name of a name, and nothing else tells.
+    await checkDirectories(blocks, session.volume, { signal });
+    tree = await readTree(blocks, session, { signal });
+  } else {
+    tree = await rereadTree(known, blocks, session, since.paths, { signal });
+  }
   for (const { path, reason } of tree.problems) {
     onMessage?.(
       `xorriso-backend : WARNING : a name in ${show(path)} is left out: ` +

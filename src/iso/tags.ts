@@ -180,25 +180,51 @@ export async function checkSession(
   volume: Volume,
   options: BlocksReadOptions & { readonly content?: boolean } = {},
 ): Promise<boolean> {
-  const tags = await readTags(blocks, volume, options);
+  const tags = await checkDirectories(blocks, volume, options);
   if (tags === undefined) return false;
-  const { superblock, tree, session } = tags;
-  const wrong = (what: string) =>
-    new XorrisoError(
-      "IMAGE_DAMAGED",
-      `Cannot trust "${blocks.name}": ${what} of the session at block ${volume.lba}`,
-      { path: blocks.name },
-    );
-  if (!await tagHolds(blocks, superblock, options)) {
-    throw wrong("the checksum does not fit the volume descriptors");
+  const { tree, session } = tags;
+  if (tree === undefined || session === undefined) {
+    throw damaged(blocks, volume, "the end is missing");
   }
-  if (tree === undefined) throw wrong("the end is missing");
-  if (!await tagHolds(blocks, tree, options)) {
-    throw wrong("the checksum does not fit the directories");
-  }
-  if (session === undefined) throw wrong("the end is missing");
   if (options.content && !await tagHolds(blocks, session, options)) {
-    throw wrong("the checksum does not fit the content");
+    throw damaged(blocks, volume, "the checksum does not fit the content");
   }
   return true;
+}
+
+/**
+ * Makes sure that the descriptors and directories of a session are as they were written, as far as it
+ * has tags that tell. One whose end has been cut off may have none.
+ *
+ * @throws {XorrisoError} IMAGE_DAMAGED when they are not, or as `blocks` tells.
+ */
+export async function checkDirectories(
+  blocks: Blocks,
+  volume: Volume,
+  options: BlocksReadOptions = {},
+): Promise<SessionTags | undefined> {
+  const tags = await readTags(blocks, volume, options);
+  const checks = [
+    [tags?.superblock, "the checksum does not fit the volume descriptors"],
+    [tags?.tree, "the checksum does not fit the directories"],
+  ] as const;
+  for (const [tag, what] of checks) {
+    if (tag !== undefined && !await tagHolds(blocks, tag, options)) {
+      throw damaged(blocks, volume, what);
+    }
+  }
+  return tags;
+}
+
+function damaged(
+  { name }: Blocks,
+  { lba }: Volume,
+  what: string,
+): XorrisoError {
+  return new XorrisoError(
+    "IMAGE_DAMAGED",
+    `Cannot trust "${name}": ${what} of the session at block ${lba}; read an ` +
+      `older session`,
+    { path: name },
+  );
 }
