@@ -34,8 +34,6 @@ export interface DialogueOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Takes a line of standard error; true if it is a log and no trouble. */
   readonly onLog?: ((line: string) => boolean) | undefined;
-  /** Number of an open file that xorriso keeps open, with the lock on it. */
-  readonly inherit?: number | undefined;
   /** Gives up starting. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -80,12 +78,6 @@ const TOO_LARGE = {
   path: undefined,
 } as const;
 
-/**
- * Has something appear on both outputs that says nothing. Under load Deno 2.9 leaves bytes of a pipe
- * unread, in one of 2,000 sessions, until more of them come.
- */
-const NUDGE = '-pkt_output off -print_info "" -pkt_output on\n';
-
 /** One xorriso process in dialog mode, spoken to line by line. */
 export class Dialogue {
   readonly #options: DialogueOptions;
@@ -100,8 +92,6 @@ export class Dialogue {
   readonly #series = crypto.randomUUID().slice(0, 8);
   #marks = 0;
   #sendScheduled = false;
-  /** Whether something was asked for since the last answer, to have it come. */
-  #isNudged = false;
   #lastPacket = "";
   #state: State = { is: "open" };
 
@@ -111,14 +101,17 @@ export class Dialogue {
    */
   readonly closed: Promise<boolean>;
 
-  private constructor(child: Child, options: DialogueOptions) {
+  private constructor(command: string, options: DialogueOptions) {
     this.#options = options;
-    this.#child = child;
     this.#silence = new Silence({
       timeout: options.timeout,
       still: options.still ?? STILL,
       onStill: () => void this.#onStill(),
       onSilent: (silent) => this.#onSilent(silent),
+    });
+    this.#child = Child.spawn(command, ARGUMENTS, {
+      stdout: (line) => this.#receive(line),
+      stderr: (line) => this.#receiveError(line),
     });
     this.closed = this.#child.ended.then((status) => {
       this.#settle(status);
@@ -146,11 +139,7 @@ export class Dialogue {
   ): Promise<Dialogue> {
     const { signal } = options;
     signal?.throwIfAborted();
-    const child = await Child.spawn(command, ARGUMENTS, {
-      stdout: (line) => dialogue.#receive(line),
-      stderr: (line) => dialogue.#receiveError(line),
-    }, options);
-    const dialogue: Dialogue = new Dialogue(child, options);
+    const dialogue = new Dialogue(command, options);
     const doing = `Cannot start "${command}"`;
     const exchange = { doing, ...(signal && { signal }) };
     try {
@@ -350,13 +339,7 @@ export class Dialogue {
   /** Ends xorriso if it waits in vain. */
   async #onStill(): Promise<void> {
     const current = this.#current;
-    const wasNudged = this.#isNudged;
-    this.#isNudged = true;
-    this.#child.readAgain();
-    void this.#child.write(NUDGE);
-    if (current === undefined) {
-      return wasNudged ? this.#requireErrors() : undefined;
-    }
+    if (current === undefined) return this.#requireErrors();
     const fate = current.isCutOff
       ? current.problem()
       : await current.options.onStill?.();
@@ -451,7 +434,6 @@ export class Dialogue {
     flight.delete(current);
     if (this.#flight.has(current) || this.#errorFlight.has(current)) return;
     if (this.#flight.size + this.#errorFlight.size === 0) this.#silence.stop();
-    this.#isNudged = false;
     current.finish(this.#options.device ?? "");
     // Not before all is read that has come with it.
     this.#scheduleSend(setImmediate);

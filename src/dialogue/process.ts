@@ -1,10 +1,8 @@
 /** One running program: the only file that starts one. */
 
-import type { ChildProcessWithoutNullStreams } from "node:child_process";
-import type { Readable } from "node:stream";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { running } from "../async.ts";
-import { systemError, systemName } from "../errors.ts";
+import { XorrisoError } from "../errors.ts";
 
 /** Where the output of a {@linkcode Child} goes, line by line. */
 export interface ChildOutput {
@@ -16,37 +14,13 @@ export interface ChildOutput {
 
 /** How a child process came to its end. */
 export interface ChildStatus {
-  /** The exit code; null if a signal ended it. */
-  readonly code: number | null;
-  /** The signal that ended it; null if none did. */
-  readonly signal: string | null;
-}
-
-/** How to start a program. */
-export interface SpawnOptions {
-  /**
-   * Number of an open file that the program gets, too, as its file 3. A lock
-   * on it lives as long as the program does, whatever becomes of this one.
-   */
-  readonly inherit?: number | undefined;
+  /** The exit code; 128 and the signal's number if a signal ended it. */
+  readonly code: number;
+  /** The signal that ended it, if one did. */
+  readonly signal: Deno.Signal | null;
 }
 
 const NOBODY: ChildOutput = { stdout: () => {}, stderr: () => {} };
-
-/**
- * What `spawn()` of node:child_process calls (Deno 2.9), without types. That
- * itself reads NODE_V8_COVERAGE, for which a script would need `--allow-env`.
- */
-interface Spawning {
-  spawn(options: {
-    readonly file: string;
-    /** With the program's name in front. */
-    readonly args: readonly string[];
-    readonly envPairs: readonly string[];
-    readonly stdio: readonly ("pipe" | number)[];
-    readonly detached: boolean;
-  }): void;
-}
 
 /**
  * A running program with both its outputs always drained.
@@ -58,7 +32,9 @@ interface Spawning {
  * tells it that this program is gone.
  */
 export class Child {
-  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #process: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #encoder = new TextEncoder();
   readonly #left = Promise.withResolvers<undefined>();
   #output: ChildOutput;
 
@@ -68,42 +44,36 @@ export class Child {
    */
   readonly ended: Promise<ChildStatus | undefined>;
 
-  private constructor(
-    process: ChildProcessWithoutNullStreams,
-    output: ChildOutput,
-  ) {
+  private constructor(process: Deno.ChildProcess, output: ChildOutput) {
     this.#process = process;
     this.#output = output;
-    // A child that no longer reads is ending; `ended` tells how.
-    process.stdin.on("error", () => {});
+    this.#writer = process.stdin.getWriter();
+    // A child that died makes `closed` reject; `ended` tells it better.
+    this.#writer.closed.catch(() => {});
     this.ended = Promise.race([this.#end(), this.#left.promise]);
   }
 
   /**
-   * Starts a program. `Deno.Command` can hand on no further file.
+   * Starts a program.
    *
    * Throws `Deno.errors.NotCapable` without run permission and
    * `Deno.errors.NotFound` if there is no such program, each with what to do.
    */
-  static async spawn(
+  static spawn(
     command: string,
     args: readonly string[],
     output: ChildOutput,
-    { inherit }: SpawnOptions = {},
-  ): Promise<Child> {
-    const { ChildProcess } = await import("node:child_process");
-    const process = new ChildProcess() as ChildProcessWithoutNullStreams;
-    const { promise: started, resolve, reject } = Promise.withResolvers<void>();
-    process.once("spawn", resolve).once("error", reject);
+  ): Child {
     try {
-      (process as unknown as Spawning).spawn({
-        file: command,
-        args: [command, ...args],
-        envPairs: ["LC_ALL=C.UTF-8", "TZ=UTC"],
-        stdio: ["pipe", "pipe", "pipe", ...(inherit ? [inherit] : [])],
+      const process = new Deno.Command(command, {
+        args: [...args],
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+        clearEnv: true,
+        env: { LC_ALL: "C.UTF-8", TZ: "UTC" },
         detached: true,
-      });
-      await started;
+      }).spawn();
       return new Child(process, output);
     } catch (error) {
       throw spawnError(command, error);
@@ -111,41 +81,33 @@ export class Child {
   }
 
   async #end(): Promise<ChildStatus> {
-    const { stdout, stderr } = this.#process;
-    const { promise: exited, resolve } = Promise.withResolvers<ChildStatus>();
-    this.#process.once("exit", (code, signal) => {
-      resolve({ code, signal });
-    });
     await Promise.all([
-      readLines(stdout, (line) => this.#output.stdout(line)),
-      readLines(stderr, (line) => this.#output.stderr(line), { allowCR: true }),
+      readLines(this.#process.stdout, (line) => this.#output.stdout(line)),
+      readLines(this.#process.stderr, (line) => this.#output.stderr(line), {
+        allowCR: true,
+      }),
     ]);
-    const status = await exited;
-    this.closeInput();
+    const status = await this.#process.status;
+    await this.closeInput();
     return status;
   }
 
   /** Writes text; resolves when the pipe has taken it, or the child is gone. */
   async write(text: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#process.stdin.write(text, () => resolve());
-    await promise;
-  }
-
-  /**
-   * Has the system asked anew for what the child has written: under load Deno
-   * 2.9 now and then, in one of 2,000 children, does not see that there is something.
-   */
-  readAgain(): void {
-    for (const output of [this.#process.stdout, this.#process.stderr]) {
-      output.pause();
-      output.resume();
+    try {
+      await this.#writer.write(this.#encoder.encode(text));
+    } catch {
+      // The child no longer reads: it is ending, and `ended` tells how.
     }
   }
 
   /** Ends the child's input; to do so again does nothing. */
-  closeInput(): void {
-    this.#process.stdin.end();
+  async closeInput(): Promise<void> {
+    try {
+      await this.#writer.close();
+    } catch {
+      // Closed already, or by the child's own end.
+    }
   }
 
   /**
@@ -153,12 +115,12 @@ export class Child {
    * xorriso does not hand it on. Deno lets a scoped `--allow-run` signal the
    * program alone.
    */
-  kill(signal: "SIGTERM" | "SIGKILL"): void {
+  kill(signal: Deno.Signal): void {
     const { state, partial } = Deno.permissions.querySync({ name: "run" });
     try {
       if (state === "granted" && !partial) {
         // It leads a group of processes, since it is detached.
-        Deno.kill(-(this.#process.pid ?? NaN), signal);
+        Deno.kill(-this.#process.pid, signal);
       } else {
         this.#process.kill(signal);
       }
@@ -201,11 +163,6 @@ export class Child {
   leave(): void {
     this.#output = NOBODY;
     this.#process.unref();
-    const { stdin, stdout, stderr } = this.#process;
-    // They stay open, and are sockets here, whatever the types say.
-    for (const pipe of [stdin, stdout, stderr] as unknown[]) {
-      (pipe as { unref(): void }).unref();
-    }
     this.closeInput();
     this.#left.resolve(undefined);
   }
@@ -227,19 +184,11 @@ export class Child {
 }
 
 async function readLines(
-  output: Readable,
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   take: (line: string) => void,
   { allowCR = false } = {},
 ): Promise<void> {
-  // Not by its iterator, which rejects where a pipe ends before its time.
-  const bytes = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller) {
-      output.on("data", (chunk) => controller.enqueue(chunk));
-      output.on("error", () => {}); // it is closed then, too
-      output.once("close", () => controller.close());
-    },
-  });
-  const lines = bytes
+  const lines = stream
     .pipeThrough(new TextDecoderStream("utf-8", { ignoreBOM: true }))
     .pipeThrough<string>(new TextLineStream({ allowCR }));
   for await (const line of lines) take(line);
@@ -252,7 +201,7 @@ function spawnError(command: string, cause: unknown): unknown {
       { cause },
     );
   }
-  if (systemName(cause) === "ENOENT") {
+  if (cause instanceof Deno.errors.NotFound) {
     return new Deno.errors.NotFound(
       `Cannot find the program "${command}": install xorriso ` +
         `(Debian, Ubuntu: apt-get install xorriso; macOS: brew install ` +
@@ -260,10 +209,12 @@ function spawnError(command: string, cause: unknown): unknown {
       { cause },
     );
   }
-  return systemError(cause, {
-    doing: `Cannot start "${command}"`,
-    path: command,
-    code: "PERMISSION_DENIED",
-    reasons: { EACCES: "it is no program that may be executed" },
-  });
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    return new XorrisoError(
+      "PERMISSION_DENIED",
+      `Cannot start "${command}": it is no program that may be executed`,
+      { path: command, cause },
+    );
+  }
+  return cause;
 }

@@ -70,22 +70,18 @@ export class ImageFile implements AsyncDisposable {
 
   /** The absolute path, without links. */
   readonly path: string;
-  /** The number of the open file with the lock, for a child that is to keep it. */
-  readonly number: number | undefined;
 
   private constructor(
     path: string,
     info: Deno.FileInfo,
     opened: Opened,
-    locked: boolean,
   ) {
     this.path = path;
     this.#file = opened.file;
-    this.number = opened.number;
     this.#refusal = opened.refusal;
     this.#created = opened.created;
     this.#known = info;
-    this.#quiet = opened.created || locked;
+    this.#quiet = opened.created;
     this.#cleaning = opened.created
       ? cleanAtExit(() => this.#removeEmpty())
       : undefined;
@@ -135,7 +131,7 @@ export class ImageFile implements AsyncDisposable {
       // Between opening and locking, its maker may have removed it.
       const there = await Deno.stat(path).catch(() => undefined);
       if (there !== undefined && isSame(there, info)) {
-        return new ImageFile(path, info, opened, locks);
+        return new ImageFile(path, info, opened);
       }
     } catch (error) {
       // Whoever has the lock has taken it for its own.
@@ -211,11 +207,11 @@ export class ImageFile implements AsyncDisposable {
    * Makes sure that nobody else has written since the file was last
    * remembered, and keeps its head for `restore()` and `undo()`.
    *
-   * The lock tells of a xorriso whose program was killed, too, which has
-   * inherited it. Only where there was none, or where a commit seems to be on
-   * its way, a file that is still warm is watched the first time until it has
-   * not changed for two seconds; and it is made warm here, for xorriso takes a
-   * moment until it writes its first byte.
+   * The lock does not cover a xorriso whose program was killed: it goes on
+   * writing for a while. So the first time a file that is still warm is watched
+   * until it has not changed for two seconds. It is made warm here, for xorriso
+   * takes a moment until it writes its first byte, and cold by who closes it in
+   * order: nobody waits for that.
    *
    * Throws with MEDIUM_CHANGED, and as `requireWritable()`.
    */
@@ -254,7 +250,17 @@ export class ImageFile implements AsyncDisposable {
   async #warm(): Promise<void> {
     // A little old, so that whatever is written from now on gets another time:
     // Linux takes that from the last timer tick, at most 10 ms ago.
-    const time = new Date(Date.now() - 20);
+    await this.#setAge(20);
+    this.#known = await this.#file.stat();
+  }
+
+  async #cool(): Promise<void> {
+    const { mtime } = await this.#file.stat();
+    if (Date.now() - Number(mtime) < QUIET) await this.#setAge(QUIET);
+  }
+
+  async #setAge(milliseconds: number): Promise<void> {
+    const time = new Date(Date.now() - milliseconds);
     try {
       await this.#file.utime(time, time);
     } catch (error) {
@@ -262,7 +268,6 @@ export class ImageFile implements AsyncDisposable {
       // at all is told by xorriso.
       if (systemName(error) !== "EPERM") throw error;
     }
-    this.#known = await this.#file.stat();
   }
 
   async #waitForQuiet(signal?: AbortSignal): Promise<void> {
@@ -358,7 +363,7 @@ export class ImageFile implements AsyncDisposable {
     await this.#write(0, head);
   }
 
-  /** Closes the file while somebody may still write to it, who keeps the lock. */
+  /** Closes the file while somebody may still write to it. */
   abandon(): void {
     this.#cleaning?.[Symbol.dispose]();
     this.#file.close();
@@ -370,6 +375,7 @@ export class ImageFile implements AsyncDisposable {
     try {
       // While locked, so that nobody takes an unlinked file for real.
       if (this.#created) this.#removeEmpty();
+      if (this.#before !== undefined && !this.#committing) await this.#cool();
     } finally {
       await letGo(this.#file);
     }

@@ -41,9 +41,8 @@ export async function lock(
   }
   throw new XorrisoError(
     "DRIVE_BUSY",
-    `Cannot open "${path}": another program has it open for writing, or the ` +
-      `xorriso of one that was killed still writes to it; try again when ` +
-      `that has ended, or wait for it by lockTimeout`,
+    `Cannot open "${path}": another program has it open for writing; try ` +
+      `again when that has ended, or wait for it by lockTimeout`,
     { path },
   );
 }
@@ -96,40 +95,6 @@ function watch(path: string): Disposable & { next(): Promise<unknown> } {
   } catch {
     return { next: () => new Promise(() => {}), [Symbol.dispose]() {} };
   }
-}
-
-/** A file that is open for reading and writing. */
-export interface NumberedFile {
-  readonly file: Deno.FsFile;
-  /** The number that the system has for it. */
-  readonly number: number;
-}
-
-/**
- * Opens a file that is open already once more, in a way that tells its number: by that a child can
- * be given the same open file, and with it the lock.
- *
- * Deno 2.9 tells no number. But the system gives the lowest one that is free, so it is the one that
- * another opening had just before, unless another thread opens something between the two, as one of
- * 600 sessions found that were opened eight at a time. So the child has to be asked what it has got.
- */
-export async function openNumbered(path: string): Promise<NumberedFile> {
-  const { closeSync, openSync } = await import("node:fs");
-  return openTwice(path, (path) => {
-    const number = openSync(path, "r+");
-    closeSync(number);
-    return number;
-  });
-}
-
-/** Without a turn of the event loop in between. */
-function openTwice(
-  path: string,
-  findNumber: (path: string) => number,
-): NumberedFile {
-  const number = findNumber(path);
-  const file = Deno.openSync(path, { read: true, write: true });
-  return { file, number };
 }
 
 /**

@@ -1,8 +1,6 @@
 /** How an image file is found, opened or made, and what is told where that fails. */
 
 import { systemError, systemName, XorrisoError } from "../errors.ts";
-import { isSame } from "./files.ts";
-import { openNumbered } from "./lock.ts";
 import {
   requireWrite,
   resolveForRead,
@@ -12,7 +10,6 @@ import {
 /** A file that has been opened. */
 export interface Opened {
   readonly file: Deno.FsFile;
-  readonly number?: number;
   /** Whether it was made for this. */
   readonly created: boolean;
   /** Why it is open for reading alone, though it was to be written. */
@@ -44,9 +41,7 @@ export async function openFile(
 ): Promise<Opened | undefined> {
   try {
     const file = await Deno.open(path, { read: true, write: writable });
-    if (!writable) return { file, created: false };
-    using _ = file;
-    return { ...await openNumbered(path), created: false };
+    return { file, created: false };
   } catch (error) {
     const name = systemName(error) ?? "";
     if (name === "ENOENT") return undefined;
@@ -80,12 +75,7 @@ export async function createFile(
     // Where the folder could not be looked at, only now its links show.
     const path = await resolveForRead(target, "the image");
     await requireWrite(path, "the image");
-    const opened = await openNumbered(path);
-    const isOurs = isSame(await opened.file.stat(), await file.stat());
-    file.close();
-    if (isOurs) return { ...opened, created: true, path };
-    opened.file.close();
-    return undefined;
+    return { file, created: true, path };
   } catch (error) {
     // While locked, so that no other program has taken it for its own.
     if (await file.tryLock(true)) await Deno.remove(target).catch(() => {});

@@ -2,6 +2,7 @@
 
 import {
   parseLoadedLba,
+  parseMedium,
   parseSpace,
   parseWritten,
 } from "../dialogue/answers.ts";
@@ -11,7 +12,7 @@ import { isCode, XorrisoError } from "../errors.ts";
 import type { CommitOptions } from "../options.ts";
 import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
-import { mediumOf, readSessions } from "./medium.ts";
+import { readSessions } from "./medium.ts";
 import { choose, isBootable, load, makeWritable } from "./open.ts";
 import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
@@ -159,7 +160,7 @@ async function checkCommit(
       { messages },
     );
   }
-  session.medium = mediumOf(session, messages) ?? session.medium;
+  session.medium = parseMedium(messages) ?? session.medium;
   const loaded = parseLoadedLba(messages);
   if (loaded === written.lba) return written.lba;
   // On media that are written again in place, the newest header is mirrored
@@ -196,7 +197,7 @@ async function rescue(session: Session, lba: number): Promise<boolean> {
   });
   await session.run("-changes_pending yes", doing);
   const { messages } = await session.burn("-commit", { doing });
-  session.medium = mediumOf(session, messages) ?? session.medium;
+  session.medium = parseMedium(messages) ?? session.medium;
   const written = parseWritten(messages);
   return written !== undefined && parseLoadedLba(messages) === written.lba;
 }

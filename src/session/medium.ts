@@ -12,15 +12,6 @@ import { type Blocks, fileBlocks } from "../iso/blocks.ts";
 import { driveBlocks } from "../iso/drive_blocks.ts";
 import type { Session } from "./session.ts";
 
-/** What xorriso tells of the medium, with an image by its path, however xorriso was told it. */
-export function mediumOf(
-  { target: { image } }: Session,
-  lines: readonly string[],
-): Medium | undefined {
-  const medium = parseMedium(lines);
-  return medium && image ? { ...medium, drive: image.path } : medium;
-}
-
 /** What medium it is. */
 export async function readMedium(session: Session): Promise<Medium> {
   const doing = session.doing("look at");
@@ -32,7 +23,7 @@ export async function readMedium(session: Session): Promise<Medium> {
       : []),
   ]);
   const lines = answers.flatMap(({ results }) => results);
-  const medium = mediumOf(session, lines);
+  const medium = parseMedium(lines);
   if (medium === undefined) throw session.nonsense(doing);
   return { ...medium, volumeId: session.medium?.volumeId };
 }

@@ -3,7 +3,7 @@
 import { lookBehind, mendHead } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
-import { isCode, systemName, XorrisoError } from "../errors.ts";
+import { isCode, XorrisoError } from "../errors.ts";
 import {
   checkOptions,
   checkState,
@@ -14,8 +14,6 @@ import {
 import type { XorrisoOptions } from "../options.ts";
 import { requireArgs, requireRun, requireWrite } from "../disk/permissions.ts";
 import { type Medium, parseMedium } from "../dialogue/answers.ts";
-import { unquote } from "../dialogue/protocol.ts";
-import { mediumOf } from "./medium.ts";
 import { type Base, closeInterrupted, findBases } from "./recover.ts";
 
 /**
@@ -45,7 +43,7 @@ async function openFrom(
   options: XorrisoOptions,
   base: Base | undefined,
 ): Promise<Session> {
-  const session = await start(device, options);
+  const session = await Session.start(device, options);
   try {
     await prepare(session, base);
     return session;
@@ -67,63 +65,6 @@ async function openFrom(
     }
     throw withWayOut(session, error);
   }
-}
-
-/** The open file that xorriso has inherited, as it can open it itself. */
-const INHERITED = "/proc/self/fd/3";
-
-/** How often xorriso may get some other file. */
-const ATTEMPTS = 5;
-
-/**
- * Starts xorriso with the image that it inherits, with the lock, as what it is
- * to open: a path may lead to another file by then. It goes by the path where
- * a script around xorriso has closed the file.
- */
-async function start(
-  device: string,
-  options: XorrisoOptions,
-): Promise<Session> {
-  for (let left = ATTEMPTS; left > 0; left--) {
-    try {
-      const session = await Session.start(device, options, { inherit: true });
-      if (await findInherited(session)) return session;
-      // Its number was somebody else's: see openNumbered().
-      await session.end();
-    } catch (error) {
-      // Or nobody's any more.
-      const { cause } = error instanceof Error ? error : {};
-      if (systemName(cause) !== "EBADF") throw error;
-    }
-  }
-  return await Session.start(device, options, { inherit: false });
-}
-
-/** Sets what xorriso is to open; returns whether it has inherited what it should, or nothing. */
-async function findInherited(session: Session): Promise<boolean> {
-  const { image } = session.target;
-  if (image?.number === undefined) return true;
-  try {
-    const inherited = await lookInherited(session);
-    if (inherited === image.path) session.address = `stdio:${INHERITED}`;
-    return inherited === undefined || inherited === image.path;
-  } catch (error) {
-    await session.end();
-    throw error;
-  }
-}
-
-/** The path of the file that xorriso has inherited, if it can be written; undefined if there is none. */
-async function lookInherited(session: Session): Promise<string | undefined> {
-  const { results } = await session.run(["-lsdlx", INHERITED, "--"], {
-    ...{ doing: session.doing("open"), tolerant: true },
-  });
-  for (const line of results) {
-    const [mode, target] = line.split(`'${INHERITED}' -> `);
-    if (target === undefined) continue;
-    return mode?.startsWith("lrw") ? unquote(target) ?? "" : "";
-  }
-  return undefined;
 }
 
 /** Whether to begin from another session than the newest. */
@@ -261,8 +202,7 @@ export async function load(
     readonly base?: Base | undefined;
   } = {},
 ): Promise<Medium> {
-  const { device, image, writable } = session.target;
-  const { address } = session;
+  const { address, device, image, writable } = session.target;
   const doing = `Cannot open "${device}"`;
   const command = writable ? "-dev" : "-indev";
   const { messages, problem } = await session.run([command, address], {
@@ -283,7 +223,7 @@ export async function load(
       )
       : problem;
   }
-  const medium = mediumOf(session, messages);
+  const medium = parseMedium(messages);
   const opened = session.foreign
     ? "Drive current: "
     : `Drive current: ${command} `;

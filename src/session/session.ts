@@ -42,8 +42,6 @@ export class Session implements AsyncDisposable {
   readonly closed: Promise<void>;
   /** Version of the xorriso program. */
   version = "";
-  /** The drive or image as xorriso is told it. */
-  address: string;
   /** What medium there was when it was opened, or written last. */
   medium: Medium | undefined;
   /** Number of the session whose tree is loaded, 0 if it is a new one. */
@@ -76,7 +74,6 @@ export class Session implements AsyncDisposable {
   ) {
     this.#dialogue = dialogue;
     this.target = target;
-    this.address = target.address;
     this.options = options;
     this.log = log;
     this.#burning = burning;
@@ -86,15 +83,10 @@ export class Session implements AsyncDisposable {
     this.closed.catch(() => {});
   }
 
-  /**
-   * Locks an image file and starts xorriso; opens nothing yet.
-   *
-   * @param inherit Whether xorriso gets the open image file, too.
-   */
+  /** Locks an image file and starts xorriso; opens nothing yet. */
   static async start(
     device: string,
     options: XorrisoOptions,
-    { inherit }: { readonly inherit: boolean },
   ): Promise<Session> {
     const target = await acquire(device, options);
     const log = new DriveLog(options.readyTimeout ?? READY_TIMEOUT);
@@ -108,7 +100,6 @@ export class Session implements AsyncDisposable {
           grace: GRACE,
           mayKill: target.image !== undefined,
           device: target.address,
-          ...(inherit && { inherit: target.image?.number }),
           onMessage: options.onMessage,
           onProgress: (progress) =>
             notify(options.onProgress, burning.withTotal(progress)),

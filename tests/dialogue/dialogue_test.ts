@@ -926,13 +926,3 @@ Deno.test("Dialogue.start() has xorriso run no startup file", async () => {
   const found = await Deno.stat(marker).then(() => true, () => false);
   assert(!found, "The startup file was obeyed");
 });
-
-Deno.test("Dialogue has a program say more where bytes of its answer stay in the pipe", async () => {
-  // What it says for one line comes with what it says for the next.
-  await using session = await startFake(
-    `-hold) IFS= read -r held; IFS= read -r next; mark "$held" ;;`,
-    { still: 50 },
-  );
-  await session.send("-hold");
-  assertEquals((await session.send("-print on")).results, ["on"]);
-});

@@ -863,31 +863,3 @@ Deno.test("Xorriso.open() does not trust a file that xorriso cannot read", async
     assertEquals(await fingerprint(image), before);
   }
 });
-
-Deno.test("Xorriso.open() starts xorriso again where the number of the image is somebody else's", async () => {
-  await using folder = await makeFolder();
-  const image = await makeImage(folder);
-  const { path: xorrisoPath, pids } = await traceXorriso(folder);
-  const { openSync } = Deno;
-  const wrong: Deno.FsFile[] = [];
-  let opened = 0;
-  // As if another thread had opened something between: its number is the one that is told.
-  // deno-lint-ignore no-sync-fn-in-async-fn -- replaced, not called
-  Deno.openSync = (path, options) => {
-    if (String(path) === image && opened++ < 1) {
-      wrong.push(openSync("/dev/null"));
-    }
-    return openSync(path, options);
-  };
-  try {
-    await using session = await Xorriso.open(image, { xorrisoPath });
-    await session.map(await folder.file("new", "new"), "/new");
-    await session.commit();
-  } finally {
-    // deno-lint-ignore no-sync-fn-in-async-fn -- replaced, not called
-    Deno.openSync = openSync;
-    for (const file of wrong) file.close();
-  }
-  assertEquals((await pids()).length, 2);
-  assertEquals(await listImage(image), ["/new", "/old"]);
-});
