@@ -147,16 +147,17 @@ export class Batch {
       for (const operation of operations) bad.set(operation, error);
       return undefined;
     }
-    await checkWritten(operations, { before, view, written, lba }, bad);
-    if (problem === undefined || bad.size > 0) return written;
-    // A source that could not be read, although it looks as it did before.
+    // What xorriso could not read may look as it did before.
     const puts = operations.filter(({ last }) => last.prepared);
-    const named = puts.filter(({ last }) =>
-      problem.messages.some((line) =>
-        line.includes(last.prepared?.source.path ?? "\0")
-      )
-    );
-    for (const each of named.length > 0 ? named : puts) bad.set(each, problem);
+    for (const each of puts) {
+      const path = each.last.prepared?.source.path ?? "\0";
+      const isNamed = problem?.messages.some((line) => line.includes(path));
+      if (isNamed && !bad.has(each)) bad.set(each, problem);
+    }
+    await checkWritten(operations, { before, view, written, lba }, bad);
+    if (problem !== undefined && bad.size === 0) {
+      for (const each of puts) bad.set(each, problem);
+    }
     return written;
   }
 
