@@ -228,10 +228,9 @@ async function killProgram(
   torture.count("SIGKILLs of the program");
   const next = random.bytes(2000);
   {
-    // At once, while the other xorriso may be writing: it still has the lock.
+    // At once, while the other xorriso may be writing.
     await using backend = await XorrisoBackend.open(url, {
       create: true,
-      lockTimeout: 60_000,
       tempDir: `${victim.folder}/temp`,
     });
     const begun = performance.now();
