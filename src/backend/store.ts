@@ -213,6 +213,7 @@ export class Store {
     wanted = this.options.session,
     signal?: AbortSignal,
   ): Promise<Snapshot> {
+    const session = this.#session;
     const reading = this.#readAll({ ...this.#reading(), wanted, signal });
     this.#snapshot = reading;
     try {
@@ -221,6 +222,9 @@ export class Store {
       return snapshot;
     } catch (error) {
       if (this.#snapshot === reading) this.forget();
+      // What a session that has died was writing is taken back under a reader.
+      const lost = await session?.catch(() => undefined);
+      if (lost?.lost) lost.requireOpen(lost.doing("read"));
       throw error;
     }
   }
