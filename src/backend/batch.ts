@@ -109,11 +109,12 @@ export class Batch {
       // xorriso has written wrong bytes, perhaps over a good older version: go
       // back to the tree before it, which is the one that readers see, and
       // write the rest again.
-      this.#drop(bad);
+      const failed = withResting(this.#operations, bad);
+      this.#fail(failed);
       const undone = await undo(changes, base);
       force = undone === "pending";
       if (undone !== "impossible") continue;
-      await this.#remove(session, changes, bad);
+      await this.#remove(session, changes, failed);
       await commit(changes, options);
       this.#store.forget();
       return;
@@ -180,11 +181,14 @@ export class Batch {
     );
   }
 
+  /** Leaves out what has failed, and what rests on it. */
   #drop(failures: ReadonlyMap<Operation<Pending>, unknown>): void {
-    if (failures.size === 0) return;
-    for (const operation of this.#operations) {
-      if (!failures.has(operation)) continue;
-      this.failures.set(operation, failures.get(operation));
+    if (failures.size > 0) this.#fail(withResting(this.#operations, failures));
+  }
+
+  #fail(failures: Failures): void {
+    for (const [operation, error] of failures) {
+      this.failures.set(operation, error);
     }
     this.#operations = this.#operations.filter((each) => !failures.has(each));
   }
@@ -306,6 +310,28 @@ export class Batch {
       cause: error,
     });
   }
+}
+
+/**
+ * Adds the moves of what has failed: a name that an older content still has
+ * would be moved in its place.
+ */
+function withResting(
+  operations: readonly Operation<Pending>[],
+  failures: ReadonlyMap<Operation<Pending>, unknown>,
+): Failures {
+  const all: Failures = new Map(failures);
+  const missing = new Map<string, unknown>();
+  for (const operation of operations) {
+    const { kind, name, from = "" } = operation.last;
+    if (kind === "move" && missing.has(from) && !all.has(operation)) {
+      all.set(operation, missing.get(from));
+    }
+    if (kind === "remove" || kind === "attributes") continue;
+    if (all.has(operation)) missing.set(name, all.get(operation));
+    else missing.delete(name);
+  }
+  return all;
 }
 
 /** Sends all lines of a batch; returns what xorriso refuses. */

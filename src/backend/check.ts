@@ -8,7 +8,13 @@ import type { Entry } from "../iso/mod.ts";
 import { join, show } from "../names.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { Pending } from "./change.ts";
-import { type EntryType, entryTypeOf, folderOf, type Index } from "./index.ts";
+import {
+  type EntryType,
+  entryTypeOf,
+  folderOf,
+  foldersAbove,
+  type Index,
+} from "./index.ts";
 import type { Operation, View } from "./plan.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -56,29 +62,35 @@ export async function checkWritten(
     }
     return;
   }
-  const summed = operations.flatMap(({ last: { name, prepared } }) =>
-    prepared?.md5 === undefined ? [] : index.entry(name) ?? []
-  );
+  const { fates, origins } = follow(operations);
+  const summed = operations.flatMap((operation) => {
+    const { at } = fates.get(operation) ?? {};
+    const { prepared } = operation.last;
+    if (at === undefined || prepared?.md5 === undefined) return [];
+    return index.entry(at) ?? [];
+  });
   const sums = await written.checksums(summed);
-  const newest = new Map(operations.map((each) => [each.last.name, each]));
   const folders = new Folders();
   await eachOf(operations, async (operation) => {
     if (bad.has(operation)) return;
     const { last } = operation;
-    const found = index.entry(last.name);
     const path = pathOf(index, operation);
     let problem: unknown = typeProblem(
       last,
-      found,
+      index.entry(last.name),
       view.typeOf(last.name),
       path,
     );
-    // What a later change of the batch has made of the name counts.
-    if (problem === undefined && newest.get(last.name) === operation && found) {
-      problem = contentProblem(last, found, path, lba, sums) ??
-        moveProblem(last, found, path, before) ??
-        attributeProblem(last, found, path) ??
-        await compare(last, found, written, folders);
+    // What later changes of the batch have made of it counts.
+    const { at, isSettled } = fates.get(operation) ?? {};
+    const found = at === undefined ? undefined : index.entry(at);
+    if (problem === undefined && at !== undefined) {
+      problem = found === undefined
+        ? writeError(last, path, `${show(at)} is not on the medium`)
+        : contentProblem(last, found, path, lba, sums) ??
+          moveProblem(last, found, path, before, origins.get(operation)) ??
+          (isSettled ? attributeProblem(last, found, path) : undefined) ??
+          await compare(last, found, written, folders);
     }
     if (problem !== undefined) bad.set(operation, problem);
   });
@@ -96,6 +108,76 @@ export async function checkWritten(
       writeError(operation.last, pathOf(index, operation), why),
     );
   }
+}
+
+/** What is left of what an operation has made when all later ones are done. */
+interface Fate {
+  /** Its name. */
+  readonly at: string;
+  /** Whether none of them has changed its attributes. */
+  readonly isSettled: boolean;
+}
+
+/** Follows what operations have made through the later ones of their batch. */
+function follow(operations: readonly Operation<Pending>[]): {
+  readonly fates: ReadonlyMap<Operation<Pending>, Fate>;
+  /** Name before the batch of what was moved, where it was not made in it. */
+  readonly origins: ReadonlyMap<Operation<Pending>, string>;
+} {
+  /** Operations that have made what is at a name. */
+  const made = new Map<string, Operation<Pending>[]>();
+  const folders = new Set<string>();
+  const unsettled = new Set<Operation<Pending>>();
+  const origins = new Map<Operation<Pending>, string>();
+  const set = (name: string, makers: Operation<Pending>[]) => {
+    made.set(name, makers);
+    for (const folder of foldersAbove(name)) folders.add(folder);
+  };
+  const take = (name: string) => {
+    const inside = folders.has(name)
+      ? [...made.keys()].filter((each) => each.startsWith(`${name}/`))
+      : [];
+    return [name, ...inside].map((each) => {
+      const makers = made.get(each) ?? [];
+      made.delete(each);
+      return [each.slice(name.length), makers] as const;
+    });
+  };
+  for (const operation of operations) {
+    const { kind, name, from = "" } = operation.last;
+    const before = made.get(name) ?? [];
+    if (kind === "remove") take(name);
+    else if (kind === "attributes" || kind === "folder") {
+      for (const each of before) unsettled.add(each);
+      set(name, [...before, operation]);
+    } else if (kind === "move") {
+      const taken = take(from);
+      const makers = taken[0]?.[1] ?? [];
+      const earlier = makers.find(({ last }) => last.kind === "move");
+      const origin = earlier === undefined ? from : origins.get(earlier);
+      const isMade = makers.some(({ last: { kind } }) =>
+        kind === "file" || kind === "link"
+      ) || [...foldersAbove(from)].some((folder) =>
+        made.get(folder)?.some(({ last }) =>
+          last.kind === "move"
+        )
+      );
+      if (origin !== undefined && !isMade) {
+        origins.set(operation, origin);
+      }
+      for (const [below, each] of taken) {
+        set(name + below, each);
+      }
+      set(name, [...makers, operation]);
+    } else set(name, [operation]);
+  }
+  const fates = new Map<Operation<Pending>, Fate>();
+  for (const [at, makers] of made) {
+    for (const each of makers) {
+      fates.set(each, { at, isSettled: !unsettled.has(each) });
+    }
+  }
+  return { fates, origins };
 }
 
 function pathOf(
@@ -167,10 +249,11 @@ function moveProblem(
   found: Entry,
   path: string,
   before: Index,
+  origin: string | undefined,
 ): XorrisoError | undefined {
   if (change.kind !== "move" || found.type !== "file") return undefined;
-  const older = before.entry(change.from ?? "");
-  // It may have been stored in the same batch.
+  // What was stored in the same batch is checked as that.
+  const older = origin === undefined ? undefined : before.entry(origin);
   if (older === undefined || older.type !== "file") return undefined;
   return older.size === found.size
     ? undefined

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Change, XorrisoBackend } from "../../mod.ts";
 import {
+  hookXorriso,
   ONE_BATCH,
   openImage,
   outcomeOf,
@@ -227,4 +228,91 @@ Deno.test("XorrisoBackend.list() and query() tell folders where they are asked t
       .map((entry) => entry?.type),
     ["directory", undefined, "file", undefined, undefined],
   );
+});
+
+Deno.test("XorrisoBackend.apply() follows a content through all changes of its name", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  await store(backend, { a: "aaaa", b: "bb", "x/1": "old", "x/s/2": "22" });
+  // Names are exchanged by way of others, what is moved was stored just before.
+  assertEquals(
+    await apply(backend, [
+      { kind: "move", from: "b", name: "c" },
+      { kind: "move", from: "a", name: "b" },
+      { kind: "move", from: "b", name: "d" },
+      { kind: "file", name: "e", source: toBytes("longer now") },
+      { kind: "move", from: "e", name: "f" },
+      { kind: "attributes", name: "f", attributes: { mode: 0o600 } },
+      { kind: "move", from: "x", name: "y" },
+      { kind: "file", name: "x/1", source: toBytes("new") },
+      { kind: "move", from: "y", name: "z" },
+      { kind: "move", from: "x", name: "y" },
+      { kind: "move", from: "z", name: "x" },
+    ]),
+    Array(11).fill("ok"),
+  );
+  const expected = {
+    ...{ c: "bb", d: "aaaa", f: "longer now" },
+    ...{ "x/1": "old", "x/s/2": "22", "y/1": "new" },
+  };
+  assertEquals(await textsOf(backend), expected);
+  assertEquals((await backend.sessions()).length, 2);
+});
+
+Deno.test("XorrisoBackend.apply() moves nothing older in place of what was not stored", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "new1");
+  await using hooked = await hookXorriso(folder, "-commit", [
+    "",
+    `printf new2 >'${source}'`,
+  ]);
+  await using backend = await openImage(folder, { xorrisoPath: hooked.path });
+  await backend.apply([
+    { kind: "file", name: "part", source: toBytes("old!") },
+    { kind: "file", name: "a", source: toBytes("good") },
+  ]);
+  assertEquals(
+    await apply(backend, [
+      { kind: "file", name: "part", source },
+      { kind: "move", from: "part", name: "a" },
+    ]),
+    ["SOURCE_CHANGED", "SOURCE_CHANGED"],
+  );
+  assertEquals(await textsOf(backend), { part: "old!", a: "good" });
+});
+
+Deno.test("XorrisoBackend.apply() compares a content whose name is changed once more", async () => {
+  const further: Change[][] = [
+    [],
+    [{ kind: "attributes", name: "a", attributes: { mode: 0o600 } }],
+    [{ kind: "move", from: "a", name: "b" }],
+  ];
+  for (const more of further) {
+    await using folder = await makeFolder();
+    await Deno.mkdir(`${folder.path}/temp`);
+    // The disk changes a byte of the copy, and no time tells.
+    await using hooked = await hookXorriso(folder, "-commit", [
+      `for copy in '${folder.path}'/temp/*/*; do
+         [ "$(cat "$copy")" = 0123456789 ] || continue
+         touch -r "$copy" "$copy.time"
+         printf X | dd of="$copy" bs=1 seek=9 conv=notrunc 2>/dev/null
+         touch -r "$copy.time" "$copy"; rm "$copy.time"
+       done`,
+    ]);
+    await using backend = await openImage(folder, {
+      xorrisoPath: hooked.path,
+      tempDir: `${folder.path}/temp`,
+    });
+    const [outcome] = await apply(backend, [
+      {
+        kind: "file",
+        name: "a",
+        source: toBytes("0123456789"),
+        verify: true,
+      },
+      ...more,
+    ]);
+    assertEquals(outcome, "CHECKSUM_MISMATCH");
+    assertEquals(await backend.list(), []);
+  }
 });
