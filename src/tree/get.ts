@@ -11,6 +11,7 @@ import {
 } from "../disk/attributes.ts";
 import { isFileName } from "../disk/folders.ts";
 import { resolveForWrite } from "../disk/permissions.ts";
+import { md5Of } from "../disk/sources.ts";
 import { alreadyThere, unwritableBy } from "../disk/targets.ts";
 import { reasonOf, XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
@@ -395,6 +396,10 @@ class Restoring {
   /** Gives a file that is restored another name. */
   async #link({ target, first }: Double): Promise<void> {
     const { entry, path, there } = target;
+    // Size and time alone do not show that what is there has this content.
+    if (first.there === "same" && !await this.#isSound(first)) {
+      return await this.#copy([target]);
+    }
     try {
       if (!this.#options.dryRun) {
         await placed(path, there, (part) => Deno.link(first.path, part));
@@ -406,6 +411,13 @@ class Restoring {
       // Not every file system knows links.
       await this.#copy([target]);
     }
+  }
+
+  /** Whether a file that is there has the content that is recorded. */
+  async #isSound({ entry: { name }, path }: Target): Promise<boolean> {
+    const { md5 } = await this.#backend.query(name, { md5: true }) ?? {};
+    return md5 !== undefined &&
+      md5 === await md5Of({ name: path, path }).catch(() => undefined);
   }
 
   /** Makes a symbolic link. */

@@ -290,3 +290,17 @@ Deno.test({
     }
   },
 });
+
+Deno.test("getTree() gives no second name to a file that only looks the same", async () => {
+  await using folder = await makeFolder();
+  const first = await folder.file("tree/a", "right");
+  await Deno.link(first, `${folder.path}/tree/b`);
+  await age(first);
+  const time = (await Deno.stat(first)).mtime ?? new Date();
+  await using backend = await openImage(folder);
+  await putTree(backend, `${folder.path}/tree`);
+  const there = await folder.file("to/a", "WRONG");
+  await Deno.utime(there, time, time);
+  await getTree(backend, "tree", `${folder.path}/to`);
+  assertEquals(await textsIn(`${folder.path}/to`), { a: "WRONG", b: "right" });
+});
