@@ -24,6 +24,29 @@ export async function isChanging({ path }: Found): Promise<boolean> {
 }
 
 /**
+ * Whether a file was modified since its copy was begun, but within the second
+ * that is recorded as its time: nothing would show later that the copy lacks it.
+ *
+ * @param begun Its time when the copy was begun, in milliseconds since 1970.
+ */
+export async function isChangedUnseen(
+  { path, mtime }: Found,
+  begun: number,
+  bytes: number | undefined,
+): Promise<boolean> {
+  try {
+    // Soon after, the time proves nothing yet, and checksums are compared.
+    if (Date.now() < (mtime + 2) * 1000) return false;
+    const info = await lstat(path);
+    const now = info.mtime?.getTime() ?? 0;
+    return info.size === bytes && Math.floor(now / 1000) === mtime &&
+      now !== begun;
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Whether reading a file gives another length than the file system tells, as
  * in `/proc` and `/sys`.
  *
@@ -46,26 +69,28 @@ export async function isLying({ path, size, isOdd }: Found): Promise<boolean> {
 /**
  * The content of a file as it is read, from its first reading on.
  *
- * @param onEnd Takes how many bytes it had.
+ * @param onEnd Takes how many bytes it had, and its time when it was opened, in
+ * milliseconds since 1970.
  */
 export function contentOf(
   path: string,
-  onEnd: (bytes: number) => void = () => {},
+  onEnd: (bytes: number, begun: number) => void = () => {},
 ): ReadableStream<Uint8Array> {
   return ReadableStream.from(chunksOf(path, onEnd));
 }
 
 async function* chunksOf(
   path: string,
-  onEnd: (bytes: number) => void,
+  onEnd: (bytes: number, begun: number) => void,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   try {
     await using file = await openFile(path);
+    const begun = (await file.stat()).mtime.getTime();
     for (;;) {
       const buffer = new Uint8Array(CHUNK);
       const { bytesRead } = await file.read(buffer, 0, CHUNK, null);
-      if (bytesRead === 0) return onEnd(bytes);
+      if (bytesRead === 0) return onEnd(bytes, begun);
       bytes += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }

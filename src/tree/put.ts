@@ -1,7 +1,7 @@
 /** Storing whole trees. */
 
 import { isCode, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
-import { contentOf, isChanging, isLying } from "./changing.ts";
+import { contentOf, isChangedUnseen, isChanging, isLying } from "./changing.ts";
 import { recordable } from "./difference.ts";
 import { makePlan } from "./examine.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
@@ -81,6 +81,9 @@ class Storing {
   readonly #backend: XorrisoBackend;
   readonly #options: PutTreeOptions;
   readonly #tally: Tally;
+  /** When files that are copied were modified, as their copies were begun. */
+  readonly #begun = new Map<Step, number>();
+  #isSecond = false;
 
   constructor(backend: XorrisoBackend, options: PutTreeOptions, tally: Tally) {
     this.#backend = backend;
@@ -98,6 +101,7 @@ class Storing {
     }
     const moved = await this.#apply(steps, copied);
     if (moved.length === 0) return;
+    this.#isSecond = true;
     await this.#apply(moved, new Map(moved.map((step) => [step, 0])));
   }
 
@@ -113,7 +117,7 @@ class Storing {
     const { signal, onProgress, verify = false } = this.#options;
     const staged: { readonly step: Step; readonly change: Change }[] = [];
     for (const step of steps) {
-      for (const change of changesOf(step, copied, verify)) {
+      for (const change of changesOf(step, copied, verify, this.#begun)) {
         staged.push({ step, change });
       }
     }
@@ -134,7 +138,9 @@ class Storing {
       const error = errors.get(step);
       // A folder has gone with the last that was in it.
       const isGone = step.kind === "remove" && isCode(error, "ENTRY_NOT_FOUND");
-      if (error === undefined || isGone) {
+      if (error === undefined && await this.#lacks(step, copied.get(step))) {
+        moved.push(step);
+      } else if (error === undefined || isGone) {
         this.#tally.done(step, copied.get(step));
       } else if (isCode(error, "SOURCE_CHANGED") && !copied.has(step)) {
         moved.push(step);
@@ -143,10 +149,24 @@ class Storing {
     }
     return moved;
   }
+
+  /** Whether the first copy of a file may lack what no time shows. */
+  async #lacks(step: Step, bytes: number | undefined): Promise<boolean> {
+    const begun = this.#begun.get(step);
+    // The next copy is begun when that second is over.
+    this.#begun.delete(step);
+    if (begun === undefined || step.kind !== "store") return false;
+    return !this.#isSecond && await isChangedUnseen(step.found, begun, bytes);
+  }
 }
 
 /** What a step is to the backend. */
-function changesOf(step: Step, copied: Copied, verify: boolean): Change[] {
+function changesOf(
+  step: Step,
+  copied: Copied,
+  verify: boolean,
+  begun: Map<Step, number>,
+): Change[] {
   switch (step.kind) {
     case "blocked":
       return [];
@@ -173,7 +193,7 @@ function changesOf(step: Step, copied: Copied, verify: boolean): Change[] {
       }];
     }
     case "store":
-      return [storeChange(step, copied, verify)];
+      return [storeChange(step, copied, verify, begun)];
   }
 }
 
@@ -181,6 +201,7 @@ function storeChange(
   step: Step & { readonly kind: "store" },
   copied: Copied,
   verify: boolean,
+  begun: Map<Step, number>,
 ): Change {
   const { name, path, type, link: text = "" } = step.found;
   const attributes = attributesOf(step.found);
@@ -188,7 +209,10 @@ function storeChange(
   if (type === "link") return { kind: "link", name, text, attributes };
   // xorriso takes the attributes of a file from the file itself.
   if (!copied.has(step)) return { kind: "file", name, source: path, verify };
-  const source = contentOf(path, (bytes) => copied.set(step, bytes));
+  const source = contentOf(path, (bytes, time) => {
+    copied.set(step, bytes);
+    begun.set(step, time);
+  });
   return { kind: "file", name, source, verify, attributes };
 }
 
