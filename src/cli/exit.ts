@@ -68,7 +68,9 @@ export function judge(error: unknown): { exit: number; code: string } {
     return { exit: EXIT.permission, code: "NO_XORRISO" };
   }
   const isUsage = error instanceof UsageError || error instanceof TypeError ||
-    error instanceof RangeError;
+    // What the engine itself cannot do is no fault of the command line: "Maximum call stack size exceeded".
+    error instanceof RangeError &&
+      !/^(Maximum|Invalid|Array)/.test(error.message);
   return isUsage
     ? { exit: EXIT.usage, code: "USAGE" }
     : { exit: EXIT.failure, code: "UNKNOWN" };

@@ -96,10 +96,11 @@ export async function walkAll(
     for (const each of found) {
       if (!names.has(each.name)) names.add(each.name);
       else if (each.type !== "directory") throw twice(each);
+      // One by one: a call takes fewer arguments (some 120,000) than a folder may have files.
+      all.found.push(each);
     }
-    all.found.push(...found);
-    all.left.push(...left);
-    all.excluded.push(...excluded);
+    for (const each of left) all.left.push(each);
+    for (const each of excluded) all.excluded.push(each);
   }
   return all;
 }

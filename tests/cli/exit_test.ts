@@ -1,6 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { XorrisoError } from "../../mod.ts";
-import { messageOf } from "../../src/cli/exit.ts";
+import { EXIT, judge, messageOf } from "../../src/cli/exit.ts";
 
 Deno.test("messageOf() puts flags in place of options, but not in what is quoted", () => {
   const cases = [
@@ -26,4 +26,11 @@ Deno.test("messageOf() has sizes for people", () => {
     messageOf(error),
     'Cannot store "4000000": the session needs 3.8 MiB, 1 MiB are free',
   );
+});
+
+Deno.test("judge() takes what the engine cannot do for no fault of the command line", () => {
+  assertEquals(judge(new RangeError("Cannot use 0")).exit, EXIT.usage);
+  const recurse = (): number => 1 + recurse();
+  const error = assertThrows(recurse, RangeError);
+  assertEquals(judge(error), { exit: EXIT.failure, code: "UNKNOWN" });
 });
