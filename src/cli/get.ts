@@ -7,7 +7,7 @@ import { baseName } from "../names.ts";
 import { getTree } from "../tree/get.ts";
 import type { GetTreeOptions, GetTreeResult } from "../tree/options.ts";
 import { folderOf } from "../tree/plan.ts";
-import { normalizeName } from "../tree/select.ts";
+import { folderOfGlob, normalizeName } from "../tree/select.ts";
 import { UsageError } from "./arguments.ts";
 import { findEntries } from "./find.ts";
 import { open } from "./open.ts";
@@ -33,7 +33,11 @@ export async function get(run: Run): Promise<void> {
     await getFile(run, backend, file, to);
   } else {
     // A folder that is named alone is PATH itself, so that a second run goes to the same place.
-    const base = named?.type === "directory" ? name : folderOf(name);
+    const base = named === undefined
+      ? folderOfGlob(name)
+      : named.type === "directory"
+      ? name
+      : folderOf(name);
     const folder = to ?? (base === name && baseName(base) || ".");
     const result = await getTree(
       backend,

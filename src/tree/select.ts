@@ -1,6 +1,9 @@
 /** Which entries of a medium somebody means who gives names, folders and globs. */
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 
+/** What makes a name a glob. */
+const WILD = /[*?[{]/;
+
 /** What was found for a list of names. */
 export interface Selection<T> {
   /** The entries that were meant, in their own order, each once. */
@@ -31,7 +34,7 @@ export function selectEntries<
     // Nothing is below a file: thousands of names are looked up, not searched for.
     if (own !== undefined && own.type !== "directory") return false;
     let matches = entries.filter((entry) => isBelow(entry.name, wanted));
-    if (own === undefined && matches.length === 0 && /[*?[{]/.test(wanted)) {
+    if (own === undefined && matches.length === 0 && WILD.test(wanted)) {
       const glob = globToRegExp(wanted);
       matches = entries.filter((entry) => isMatched(entry.name, glob));
     }
@@ -39,6 +42,13 @@ export function selectEntries<
     return own === undefined && matches.length === 0 && wanted !== "";
   });
   return { found: entries.filter((entry) => found.has(entry)), missing };
+}
+
+/** The folder that all is below which a glob can match: the parts before the first one with a wildcard. */
+export function folderOfGlob(glob: string): string {
+  const parts = glob.split("/");
+  const wild = parts.findIndex((part) => WILD.test(part));
+  return parts.slice(0, wild).join("/");
 }
 
 /** A name without empty parts and `.`, so that it is one as entries have it. */

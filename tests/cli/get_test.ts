@@ -131,3 +131,22 @@ Deno.test("get of a link restores it by its own name, and of a name with a byte 
   const foreign = await makeForeignImage(folder.path);
   assertEquals(await succeed("get", foreign, "caf\\xe9", "--to", "-"), "x");
 });
+
+Deno.test("get takes globs with wildcards in a folder's part, below the folder before these", async () => {
+  await using folder = await makeFolder();
+  const files = { "a/b/x": "1", "a/c/d/x": "2", "a/y": "3", "e/x": "4" };
+  const url = await putImage(folder.path, files);
+  const cases = [
+    ["**/x", { "a/b/x": "1", "a/c/d/x": "2", "e/x": "4" }],
+    ["a/*/x", { "b/x": "1" }],
+    ["a/**/x", { "b/x": "1", "c/d/x": "2" }],
+    ["*/b", { "a/b/x": "1" }],
+    ["a/[bc]/*", { "b/x": "1", "c/d/x": "2" }],
+    ["a/c/d/*", { "x": "2" }],
+  ] as const;
+  for (const [i, [glob, expected]] of cases.entries()) {
+    const to = `${folder.path}/to${i}`;
+    await succeed("get", url, glob, "--to", to);
+    assertEquals(await readTree(to), expected, glob);
+  }
+});
