@@ -6,12 +6,13 @@
  * what has moved is moved, and not written again. Older sessions stay as they were: `restore.ts`
  * gets a folder back as of any date. If nothing has changed, nothing is written. `nightly.service`
  * and `nightly.timer` beside this file run it each night. As it stands, this backs up this
- * project's own sources without the tests of the terminal; run it again after a change:
+ * project's own sources without the command line's; run it again after a change:
  *
  *     deno run --allow-run=xorriso --allow-read=src,/tmp --allow-write=/tmp \
- *       examples/nightly.ts src xorriso:///tmp/backup.iso:/src '**\/*.bak' 'cli/completions/'
+ *       examples/nightly.ts src xorriso:///tmp/backup.iso:/src 'cli/' '*.bak'
  *
- * The words behind the URL are patterns of what is left out; `!` before one takes back.
+ * The words behind the URL are patterns of what is left out, below the folder: `cli/` is the folder
+ * "cli" in it, `*.bak` are files in it. `!` before one takes back.
  *
  * @module
  */

@@ -13,7 +13,7 @@
  */
 // deno-lint-ignore-file no-console -- a program for the terminal
 
-import { getTree, XorrisoBackend } from "@xorriso/backend";
+import { getTree, XorrisoBackend, XorrisoError } from "@xorriso/backend";
 
 const [url, folder, name = "", date] = Deno.args;
 if (url === undefined || folder === undefined) {
@@ -21,21 +21,40 @@ if (url === undefined || folder === undefined) {
   Deno.exit(2);
 }
 
-await using backend = await XorrisoBackend.open(url, {
-  readOnly: true,
-  // The newest session that was written by then.
-  ...(date !== undefined && { session: new Date(date) }),
-});
-
-for (const { number, date, size } of await backend.sessions()) {
-  console.log(`Session ${number}: ${date?.toISOString()}, ${size} bytes`);
+// A day means its end, in local time.
+const isDay = date !== undefined && /^\d{4}-\d\d-\d\d$/.test(date);
+const asOf = date && new Date(isDay ? `${date}T23:59:59.999` : date);
+if (asOf && Number.isNaN(asOf.getTime())) {
+  console.error(`Cannot use the date "${date}": it must be like 2026-11-26`);
+  Deno.exit(2);
 }
 
-const { files, bytes, unchanged, left } = await getTree(backend, name, folder);
+try {
+  await using backend = await XorrisoBackend.open(url, {
+    readOnly: true,
+    // The newest session that was written by then.
+    ...(asOf && { session: asOf }),
+  });
 
-for (const { error } of left) console.error(error.message);
-console.log(
-  `Restored ${files} files (${bytes} bytes) into ${folder}; ` +
-    `${unchanged} were there already, ${left.length} are left`,
-);
-Deno.exitCode = left.length > 0 ? 1 : 0;
+  for (const { number, date, size } of await backend.sessions()) {
+    console.log(`Session ${number}: ${date?.toISOString()}, ${size} bytes`);
+  }
+
+  const { files, bytes, unchanged, left } = await getTree(
+    backend,
+    name,
+    folder,
+  );
+
+  for (const { error } of left) console.error(error.message);
+  console.log(
+    `Restored ${files} files (${bytes} bytes) into ${folder}; ` +
+      `${unchanged} were there already, ${left.length} are left`,
+  );
+  Deno.exitCode = left.length > 0 ? 1 : 0;
+} catch (error) {
+  if (!(error instanceof XorrisoError)) throw error;
+  // No such name, no session as old as that, no image, damage.
+  console.error(error.message);
+  Deno.exitCode = 1;
+}

@@ -122,6 +122,34 @@ Deno.test("nightly.ts writes one session a night with what has changed, and rest
   assertEquals(await restore(folder, date.toISOString()), nights[0]);
 });
 
+Deno.test("restore.ts takes a day for its end, and refuses what it does not find in a sentence", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await folder.file("files/a", "a");
+  await backUp(folder);
+  const now = new Date();
+  const two = (value: number) => String(value).padStart(2, "0");
+  const today = [now.getFullYear(), now.getMonth() + 1, now.getDate()]
+    .map(two).join("-");
+  assertEquals(await restore(folder, today), { a: "a" });
+  for (
+    const [name, date, code, message] of [
+      ["", "yesterday", 2, 'Cannot use the date "yesterday"'],
+      ["none", today, 1, 'Cannot restore "none"'],
+      ["", "1999-12-31", 1, "session"],
+    ] as const
+  ) {
+    const refused = await run(
+      "restore",
+      [RUN, "--allow-read", "--allow-write"],
+      ...[`xorriso://${path}/backup.iso:/files`, `${path}/to`, name, date],
+    );
+    assertEquals(refused.code, code);
+    assertStringIncludes(refused.stderr, message);
+    assertEquals(refused.stderr.trimEnd().split("\n").length, 1);
+  }
+});
+
 Deno.test("nightly.ts goes on when a file cannot be stored, and fails in the end", async () => {
   await using folder = await makeFolder();
   await folder.file("files/good", "good");
