@@ -1,7 +1,7 @@
 /** The names of a command line, looked up on the medium: what matches nothing is a failure. */
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { ListedEntry, ListOptions } from "../backend/options.ts";
-import { type Location, parseLocation } from "../backend/url.ts";
+import { parseLocation } from "../backend/url.ts";
 import { isDrivePath } from "../disk/permissions.ts";
 import { XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";
@@ -25,9 +25,9 @@ export async function findEntries(
   backend: XorrisoBackend,
   options: ListOptions = {},
 ): Promise<ListedEntry[]> {
-  const { names, operands: [url = ""] } = run;
+  const { names } = run;
   const entries = await backend.list({ ...options, all: true });
-  if (entries.length === 0) await requireDirectory(run, parseLocation(url));
+  if (entries.length === 0) await requireDirectory(run);
   if (names.length === 0) return entries;
   const { found, missing } = selectEntries(entries, names);
   const known = missing.length > 0 ? namesOf(entries) : [];
@@ -37,19 +37,37 @@ export async function findEntries(
   return found;
 }
 
-/** Tells a directory in which nothing is from one that is not there. */
-async function requireDirectory(
+/**
+ * Tells a directory in which nothing is from one that is not there, and from a file.
+ *
+ * @param options Whether it may be missing, as where a `put` would make it.
+ * @throws {XorrisoError} ENTRY_NOT_FOUND when the URL names no directory.
+ */
+export async function requireDirectory(
   run: Run,
-  { device, directory }: Location,
+  { mayMiss = false }: { readonly mayMiss?: boolean } = {},
 ): Promise<void> {
+  const { device, directory } = parseLocation(run.operands[0] ?? "");
   if (directory === "/") return;
   const what = `the directory "${directory}"`;
   // A drive cannot be opened again meanwhile: there an empty one counts as none.
-  if (await isDrivePath(device)) throw notFound(what, directory, []);
+  if (await isDrivePath(device)) {
+    if (mayMiss) return;
+    throw notFound(what, directory, []);
+  }
   await using root = await open(run, { readOnly: true }, { device });
   const entries = await root.list({ all: true });
   const name = directory.slice(1);
-  if (entries.some((entry) => entry.name === name)) return;
+  const own = entries.find((entry) => entry.name === name);
+  if (own?.type === "directory" || own === undefined && mayMiss) return;
+  if (own !== undefined) {
+    throw new XorrisoError(
+      "ENTRY_NOT_FOUND",
+      `Cannot use "${directory}" as a directory: it is a ${own.type}; ` +
+        "name it behind the URL",
+      { path: directory },
+    );
+  }
   throw notFound(what, directory, namesOf(entries).map((each) => `/${each}`));
 }
 

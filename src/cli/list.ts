@@ -5,7 +5,7 @@ import { compareEntries } from "../tree/difference.ts";
 import type { CompareTreeOptions, TreeChange } from "../tree/options.ts";
 import { folderOf } from "../tree/plan.ts";
 import { UsageError } from "./arguments.ts";
-import { findEntries } from "./find.ts";
+import { findEntries, requireDirectory } from "./find.ts";
 import { storedAs } from "./put.ts";
 import { open, parseSession } from "./open.ts";
 import { defined, type Run } from "./run.ts";
@@ -78,6 +78,10 @@ export async function diff(run: Run): Promise<void> {
   const changes = path === undefined
     ? await compareSessions(run, from ?? "")
     : await compareFolder(run, path);
+  // Nothing is on the medium that it was compared with: that may be since it is a file.
+  if (changes.every(({ kind }) => kind === "added")) {
+    await requireDirectory(run, { mayMiss: true });
+  }
   await run.print(
     changes,
     ({ kind, name, type, attributes }) => [

@@ -9,6 +9,7 @@ import type {
 } from "../tree/options.ts";
 import { putTree } from "../tree/put.ts";
 import { UsageError } from "./arguments.ts";
+import { requireDirectory } from "./find.ts";
 import { open } from "./open.ts";
 import { defined, type Run } from "./run.ts";
 import { formatBytes, plural, some } from "./terminal.ts";
@@ -66,6 +67,10 @@ async function putPaths(
     }),
   );
   const { left, copied, needed, free } = result;
+  // Nothing can be stored below a file.
+  if (left.length > 0 && isNothing(result)) {
+    await requireDirectory(run, { mayMiss: true });
+  }
   for (const each of left) run.leaveOut(each);
   for (const name of copied) run.tellEntry({ kind: "copied", name });
   const isTooLarge = free !== undefined && needed > free;
@@ -101,13 +106,14 @@ async function sumUp(
   const { unchanged = 0, attributes = 0, moved = 0, removed = 0 } = result;
   const { copied = [] } = result;
   const dryRun = run.has("dry-run");
-  const isNothing =
-    files + folders + links + attributes + moved + removed === 0;
-  const session = dryRun || isNothing
+  const nothing = isNothing(result);
+  // What has stopped everything is told by then.
+  if (nothing && unchanged === 0 && run.hasFailed) return;
+  const session = dryRun || nothing
     ? undefined
     : (await backend.sessions()).at(-1)?.number;
   await run.sumUp([
-    ...isNothing
+    ...nothing
       ? ["Nothing to store"]
       : [`${dryRun ? "Would store" : "Stored"} ${plural(files, "file")}`],
     ...files > 0 ? [formatBytes(bytes)] : [],
@@ -125,6 +131,15 @@ async function sumUp(
     ...session === undefined ? {} : { session },
     ...dryRun ? { needed: result.needed, free: result.free } : {},
   });
+}
+
+/** Whether nothing was changed on the medium. */
+function isNothing(
+  result: Partial<PutTreeResult>,
+): boolean {
+  const { files = 0, folders = 0, links = 0 } = result;
+  const { attributes = 0, moved = 0, removed = 0 } = result;
+  return files + folders + links + attributes + moved + removed === 0;
 }
 
 function tooLarge(needed: number, free: number): XorrisoError {

@@ -96,6 +96,11 @@ export class Run {
     return this.#left > 0 ? EXIT.incomplete : EXIT.done;
   }
 
+  /** Whether there was a failure; that something was left out is none. */
+  get hasFailed(): boolean {
+    return this.#exit !== EXIT.done;
+  }
+
   /** Columns that a line of output may have. */
   get columns(): number {
     return this.#stdout.isTerminal ? this.#stdout.columns() : COLUMNS;

@@ -109,6 +109,28 @@ Deno.test("commands that read exit with 3 if the directory of the URL is not the
   await assertMissing(to);
 });
 
+Deno.test("commands refuse a URL whose directory is a file", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { "photos/run.sh": "a" });
+  const to = `${folder.path}/to`;
+  const sources = `${folder.path}/sources/photos`;
+  for (
+    const words of [
+      ...[["list"], ["verify"], ["get", "--to", to], ["rm", "a"]],
+      ...[["diff", sources], ["diff", "--from", "1"], ["put", sources]],
+    ]
+  ) {
+    const [command = "", ...rest] = words;
+    assertEquals(await run([command, `${url}:/photos/run.sh`, ...rest]), {
+      code: 3,
+      stdout: "",
+      stderr:
+        'xorriso-backend: Cannot use "/photos/run.sh" as a directory: it is a file; name it behind the URL\n',
+    }, command);
+  }
+  await assertMissing(to);
+});
+
 Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing of that file", async () => {
   await using folder = await makeFolder();
   const text = "find these bytes in the image";
