@@ -1,5 +1,8 @@
 /** The commands that are about a drive and its medium as such: `blank`, `format`, `finish`, `eject`, `load`. */
 import type { XorrisoBackend } from "../backend/backend.ts";
+import { parseLocation } from "../backend/url.ts";
+import { isDrivePath } from "../disk/permissions.ts";
+import { XorrisoError } from "../errors.ts";
 import type { BlankMode, FormatMode } from "../options.ts";
 import { open } from "./open.ts";
 import type { Run } from "./run.ts";
@@ -45,6 +48,14 @@ export async function eject(run: Run): Promise<void> {
 
 /** `load URL` */
 export async function load(run: Run): Promise<void> {
+  const { device } = parseLocation(run.operands[0] ?? "");
+  if (!await isDrivePath(device)) {
+    throw new XorrisoError(
+      "NO_DRIVE",
+      `Cannot load "${device}": it is an image file, no drive`,
+      { path: device },
+    );
+  }
   // Opening pulls the tray in.
   await using backend = await open(run, { readOnly: true });
   await tellMedium(run, backend);

@@ -40,7 +40,7 @@ export function checkErase(
   throw new XorrisoError(
     "MEDIUM_NOT_WRITABLE",
     `Cannot ${what} the medium in "${drive}": it holds data in ${sessions} ` +
-      `sessions; add force to destroy it`,
+      `${sessions === 1 ? "session" : "sessions"}; add force to destroy it`,
     { path: drive },
   );
 }

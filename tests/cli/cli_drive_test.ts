@@ -179,7 +179,7 @@ together("eject, load, format and finish are for drives alone", async () => {
   const url = `xorriso://${folder.path}/a.iso`;
   const source = await folder.file("a", "a");
   assertEquals((await run(["put", url, source, "--create"])).code, 0);
-  for (const command of ["eject", "format", "finish"]) {
+  for (const command of ["eject", "load", "format", "finish"]) {
     assertEquals((await run([command, url])).code, 4, command);
   }
   assertEquals((await run(["list", url])).stdout, "a\n");
