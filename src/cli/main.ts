@@ -41,6 +41,10 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
   // Until the command line has been read, all that counts of it is how errors are told.
   const flags = new Map(words.includes("--json") ? [["json", ["true"]]] : []);
   let run = new Run({ operands: [], flags }, io);
+  const tellStop = () => {
+    if (io.stderr.isTerminal) run.note("Stopping...");
+  };
+  io.signal.addEventListener("abort", tellStop);
   try {
     const args = parseArguments(PROGRAM, words);
     run = new Run(args, io);
@@ -60,10 +64,12 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     if (io.signal.aborted) run.interrupt();
     else if (!(error instanceof OutputClosed)) run.fail(error);
     if (run.exit === EXIT.usage) {
-      const name = words.find(isCommand) ?? "";
+      const command = words.find(isCommand) ?? "";
+      const name = command === "help" ? "" : command;
       run.note(`Try "${`${PROGRAM.name} help ${name}`.trimEnd()}"`);
     }
   } finally {
+    io.signal.removeEventListener("abort", tellStop);
     run.clearProgress();
   }
   return run.exit;

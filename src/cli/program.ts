@@ -22,6 +22,9 @@ const FORCE: Flag = {
   summary: "Even if there is data on the medium, which is lost",
 };
 
+const GLOBS =
+  'GLOBs match below the folder: "*.tmp" is in it, "**/*.tmp" at any depth.';
+
 const A_NAME =
   'A NAME is a file, a folder with all below it, or a glob, quoted for the shell: "*.tar", "2026/**"; \\xHH is a byte that is not UTF-8. Exit 3 if nothing is found for one.';
 
@@ -106,9 +109,11 @@ const COMMANDS: readonly Command[] = [
       ['PATH is "-"', "/tmp in --allow-read and --allow-write, too"],
     ],
     details: [
-      "A folder is stored under its own name, with all that is below it. What has not changed since then is not written again.",
-      'PATH "-" is standard input; it needs --as. It, and a file that changes meanwhile, is first written to /tmp, or where TMPDIR says (--allow-env=TMPDIR).',
-      "Nothing is stored if a PATH is missing. What cannot be stored of a folder is left out and named, exit 7.",
+      "A folder is stored by its name; what has not changed is not written again.",
+      "A PATH that is a link is followed; links below are stored.",
+      GLOBS,
+      'PATH "-" is standard input; it needs --as. It, and a file that changes meanwhile, is first written to /tmp, or to TMPDIR by --allow-env=TMPDIR.',
+      "Nothing is stored if a PATH is missing. What cannot be stored is named, exit 7.",
     ],
   },
   {
@@ -142,6 +147,7 @@ const COMMANDS: readonly Command[] = [
     ],
     details: [
       A_NAME,
+      GLOBS,
       "DIR is the folder that is restored into, by default the current one. What is in a folder that is named alone appears in PATH itself, several NAMEs below it; a file is PATH, unless that is a folder.",
       "A file appears only when it is complete and its checksum is right. What is there and differs stays, and is named, exit 7.",
     ],
@@ -190,6 +196,8 @@ const COMMANDS: readonly Command[] = [
     ],
     details: [
       "The words before the names: added, removed, type (another kind of thing), content, attributes.",
+      "Exit 0 also with differences. What cannot be stored is told by put --dry-run.",
+      GLOBS,
     ],
   },
   {

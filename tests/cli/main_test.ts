@@ -156,6 +156,27 @@ Deno.test("main() shows progress on a terminal alone, and erases it", async () =
   }
 });
 
+Deno.test("main() tells on a terminal that it stops, unless it is to be quiet", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  for (const [isTerminal, ...flags] of [[true], [true, "-q"], [false]]) {
+    const controller = new AbortController();
+    const stdin = new ReadableStream<Uint8Array>({
+      pull(stream) {
+        controller.abort();
+        stream.error(controller.signal.reason);
+      },
+    });
+    const { code, stderr } = await run(
+      ["put", url, "-", "--as", "b", ...flags.map(String)],
+      { stdin, signal: controller.signal, isTerminal: isTerminal === true },
+    );
+    assertEquals(code, 130);
+    const isTold = isTerminal === true && flags.length === 0;
+    assertEquals(stderr.includes("Stopping...\n"), isTold);
+  }
+});
+
 Deno.test("main() leaves the image as it was when it is interrupted while reading", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { a: "a" });
