@@ -83,6 +83,8 @@ class Storing {
   readonly #tally: Tally;
   /** When files that are copied were modified, as their copies were begun. */
   readonly #begun = new Map<Step, number>();
+  /** Files whose reading gives another length than they tell. */
+  readonly #lying = new Set<Step>();
   #isSecond = false;
 
   constructor(backend: XorrisoBackend, options: PutTreeOptions, tally: Tally) {
@@ -97,23 +99,29 @@ class Storing {
     for (const step of steps) {
       if (step.kind !== "store" || step.found.type !== "file") continue;
       const { found } = step;
-      if (await isChanging(found) || await isLying(found)) copied.set(step, 0);
+      if (await isLying(found)) this.#lying.add(step);
+      else if (!await isChanging(found)) continue;
+      copied.set(step, 0);
     }
-    const moved = await this.#apply(steps, copied);
-    if (moved.length === 0) return;
+    const again = await this.#apply(steps, copied);
+    if (again.size === 0) return;
     this.#isSecond = true;
-    await this.#apply(moved, new Map(moved.map((step) => [step, 0])));
+    const copies = [...again].filter(([, isCopied]) => isCopied);
+    await this.#apply(
+      [...again.keys()],
+      new Map(copies.map(([step]) => [step, 0])),
+    );
   }
 
   /**
    * Has steps done.
    *
-   * @returns Those whose files have changed meanwhile, if not even copied.
+   * @returns Those to be done once more, and whether from a copy.
    */
   async #apply(
     steps: readonly Step[],
     copied: Copied,
-  ): Promise<Step[]> {
+  ): Promise<Map<Step, boolean>> {
     const { signal, onProgress, verify = false } = this.#options;
     const staged: { readonly step: Step; readonly change: Change }[] = [];
     for (const step of steps) {
@@ -133,21 +141,31 @@ class Storing {
       }
     });
     const isLost = errors.size === new Set(staged.map(({ step }) => step)).size;
-    const moved: Step[] = [];
+    const again = new Map<Step, boolean>();
     for (const step of steps) {
       const error = errors.get(step);
       // A folder has gone with the last that was in it.
       const isGone = step.kind === "remove" && isCode(error, "ENTRY_NOT_FOUND");
       if (error === undefined && await this.#lacks(step, copied.get(step))) {
-        moved.push(step);
+        again.set(step, true);
       } else if (error === undefined || isGone) {
         this.#tally.done(step, copied.get(step));
-      } else if (isCode(error, "SOURCE_CHANGED") && !copied.has(step)) {
-        moved.push(step);
+      } else if (!this.#isSecond && this.#isMoved(step, error, copied)) {
+        again.set(step, !copied.has(step));
       } else if (isLost && !isOfOne(error)) throw error;
       else this.#tally.fail(step, error);
     }
-    return moved;
+    return again;
+  }
+
+  /**
+   * Whether a file is to be stored in the other way: from a copy if it has
+   * changed meanwhile, as it is if there is no permission for copies.
+   */
+  #isMoved(step: Step, error: unknown, copied: Copied): boolean {
+    return copied.has(step)
+      ? error instanceof Deno.errors.NotCapable && !this.#lying.has(step)
+      : isCode(error, "SOURCE_CHANGED");
   }
 
   /** Whether the first copy of a file may lack what no time shows. */
