@@ -1,6 +1,7 @@
 /** duplicity keeps backups on a medium by `examples/clients/rclone` and `http_store.ts`. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { fromFileUrl } from "@std/path";
 import { noise, runXorriso } from "../support/helpers.ts";
 import { readTree } from "../support/program.ts";
@@ -24,8 +25,13 @@ async function prepare(): Promise<{
   await Deno.writeFile(`${home.path}/files/large`, noise(1_000_000));
   await Deno.writeTextFile(`${home.path}/files/small`, "one");
   const env = { XORRISO_SOCKET: `${home.path}/tmp/store.sock` };
-  const duplicity = (...words: string[]) =>
-    home.succeed(["duplicity", ...words, "--no-encryption"], { env });
+  const duplicity = async (...words: string[]) => {
+    // It tells backups, and changes of files, apart by whole seconds.
+    await delay(1000 - Date.now() % 1000);
+    return await home.succeed(["duplicity", ...words, "--no-encryption"], {
+      env,
+    });
+  };
   return { home, duplicity };
 }
 
@@ -35,7 +41,7 @@ test("full and incremental backups are verified and restored", async () => {
   const { path } = home;
   await using server = await home.serve("http_store.ts");
   await duplicity("full", `${path}/files`, URL_OF_SHIM);
-  await Deno.writeTextFile(`${path}/files/small`, "two");
+  await Deno.writeTextFile(`${path}/files/small`, "second");
   await duplicity("incremental", `${path}/files`, URL_OF_SHIM);
   // As on another machine, which has none of it.
   await Deno.remove(`${path}/.cache`, { recursive: true });
@@ -88,7 +94,7 @@ test("a chain is continued by who runs xorriso for each file, and again by the s
   await extract();
   const names = () => Array.fromAsync(Deno.readDir(copy), ({ name }) => name);
   const before = new Set(await names());
-  await backUp("two", `file://${copy}`);
+  await backUp("second", `file://${copy}`);
   for (const name of await names()) {
     if (before.has(name)) continue;
     await runXorriso([
