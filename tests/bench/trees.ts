@@ -125,12 +125,14 @@ async function restic(
 async function putAgain(scene: Scene, source: string): Promise<void> {
   const { folder } = scene;
   const image = `${folder}/again.iso`;
+  const other = `${folder}/other.iso`;
   const copy = `${folder}/copy`;
   const repository = `${folder}/restic`;
   await using backend = await XorrisoBackend.open(`xorriso://${image}`, {
     create: true,
   });
   await putTree(backend, source, { as: "" });
+  await xorriso("-dev", `stdio:${other}`, "-map", source, "/", "-commit");
   await run("cp", "-a", source, copy);
   const peers = await installed([
     {
@@ -155,13 +157,16 @@ async function putAgain(scene: Scene, source: string): Promise<void> {
         name: "xorriso -update_r",
         run: () =>
           timed(() =>
-            xorriso("-indev", `stdio:${image}`, "-update_r", source, "/")
+            xorriso(
+              ...["-dev", `stdio:${other}`, "-update_r", source, "/"],
+              "-commit",
+            )
           ),
       },
       ...peers,
     ],
   });
-  await remove(image, copy, repository);
+  await remove(image, other, copy, repository);
 }
 
 async function getTrees(
