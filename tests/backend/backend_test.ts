@@ -11,7 +11,6 @@ import {
   assertTypeError,
   hookXorriso,
   openImage,
-  outcomeOf,
   outcomes,
   store,
   storedTexts,
@@ -23,6 +22,7 @@ import {
   age,
   assertCode,
   assertRejectsCode,
+  codeOf,
   exists,
   type Folder,
   hash,
@@ -703,7 +703,7 @@ Deno.test("XorrisoBackend.verify() names each damaged file", async () => {
   await using backend = await openImage(folder, { readOnly: true });
   const check = async (names?: string[]) =>
     (await backend.verify(names)).map(({ name, error, state }) =>
-      error === undefined ? `${name}: ${state}` : `${name}: ${outcomeOf(error)}`
+      error === undefined ? `${name}: ${state}` : `${name}: ${codeOf(error)}`
     );
   assertEquals((await check()).sort(), [
     "a: verified",

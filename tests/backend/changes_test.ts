@@ -4,7 +4,6 @@ import {
   hookXorriso,
   ONE_BATCH,
   openImage,
-  outcomeOf,
   outcomes,
   store,
   storedTexts,
@@ -12,6 +11,7 @@ import {
 } from "../support/backends.ts";
 import {
   assertRejectsCode,
+  codeOf,
   makeFolder,
   runXorriso,
   toBytes,
@@ -24,7 +24,7 @@ async function apply(
   changes: readonly Change[],
 ): Promise<string[]> {
   return (await backend.apply(changes)).map(({ error }) =>
-    error === undefined ? "ok" : outcomeOf(error)
+    error === undefined ? "ok" : codeOf(error)
   );
 }
 

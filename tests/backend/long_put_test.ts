@@ -1,7 +1,12 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { openImage, outcomeOf } from "../support/backends.ts";
+import { openImage } from "../support/backends.ts";
 import { onMedia, openDrive, written } from "../support/drives.ts";
-import { installedVersion, makeFolder, toBytes } from "../support/helpers.ts";
+import {
+  codeOf,
+  installedVersion,
+  makeFolder,
+  toBytes,
+} from "../support/helpers.ts";
 import type { XorrisoBackend } from "../../mod.ts";
 
 /** Whether the xorriso that is installed has the fault. */
@@ -58,7 +63,7 @@ Deno.test({
     assertEquals(errors.slice(-2), [undefined, undefined]);
     for (const error of errors.slice(0, -2)) {
       assertMatch(String(error), /"\/d".*xorriso 1\.5\.6/);
-      assertEquals(outcomeOf(error), "NAME_TOO_LONG");
+      assertEquals(codeOf(error), "NAME_TOO_LONG");
     }
     assertEquals((await backend.list()).length, good.length + 2);
     assertEquals((await backend.sessions()).length, 2);
@@ -73,7 +78,7 @@ Deno.test({
       await using backend = await openDrive(burner);
       const errors = await storeAll(backend, long(60));
       assertEquals(
-        [...new Set(errors.map(outcomeOf))],
+        [...new Set(errors.map(codeOf))],
         ["NAME_TOO_LONG"],
       );
       assertEquals(await written(burner), []);

@@ -5,7 +5,6 @@ import {
   hookXorriso,
   ONE_BATCH,
   openImage,
-  outcomeOf,
   outcomes,
   store,
   storedTexts,
@@ -13,6 +12,7 @@ import {
 } from "../support/backends.ts";
 import { slowReads } from "../burner/burner.ts";
 import {
+  codeOf,
   exists,
   type Folder,
   grows,
@@ -99,7 +99,7 @@ async function storeMoving(
   await backend.put(source, "new");
   await backend.put(sound, "sound");
   await backend.delete("deleted");
-  assertMoved(outcomeOf(await rejection(backend.commit())));
+  assertMoved(codeOf(await rejection(backend.commit())));
   const expected = { old: "old", sound: "sound" };
   assertEquals(await textsOf(backend), expected);
   // The session goes on.
@@ -180,7 +180,7 @@ Deno.test("XorrisoBackend.put() rejects a source that moves before commit()", as
     await backend.commit();
     await backend.put(path, "old");
     await runShell(command);
-    assertMoved(outcomeOf(await rejection(backend.commit())));
+    assertMoved(codeOf(await rejection(backend.commit())));
     // It is noticed in time, so that no session is spent on it.
     assertEquals((await backend.sessions()).length, 1);
     assertEquals(await textsOf(backend), { old: "old" });

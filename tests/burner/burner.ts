@@ -17,6 +17,7 @@ import {
   type Folder,
   makeFolder,
   makeScript,
+  startsIn,
   until,
 } from "../support/helpers.ts";
 import { buildBurner, burnerUnavailable } from "./build.ts";
@@ -240,15 +241,14 @@ exec '${await findXorriso()}' "$@"`,
   }
 
   /** Process ids of all starts of `xorrisoPath` so far. */
-  async pids(): Promise<number[]> {
-    const text = await Deno.readTextFile(`${this.#folder.path}/pids`);
-    return text.split("\n").filter((line) => line !== "").map(Number);
+  pids(): Promise<number[]> {
+    return startsIn(`${this.#folder.path}/pids`).pids();
   }
 
   /** Sends a signal to the xorriso that was started last. */
   async kill(signal: Deno.Signal): Promise<void> {
-    const pid = (await this.pids()).at(-1);
-    if (pid !== undefined) Deno.kill(pid, signal);
+    const { newest } = startsIn(`${this.#folder.path}/pids`);
+    Deno.kill(await newest(), signal);
   }
 
   /** Reads blocks of 2048 bytes of the medium, past the drive. */

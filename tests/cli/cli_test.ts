@@ -352,7 +352,7 @@ Deno.test("the program leaves nothing behind when it is interrupted again", asyn
       (await runShell("find $1 -type f -size +100k", `${path}/tmp`)) !== "",
     "standard input is kept in a file",
   );
-  const [pid = 0] = await xorriso.pids();
+  const pid = await xorriso.newest();
   // What has stopped cannot end in an orderly way.
   Deno.kill(pid, "SIGSTOP");
   let isRunning = true;

@@ -23,6 +23,7 @@ import {
   rejection,
   runDeno,
   until,
+  within,
 } from "../support/helpers.ts";
 
 /** Puts a FIFO in the place of a file. */
@@ -198,7 +199,7 @@ together("a drive goes on where the script may open the FIFO", async () => {
       const committing = rejection(backend.commit());
       await drives.burning(burner);
       await turn(`${sources}moves`);
-      assertCode(await drives.within(120_000, committing), "SOURCE_CHANGED");
+      assertCode(await within(120_000, committing), "SOURCE_CHANGED");
       await burner.clearFault();
     }
     const { large, ...others } = await drives.storedTexts(burner);
@@ -223,7 +224,7 @@ together(
       await drives.burning(burner);
       await turn(`${sources}moves`);
       // It ends by itself, although xorriso does not.
-      const { stdout, stderr } = await drives.within(90_000, program);
+      const { stdout, stderr } = await within(90_000, program);
       assertEquals(stderr, "");
       assertEquals(
         stdout,

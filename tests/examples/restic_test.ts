@@ -98,8 +98,7 @@ test("a backup goes on when the server or xorriso is killed, and what was told t
   await using second = await start();
   assertEquals(second.address, first.address);
   await grows(image);
-  const pids = await xorriso.pids();
-  Deno.kill(pids.at(-1) ?? 0, "SIGKILL");
+  Deno.kill(await xorriso.newest(), "SIGKILL");
   const { code, stderr } = await backup.output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   await run("check", "--read-data");

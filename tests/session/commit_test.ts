@@ -400,9 +400,9 @@ async function interrupt(
   act: (pid: number) => void,
   signal?: AbortSignal,
 ): Promise<unknown> {
-  const { path: xorrisoPath, pids } = await traceXorriso(folder);
+  const { path: xorrisoPath, newest } = await traceXorriso(folder);
   const session = await Xorriso.open(image, { ...options, xorrisoPath });
-  const [pid = 0] = await pids();
+  const pid = await newest();
   try {
     await session.cp([await makeSparse(`${folder.path}/large`)], "/large");
     const committed = rejection(session.commit(signal ? { signal } : {}));
@@ -502,7 +502,7 @@ Deno.test("Xorriso.commit() tells that another file has taken the place of its o
 /** Kills a program in the middle of a commit, and tells the process that its xorriso is. */
 async function killWriter(folder: Folder, image: string): Promise<number> {
   const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
-  const { path: xorrisoPath, pids } = await traceXorriso(folder);
+  const { path: xorrisoPath, newest } = await traceXorriso(folder);
   const large = await makeSparse(`${folder.path}/large`, 100 << 20);
   const program = `${folder.path}/program`;
   const killed = runDeno(
@@ -515,7 +515,7 @@ async function killWriter(folder: Folder, image: string): Promise<number> {
      await session.commit();`,
   );
   await grows(image);
-  const [pid = 0] = await pids();
+  const pid = await newest();
   Deno.kill(pid, "SIGSTOP");
   Deno.kill(Number(await Deno.readTextFile(program)), "SIGKILL");
   assertNotEquals((await killed).code, 0);
@@ -623,12 +623,12 @@ Deno.test("Xorriso.open() tells of a read-only file system", async () => {
 Deno.test("Xorriso.commit() tells that xorriso has died while a warm image rested", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder);
-  const { path, pids } = await traceXorriso(folder);
+  await Deno.utime(image, new Date(), new Date());
+  const { path, newest } = await traceXorriso(folder);
   await using session = await Xorriso.open(image, { xorrisoPath: path });
   await session.map(await folder.file("new", "new"), "/new");
   const outcome = rejection(session.commit());
-  const [pid = 0] = await pids();
-  Deno.kill(pid, "SIGKILL");
+  Deno.kill(await newest(), "SIGKILL");
   assertCode(await outcome, "SESSION_LOST");
 });
 

@@ -9,7 +9,6 @@ import {
   sideBySide,
   storedTexts,
   urlOf,
-  within,
 } from "../support/drives.ts";
 import {
   isAlive,
@@ -17,6 +16,7 @@ import {
   noise,
   rejection,
   signalTo,
+  within,
 } from "../support/helpers.ts";
 
 const together = burnerTests("stopping a burn");

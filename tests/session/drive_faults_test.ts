@@ -14,7 +14,6 @@ import {
   openDrive,
   sideBySide,
   storedTexts,
-  within,
   written,
 } from "../support/drives.ts";
 import {
@@ -23,6 +22,7 @@ import {
   makeFolder,
   noise,
   readAll,
+  within,
 } from "../support/helpers.ts";
 
 const together = burnerTests("a drive that fails");

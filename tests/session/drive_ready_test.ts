@@ -7,10 +7,14 @@ import {
   openDrive,
   sideBySide,
   storedTexts,
-  within,
   written,
 } from "../support/drives.ts";
-import { assertRejectsCode, rejection, until } from "../support/helpers.ts";
+import {
+  assertRejectsCode,
+  rejection,
+  until,
+  within,
+} from "../support/helpers.ts";
 
 /** Resolves when the drive has been asked again and again whether it is ready. */
 async function asked(burner: Burner): Promise<void> {

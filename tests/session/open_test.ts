@@ -364,7 +364,7 @@ Deno.test("Xorriso.open() can be aborted, and leaves nothing behind", async () =
   await until(async () => (await traced.pids()).length > 0, "it has begun");
   controller.abort(reason);
   assertEquals(await opening, reason);
-  const [pid = 0] = await traced.pids();
+  const pid = await traced.newest();
   assertEquals([isAlive(pid), await exists(path)], [false, false]);
   assertEquals(
     await rejection(Xorriso.open(path, { signal: AbortSignal.abort(reason) })),

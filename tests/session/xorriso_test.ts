@@ -768,10 +768,10 @@ Deno.test("Xorriso.end() waits for a commit under way", async () => {
 
 Deno.test("Xorriso settles everything when its process is killed", async () => {
   await using folder = await makeFolder();
-  const { path: xorrisoPath, pids } = await traceXorriso(folder);
+  const { path: xorrisoPath, newest } = await traceXorriso(folder);
   const image = await makeTree(folder);
   const session = await Xorriso.open(image, { xorrisoPath });
-  const [pid = 0] = await pids();
+  const pid = await newest();
   const calls = [session.find(), session.medium(), session.rm(["/c"])];
   Deno.kill(pid, "SIGKILL");
   for (const call of calls) {

@@ -1,19 +1,18 @@
 /** What the tests of the backend on image files have in common. */
 
 import { AssertionError } from "@std/assert";
-import {
-  type BackendOptions,
-  XorrisoBackend,
-  XorrisoError,
-} from "../../mod.ts";
+import { type BackendOptions, XorrisoBackend } from "../../mod.ts";
 import {
   age,
   exists,
   type Folder,
   makeScript,
+  outcome,
   readAll,
   rejection,
+  startsIn,
   toBytes,
+  type Traced,
   until,
 } from "./helpers.ts";
 
@@ -80,19 +79,11 @@ export async function storedTexts(
   return await textsOf(backend);
 }
 
-/** What becomes of promises: `ok`, or the code or name of the error. */
+/** What becomes of each of some promises. */
 export async function outcomes(
   promises: readonly Promise<unknown>[],
 ): Promise<string[]> {
-  return await Promise.all(
-    promises.map((promise) => promise.then(() => "ok", outcomeOf)),
-  );
-}
-
-/** The code of an error, or its name. */
-export function outcomeOf(error: unknown): string {
-  if (error instanceof XorrisoError) return error.code;
-  return error instanceof Error ? error.name : String(error);
+  return await Promise.all(promises.map(outcome));
 }
 
 /** Whether a promise is still pending after all that is ready has run. */
@@ -117,13 +108,9 @@ export async function beside(
 }
 
 /** xorriso behind a script that looks at each line before it passes it on. */
-export interface Hooked extends AsyncDisposable {
-  /** The program to start. */
-  readonly path: string;
+export interface Hooked extends Traced, AsyncDisposable {
   /** All lines that went to xorriso so far, without marks. */
   lines(): Promise<string[]>;
-  /** Process ids of all starts so far. */
-  pids(): Promise<number[]>;
   /** Resolves when xorriso is held before its next line that is hooked. */
   held(): Promise<void>;
   /** Lets it go on. */
@@ -197,24 +184,20 @@ exec 4<&0
 (exec <&4 4<&- 3<&- >"$dir/$$" 2>"$dir/errors"; pass) &
 exec env LC_ALL=C.UTF-8 xorriso "$@" <"$dir/$$" 4<&-`,
   );
-  const read = async (name: string) =>
-    (await Deno.readTextFile(`${dir}/${name}`)).split("\n")
-      .filter((line) => line !== "");
-  const pids = async () => (await read("pids")).map(Number);
+  const starts = startsIn(`${dir}/pids`);
   const release = async () => {
     await Deno.writeTextFile(`${dir}/go`, "");
     await until(async () => !await exists(`${dir}/go`), "the hook lets go");
   };
   return {
     path,
-    lines: () => read("lines"),
-    pids,
+    ...starts,
+    lines: async () =>
+      (await Deno.readTextFile(`${dir}/lines`)).split("\n")
+        .filter((line) => line !== ""),
     held: () => until(() => exists(`${dir}/held`), "xorriso is held"),
     release,
-    kill: async (signal) => {
-      const pid = (await pids()).at(-1);
-      if (pid !== undefined) Deno.kill(pid, signal);
-    },
+    kill: async (signal) => Deno.kill(await starts.newest(), signal),
     [Symbol.asyncDispose]: async () => {
       // A test that failed may have left it waiting.
       if (await exists(`${dir}/held`)) await release();

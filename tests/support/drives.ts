@@ -9,7 +9,7 @@ import {
 } from "../burner/burner.ts";
 import type { Steps } from "./conformance.ts";
 import { textsOf } from "./backends.ts";
-import { noise, rejection, until } from "./helpers.ts";
+import { noise, rejection, until, within } from "./helpers.ts";
 
 /** Milliseconds that one case may take, with all others beside it. */
 const PATIENCE = 240_000;
@@ -119,23 +119,6 @@ export async function onMedia(
     await run(burner, type, t);
   }]);
   await sideBySide(Object.fromEntries(cases));
-}
-
-/** Fails if a promise is not settled in time: nothing may hang. */
-export async function within<T>(
-  milliseconds: number,
-  promise: Promise<T>,
-): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new AssertionError(`Not settled in ${milliseconds} ms`)),
-    milliseconds,
-  );
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function describe(error: unknown): string {

@@ -53,6 +53,11 @@ export function noise(length: number, seed = 1): Uint8Array {
   return bytes;
 }
 
+/** The MD5 of a content, in hexadecimal digits. */
+export function md5(content: string | Uint8Array): string {
+  return createHash("md5").update(content).digest("hex");
+}
+
 /** The SHA-256 of a file's content. */
 export async function hash(path: string): Promise<string> {
   return createHash("sha256").update(await Deno.readFile(path)).digest("hex");
@@ -62,6 +67,17 @@ export async function hash(path: string): Promise<string> {
 export async function fingerprint(path: string): Promise<string> {
   const { ino, mode, size, mtime } = await Deno.stat(path);
   return [ino, mode, size, mtime?.getTime(), await hash(path)].join();
+}
+
+/** The code of an error, or its name. */
+export function codeOf(error: unknown): string {
+  if (error instanceof XorrisoError) return error.code;
+  return error instanceof Error ? error.name : String(error);
+}
+
+/** What becomes of a promise: `ok`, or the code or name of the error. */
+export async function outcome(promise: Promise<unknown>): Promise<string> {
+  return await promise.then(() => "ok", codeOf);
 }
 
 /** Makes sure that an error is a `XorrisoError` with this code. */
@@ -222,7 +238,7 @@ export async function makeFifo(path: string): Promise<string> {
 
 /** Writes an executable shell script into a folder and returns its path. */
 export async function makeScript(
-  folder: Folder,
+  folder: Pick<Folder, "path">,
   name: string,
   body: string,
 ): Promise<string> {
@@ -246,6 +262,24 @@ export interface Traced {
   readonly path: string;
   /** Process ids of all starts so far. */
   pids(): Promise<number[]>;
+  /** The last one of them; fails where nothing was started yet. */
+  newest(): Promise<number>;
+}
+
+/** What has started so far, by a file of process ids. */
+export function startsIn(file: string): Pick<Traced, "pids" | "newest"> {
+  const pids = async () =>
+    (await Deno.readTextFile(file)).split("\n").filter((line) => line !== "")
+      .map(Number);
+  return {
+    pids,
+    newest: async () => {
+      const pid = (await pids()).at(-1);
+      // A signal to 0 would go to this program itself, and to all that it has started.
+      if (pid === undefined) throw new AssertionError("Nothing was started");
+      return pid;
+    },
+  };
 }
 
 /**
@@ -254,7 +288,7 @@ export interface Traced {
  * @param before Shell commands to run before.
  */
 export async function traceXorriso(
-  folder: Folder,
+  folder: Pick<Folder, "path">,
   before = "",
 ): Promise<Traced> {
   const pids = `${folder.path}/pids`;
@@ -264,12 +298,7 @@ export async function traceXorriso(
     "traced-xorriso",
     `echo $$ >>'${pids}'\n${before}\nexec xorriso "$@"`,
   );
-  return {
-    path,
-    pids: async () =>
-      (await Deno.readTextFile(pids)).split("\n").filter((line) => line !== "")
-        .map(Number),
-  };
+  return { path, ...startsIn(pids) };
 }
 
 /** Whether a process lives. */
@@ -318,6 +347,23 @@ export async function until(
   while (!await condition()) {
     assert(performance.now() < end, `Waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Fails if a promise is not settled in time: nothing may hang. */
+export async function within<T>(
+  milliseconds: number,
+  promise: Promise<T>,
+): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new AssertionError(`Not settled in ${milliseconds} ms`)),
+    milliseconds,
+  );
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -2,9 +2,8 @@
 
 import process from "node:process";
 import { XorrisoBackend } from "../../mod.ts";
-import { runXorriso } from "../support/helpers.ts";
+import { age, runXorriso } from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
-import { age } from "./promised.ts";
 import type { Topic, Torture } from "./torture.ts";
 
 /**

@@ -1,5 +1,6 @@
 /** Programs of their own: processes that run this module. */
 
+import { delay } from "@std/async/delay";
 import type { Random } from "./random.ts";
 import type { Doubt, Promised } from "./promised.ts";
 
@@ -118,7 +119,6 @@ export async function killAfter(
   longest: number,
 ): Promise<void> {
   await writer.opened;
-  const delay = random.below(longest);
-  await new Promise((resolve) => setTimeout(resolve, delay));
+  await delay(random.below(longest));
   await writer.kill();
 }

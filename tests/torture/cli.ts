@@ -1,18 +1,17 @@
 /** Ctrl-C and broken pipes of the command line, at any moment. */
 
+import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { exists } from "../support/helpers.ts";
+import { age, exists, md5 } from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import {
-  age,
   compare,
   type Doubt,
   type Promised,
   readContents,
-  sleep,
 } from "./promised.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 const LANES = 2;
 
@@ -51,8 +50,8 @@ async function onTerminal(
     detached: true,
   }).spawn();
   const writer = child.stdin.getWriter();
-  for (const delay of interrupts) {
-    await sleep(delay);
+  for (const moment of interrupts) {
+    await delay(moment);
     // What a user types: the terminal makes a signal of it.
     await writer.write(Uint8Array.of(3)).catch(() => {});
   }

@@ -1,9 +1,10 @@
 /** Many calls at once on one backend, against a model held in memory. */
 
+import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { listImage } from "../support/helpers.ts";
-import { codeOf, compare, readContents, sleep } from "./promised.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import { codeOf, listImage, md5 } from "../support/helpers.ts";
+import { compare, readContents } from "./promised.ts";
+import type { Topic, Torture } from "./torture.ts";
 import type { Random } from "./random.ts";
 
 /** Calls between two looks at everything. */
@@ -198,7 +199,7 @@ function slow(
   const half = bytes.length >> 1;
   return ReadableStream.from((async function* () {
     yield bytes.subarray(0, half);
-    await sleep(milliseconds);
+    await delay(milliseconds);
     yield bytes.subarray(half);
   })());
 }
@@ -230,7 +231,7 @@ export const concurrency: Topic = {
           for (let i = 0; i < WAVE && round < end; i++) {
             crowd.call(round++);
             torture.did(1);
-            if (random.oneIn(8)) await sleep(random.below(60));
+            if (random.oneIn(8)) await delay(random.below(60));
           }
           const promised = await crowd.settle();
           const where = `part ${part}, before call ${round}`;

@@ -1,20 +1,24 @@
 /** Death at any moment: of xorriso, of its input, of the whole program. */
 
+import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { makeScript } from "../support/helpers.ts";
-import { killAfter, Writer } from "./children.ts";
 import {
   age,
-  checkImage,
   codeOf,
+  makeScript,
+  md5,
+  traceXorriso,
+} from "../support/helpers.ts";
+import { killAfter, Writer } from "./children.ts";
+import {
+  checkImage,
   compare,
   type Doubt,
   type Promised,
   readContents,
-  sleep,
 } from "./promised.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 /** Images that are worked on at the same time, since much is waiting. */
 const LANES = 6;
@@ -24,7 +28,7 @@ const LIFE = 20;
 
 /** An image that lives through several deaths. */
 class Victim {
-  readonly folder: string;
+  readonly path: string;
   readonly url: string;
   readonly image: string;
   readonly promised: Promised = new Map();
@@ -33,26 +37,28 @@ class Victim {
   calls = 0;
   rounds = 0;
 
-  constructor(folder: string) {
-    this.folder = folder;
-    this.image = `${folder}/test.iso`;
+  /** @param path The folder of the image. */
+  constructor(path: string) {
+    this.path = path;
+    this.image = `${path}/test.iso`;
     this.url = `xorriso://${this.image}`;
   }
 
   static async make(parent: string): Promise<Victim> {
     const folder = await Deno.makeTempDir({ dir: parent });
     await Deno.mkdir(`${folder}/temp`);
-    await Deno.writeTextFile(`${folder}/pids`, "");
     return new Victim(folder);
   }
 
   /** Makes sure that nothing is left but the image. */
   async checkRemains(torture: Torture, round: number): Promise<void> {
-    for await (const { name } of Deno.readDir(`${this.folder}/temp`)) {
+    for await (const { name } of Deno.readDir(`${this.path}/temp`)) {
       torture.fail(`round ${round}`, `${name} is left in tempDir`, round);
     }
-    for await (const { name } of Deno.readDir(this.folder)) {
-      if (/^(test\.iso|temp|pids|traced|short|hooks)$/.test(name)) continue;
+    for await (const { name } of Deno.readDir(this.path)) {
+      if (/^(test\.iso|temp|pids|traced-xorriso|short|hooks)$/.test(name)) {
+        continue;
+      }
       torture.fail(`round ${round}`, `${name} is left`, round);
     }
   }
@@ -132,22 +138,17 @@ async function killXorriso(
   round: number,
   how: "kill" | "input",
 ): Promise<void> {
-  const { folder, url, promised, image } = victim;
-  const program = how === "kill"
-    ? await makeScript(
-      { path: folder } as Parameters<typeof makeScript>[0],
-      "traced",
-      `echo $$ >>'${folder}/pids'\nexec xorriso "$@"`,
-    )
-    : await makeScript(
-      { path: folder } as Parameters<typeof makeScript>[0],
-      "short",
-      // Only the first one loses its input: the next call works by itself.
-      `if mkdir '${folder}/hooks' 2>/dev/null; then\n` +
-        `dd bs=1 count=${random.between(200, 3000)} 2>/dev/null | ` +
-        `xorriso "$@"\n` +
-        `else exec xorriso "$@"; fi`,
-    );
+  const { path: folder, url, promised, image } = victim;
+  const traced = await traceXorriso(victim);
+  const program = how === "kill" ? traced.path : await makeScript(
+    victim,
+    "short",
+    // Only the first one loses its input: the next call works by itself.
+    `if mkdir '${folder}/hooks' 2>/dev/null; then\n` +
+      `dd bs=1 count=${random.between(200, 3000)} 2>/dev/null | ` +
+      `xorriso "$@"\n` +
+      `else exec xorriso "$@"; fi`,
+  );
   await Deno.remove(`${folder}/hooks`).catch(() => {});
   const lives = victim.rounds > 0;
   // Half of the time as if the image had not been touched for long.
@@ -183,10 +184,13 @@ async function killXorriso(
     if (how === "kill") {
       // The first commit of a warm image waits for two seconds.
       const warm = lives ? random.pick([0, 2000]) : 0;
-      await Promise.race([sleep(warm + random.below(400)), all(calls)]);
-      const pid = (await Deno.readTextFile(`${folder}/pids`)).trim()
-        .split("\n").at(-1);
-      Deno.kill(Number(pid), "SIGKILL");
+      const ended = new AbortController();
+      await Promise.race([
+        delay(warm + random.below(400), { signal: ended.signal }),
+        all(calls),
+      ]);
+      ended.abort();
+      Deno.kill(await traced.newest(), "SIGKILL");
       torture.count("SIGKILLs of xorriso");
     } else {
       torture.count("ends of its input");
@@ -231,7 +235,7 @@ async function killProgram(
     // At once, while the other xorriso may be writing.
     await using backend = await XorrisoBackend.open(url, {
       create: true,
-      tempDir: `${victim.folder}/temp`,
+      tempDir: `${victim.path}/temp`,
     });
     const begun = performance.now();
     for (let attempt = 1;; attempt++) {
@@ -285,7 +289,7 @@ export const death: Topic = {
       }
       victim.rounds++;
       if (fresh && known !== undefined) {
-        await Deno.remove(known.folder, { recursive: true });
+        await Deno.remove(known.path, { recursive: true });
       }
     });
   },

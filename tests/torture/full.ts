@@ -1,17 +1,11 @@
 /** No room: where content is kept, where it is stored, where it is restored. */
 
+import { delay } from "@std/async/delay";
 import { XorrisoBackend, XorrisoError } from "../../mod.ts";
-import { makeScript } from "../support/helpers.ts";
-import {
-  age,
-  checkImage,
-  codeOf,
-  explain,
-  type Promised,
-  sleep,
-} from "./promised.ts";
+import { age, codeOf, makeScript, md5 } from "../support/helpers.ts";
+import { checkImage, explain, type Promised } from "./promised.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 const MIB = 1 << 20;
 
@@ -58,7 +52,7 @@ async function fillByCommits(
       const bytes = random.bytes(random.between(1, 2 * MIB));
       const filler = `${small}/filler`;
       const filling = random.oneIn(3)
-        ? sleep(random.below(100)).then(() =>
+        ? delay(random.below(100)).then(() =>
           // Takes what is left, while xorriso writes.
           Deno.writeFile(filler, new Uint8Array(SIZE))
         ).catch(() => {})
@@ -223,7 +217,7 @@ async function hitLimit(
   const where = `round ${round}, limit`;
   const promised: Promised = new Map();
   const program = await makeScript(
-    { path: folder } as Parameters<typeof makeScript>[0],
+    { path: folder },
     "limited",
     `ulimit -f ${random.between(1000, 6000)}\nexec xorriso "$@"`,
   );

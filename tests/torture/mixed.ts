@@ -1,15 +1,16 @@
 /** Every public call of a session and of a backend, beside every other. */
 
+import { delay } from "@std/async/delay";
 import { Xorriso, XorrisoBackend } from "../../mod.ts";
 import {
   Burner,
   burnerUnavailable,
   type MediumType,
 } from "../burner/burner.ts";
-import { listImage } from "../support/helpers.ts";
-import { codeOf, compare, readContents, sleep } from "./promised.ts";
+import { codeOf, listImage, md5 } from "../support/helpers.ts";
+import { compare, readContents } from "./promised.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 /** Where a medium lies, and how it is opened. */
 interface Place {
@@ -70,7 +71,7 @@ class BackendMix {
     for (let wave = 0; wave < waves; wave++) {
       for (let i = 0; i < WAVE; i++) {
         this.#call(`wave ${wave}, call ${i}`);
-        if (random.oneIn(4)) await sleep(random.below(30));
+        if (random.oneIn(4)) await delay(random.below(30));
       }
       await Promise.all(this.#calls.splice(0));
       if (wave > 0 && random.oneIn(2)) await this.#maintain(place);
@@ -272,7 +273,7 @@ class SessionMix {
     for (let wave = 0; wave < waves; wave++) {
       for (let i = 0; i < WAVE; i++) {
         await this.#call(`wave ${wave}, call ${i}`);
-        if (random.oneIn(4)) await sleep(random.below(20));
+        if (random.oneIn(4)) await delay(random.below(20));
       }
       this.#settle("rollback", `wave ${wave}`, session.rollback());
       this.#forget();

@@ -1,17 +1,11 @@
 /** Sources that do not stay as they are while they are stored. */
 
+import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { exists } from "../support/helpers.ts";
-import {
-  age,
-  codeOf,
-  compare,
-  explain,
-  readContents,
-  sleep,
-} from "./promised.ts";
+import { age, codeOf, exists, md5 } from "../support/helpers.ts";
+import { compare, explain, readContents } from "./promised.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 const LANES = 3;
 
@@ -116,7 +110,7 @@ class Source {
       case "back": {
         // Aside and back again: the same file.
         await Deno.rename(path, aside);
-        await sleep(random.below(20));
+        await delay(random.below(20));
         await Deno.rename(aside, path);
         break;
       }
@@ -169,7 +163,7 @@ async function runRound(
     let moved = "nothing";
     // About half of them stay as they are.
     if (i % 2 === 0) {
-      await sleep(random.below(random.pick([5, 200])));
+      await delay(random.below(random.pick([5, 200])));
       moved = await source.move(random);
       torture.count(moved);
       stuck ||= moved === "fifo";

@@ -2,12 +2,18 @@
 
 import { Xorriso, XorrisoBackend } from "../../mod.ts";
 import { decodeName } from "../../src/names.ts";
-import { patch, runXorriso } from "../support/helpers.ts";
+import {
+  age,
+  codeOf,
+  md5,
+  outcome,
+  patch,
+  runXorriso,
+} from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import { byteLength, FORBIDDEN, hostileNames, hostilePart } from "./hostile.ts";
-import { age, codeOf, outcome } from "./promised.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 /** Names in one image. */
 const BATCH = 500;

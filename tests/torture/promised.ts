@@ -1,7 +1,8 @@
 /** What was promised to be on a medium, and whether it is. */
 
+import { md5 } from "../support/helpers.ts";
 import { XorrisoBackend, XorrisoError } from "../../mod.ts";
-import { md5, type Torture } from "./torture.ts";
+import type { Torture } from "./torture.ts";
 
 /** MD5 of content by name; what is missing here must not be on the medium. */
 export type Promised = Map<string, string>;
@@ -79,30 +80,8 @@ export async function checkImage(
   );
 }
 
-/** Makes a file old: an image that was changed just now is waited for. */
-export async function age(path: string): Promise<void> {
-  const then = new Date(Date.now() - 60_000);
-  await Deno.utime(path, then, then);
-}
-
-/** The code of an error, or its name. */
-export function codeOf(error: unknown): string {
-  if (error instanceof XorrisoError) return error.code;
-  return error instanceof Error ? error.name : String(error);
-}
-
 /** An error with all that it tells. */
 export function explain(error: unknown): string {
   if (!(error instanceof XorrisoError)) return String(error);
   return [`${error.code}: ${error.message}`, ...error.messages].join("\n    ");
-}
-
-/** What became of a promise: `ok`, or the code or name of the error. */
-export async function outcome(promise: Promise<unknown>): Promise<string> {
-  return await promise.then(() => "ok", codeOf);
-}
-
-/** Waits some milliseconds. */
-export async function sleep(milliseconds: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

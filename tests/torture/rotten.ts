@@ -1,10 +1,9 @@
 /** Images with bits flipped and ends cut off: right bytes, or a code. */
 
 import { XorrisoBackend, XorrisoError } from "../../mod.ts";
-import { patch } from "../support/helpers.ts";
-import { age, codeOf } from "./promised.ts";
+import { age, codeOf, md5, patch } from "../support/helpers.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 const BLOCK = 2048;
 const LANES = 3;

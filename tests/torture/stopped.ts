@@ -1,16 +1,11 @@
 /** Commits that are taken back at any moment, in every way that there is. */
 
+import { delay } from "@std/async/delay";
 import { Xorriso, XorrisoBackend } from "../../mod.ts";
-import { hash } from "../support/helpers.ts";
-import {
-  checkImage,
-  codeOf,
-  compare,
-  readContents,
-  sleep,
-} from "./promised.ts";
+import { codeOf, hash, md5 } from "../support/helpers.ts";
+import { checkImage, compare, readContents } from "./promised.ts";
 import type { Random } from "./random.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 /** Ways to take a commit back. */
 const WAYS = ["signal", "rollback", "disposal", "session", "blank"] as const;
@@ -41,14 +36,14 @@ async function tryToStore(
     await using session = await Xorriso.open(image);
     await session.map(large, "/large");
     const stored = session.commit({ signal }).then(() => true, tolerate);
-    await sleep(moment);
+    await delay(moment);
     controller.abort(reason);
     return await stored;
   }
   const backend = await XorrisoBackend.open(`xorriso://${image}`);
   const stored = backend.put(large, "large", { signal })
     .then(() => true, tolerate);
-  await sleep(moment);
+  await delay(moment);
   const begun = performance.now();
   if (way === "signal") controller.abort(reason);
   else if (way === "rollback") await backend.rollback();

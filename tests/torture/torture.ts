@@ -1,6 +1,6 @@
 /** What all topics of the torture have in common: rounds, figures, failures. */
 
-import { createHash } from "node:crypto";
+import { within } from "../support/helpers.ts";
 import { Random } from "./random.ts";
 
 /** One way to torture the module. */
@@ -138,7 +138,10 @@ export class Torture {
       for (const round of rounds) {
         if (this.over) return;
         try {
-          await inTime(work(round, this.random(`${round}`), lane));
+          await within(
+            PATIENCE,
+            work(round, this.random(`${round}`), lane),
+          );
         } catch (error) {
           this.fail(`round ${round}`, error, round);
         }
@@ -187,30 +190,11 @@ export class Torture {
   }
 }
 
-/** Waits for a promise, but not for ever. */
-async function inTime<T>(promise: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error("It hangs")),
-    PATIENCE,
-  );
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 function messagesOf(error: Error): string {
   const lines = "messages" in error && Array.isArray(error.messages)
     ? error.messages
     : [];
   return lines.map((line) => `\n    ${line}`).join("");
-}
-
-/** The MD5 of bytes, in hexadecimal digits. */
-export function md5(bytes: Uint8Array): string {
-  return createHash("md5").update(bytes).digest("hex");
 }
 
 /** A report as a line of a table. */

@@ -1,8 +1,8 @@
 /** Changes above, below and onto each other, in every order. */
 
 import { XorrisoBackend } from "../../mod.ts";
-import { age, codeOf } from "./promised.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import { age, codeOf, md5 } from "../support/helpers.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 type Kind = "put" | "keep" | "delete";
 

@@ -8,9 +8,8 @@
 // deno-lint-ignore-file no-console -- tells its parent
 
 import { XorrisoBackend } from "../../mod.ts";
-import { codeOf } from "./promised.ts";
+import { codeOf, md5 } from "../support/helpers.ts";
 import { Random } from "./random.ts";
-import { md5 } from "./torture.ts";
 
 const [url = "", seed = "", batches = "1", prefix = ""] = Deno.args;
 const random = new Random(seed);

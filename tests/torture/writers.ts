@@ -1,16 +1,11 @@
 /** Several programs at once on one image, and others that mind no lock. */
 
+import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { writeSession } from "../support/helpers.ts";
+import { codeOf, md5, outcome, writeSession } from "../support/helpers.ts";
 import { Writer } from "./children.ts";
-import {
-  checkImage,
-  codeOf,
-  outcome,
-  type Promised,
-  sleep,
-} from "./promised.ts";
-import { md5, type Topic, type Torture } from "./torture.ts";
+import { checkImage, type Promised } from "./promised.ts";
+import type { Topic, Torture } from "./torture.ts";
 
 const LANES = 4;
 
@@ -30,7 +25,7 @@ async function insist(
       const code = codeOf(error);
       codes.push(code);
       if (code !== "DRIVE_BUSY" && code !== "MEDIUM_CHANGED") throw error;
-      await sleep(50);
+      await delay(50);
     }
   }
   throw new Error(`${name} was never let in: ${new Set(codes)}`);
