@@ -20,30 +20,31 @@ import { openBlocks } from "./medium.ts";
 import type { Session } from "./session.ts";
 
 /**
- * The entry of a file whose content is on the medium.
+ * A file whose content is on the medium, and its recorded MD5. Both are asked together, so that no
+ * commit comes in between.
  *
- * @throws {XorrisoError} ENTRY_NOT_FOUND if it is not.
+ * @throws {XorrisoError} ENTRY_NOT_FOUND if its content is not there.
  */
-async function writtenEntry(
+async function findContent(
   session: Session,
   file: string | Entry,
-): Promise<Entry> {
-  if (typeof file !== "string") return file;
-  const node = await lookUp(session, checkPath(file));
-  if (node.type === "file") {
-    if (node.size === 0 || node.extents.length > 0) return node;
-    throw new XorrisoError(
-      "ENTRY_NOT_FOUND",
-      `Cannot read ${show(file)} on "${session.device}": it is not ` +
-        `written yet; commit first`,
-      { path: file },
-    );
+): Promise<{ content: FileContent; md5: string | undefined }> {
+  const path = checkPath(typeof file === "string" ? file : file.path);
+  const [node, md5] = await Promise.all([
+    lookUp(session, path),
+    readMd5(session, path),
+  ]);
+  const isWritten = node.size === 0 || node.extents.length > 0;
+  if (node.type === "file" && isWritten) {
+    return { content: fromExtents(node), md5 };
   }
+  const why = node.type === "file"
+    ? "it is not written yet; commit first"
+    : "it is no regular file";
   throw new XorrisoError(
     "ENTRY_NOT_FOUND",
-    `Cannot read ${show(file)} on "${session.device}": it is no ` +
-      `regular file`,
-    { path: file },
+    `Cannot read ${show(path)} on "${session.device}": ${why}`,
+    { path },
   );
 }
 
@@ -56,15 +57,14 @@ export async function readFile(
   file: string | Entry,
   { verify = true, ...options }: ReadableOptions = {},
 ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const entry = await writtenEntry(session, file);
+  const { content, md5 } = await findContent(session, file);
   const { offset = 0, length = Infinity } = options;
-  const isWhole = offset === 0 && length >= entry.size;
-  const md5 = verify && isWhole
-    ? await readMd5(session, entry.path)
-    : undefined;
-  const content = fromExtents(entry);
-  resolveRange(entry.size, options);
-  const chunks = chunksOf(session, content, { ...options, md5 });
+  resolveRange(content.size, options);
+  const isWhole = offset === 0 && length >= content.size;
+  const chunks = chunksOf(session, content, {
+    ...options,
+    md5: verify && isWhole ? md5 : undefined,
+  });
   return streamOf(chunks, options.signal);
 }
 
@@ -87,15 +87,14 @@ export async function restoreFile(
   target: string,
   { verify = true, ...options }: RestoreOptions,
 ): Promise<void> {
-  const entry = await writtenEntry(session, file);
-  const md5 = verify ? await readMd5(session, entry.path) : undefined;
+  const { content: entry, md5 } = await findContent(session, file);
   options.signal?.throwIfAborted();
   const job = {
-    entry: fromExtents(entry),
+    entry,
     target: await resolveTarget(target),
-    md5,
+    md5: verify ? md5 : undefined,
   };
-  await using blocks = await openBlocks(session, endOf(job.entry));
+  await using blocks = await openBlocks(session, endOf(entry));
   const failures = await copyMany(blocks, [job], options);
   if (failures.has(job)) throw failures.get(job);
 }

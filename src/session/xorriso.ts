@@ -282,7 +282,7 @@ export class Xorriso implements AsyncDisposable {
   /**
    * Restores one regular file to a path on disk.
    *
-   * @param file Absolute path on the medium, or an entry of `find()`.
+   * @param file Absolute path on the medium, or an entry with that.
    * @param target Path on disk; it is replaced when the file is complete.
    * @throws {XorrisoError} As {@linkcode Xorriso.extract}.
    */
@@ -300,7 +300,7 @@ export class Xorriso implements AsyncDisposable {
    * From an image file the bytes come straight from their place in it, also
    * while xorriso commits; from a drive in pieces through `tempDir`.
    *
-   * @param file Absolute path on the medium, or an entry of `find()`.
+   * @param file Absolute path on the medium, or an entry with that.
    * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such file; the
    * stream fails with READ_ERROR, IMAGE_DAMAGED or CHECKSUM_MISMATCH.
    * @throws {RangeError} When offset or length is no whole number from 0 on.

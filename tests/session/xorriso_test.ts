@@ -6,6 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { createHash } from "node:crypto";
+import type { Entry } from "../../src/dialogue/answers.ts";
 import { encodeName } from "../../src/names.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
 import { HOLD, hookXorriso } from "../support/backends.ts";
@@ -80,6 +81,12 @@ function makeTree(folder: Folder): Promise<string> {
     ["-mkdir", "/empty", "--"],
     ["-lns", "dir", "/link"],
   );
+}
+
+async function entryOf(session: Xorriso, path: string): Promise<Entry> {
+  const [entry] = await session.find(path);
+  if (entry === undefined) throw new Error(`There is no ${path}`);
+  return entry;
 }
 
 Deno.test("Xorriso does all its work with one process, which ends with it", async () => {
@@ -553,6 +560,24 @@ Deno.test("Xorriso.readable() reads a part, and checks the whole", async () => {
   assertEquals(await read(2_000_000), new Uint8Array());
   for (const [offset, length] of [[-1], [0.5], [0, -1], [0, NaN]]) {
     await assertRejects(() => read(offset, length), RangeError);
+  }
+});
+
+Deno.test("Xorriso.restore() and readable() read what an entry's path has now", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/a": noise(5000) });
+  await using session = await Xorriso.open(image);
+  const before = await entryOf(session, "/a");
+  const content = noise(7000, 2);
+  await session.map(await folder.file("source", content), "/a");
+  // Nothing of what is only staged can be read.
+  const staged = await entryOf(session, "/a");
+  await assertRejectsCode(session.readable(staged), "ENTRY_NOT_FOUND");
+  await session.commit();
+  for (const entry of [before, staged]) {
+    assertEquals(await readAll(await session.readable(entry)), content);
+    await session.restore(entry, `${folder.path}/target`);
+    assertEquals(await Deno.readFile(`${folder.path}/target`), content);
   }
 });
 
