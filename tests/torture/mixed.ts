@@ -19,6 +19,8 @@ interface Place {
   readonly options: { readonly xorrisoPath?: string; readonly create?: true };
   /** Whether it can be made empty. */
   readonly erasable: boolean;
+  /** Whether it can be closed for good. */
+  readonly closable: boolean;
 }
 
 /** One round: a medium, the numbers that are drawn, and where failures go. */
@@ -75,15 +77,24 @@ class BackendMix {
       }
       await Promise.all(this.#calls.splice(0));
       if (wave > 0 && random.oneIn(2)) await this.#maintain(place);
-      compare(
-        torture,
-        `wave ${wave}`,
-        await readContents(this.#backend),
-        this.promised,
-        [],
-        number,
-      );
+      const found = await readContents(this.#backend);
+      compare(torture, `wave ${wave}`, found, this.promised, [], number);
     }
+    if (place.closable && this.promised.size > 0) await this.#close();
+  }
+
+  /** Closes the medium for good, with what is pending. */
+  async #close(): Promise<void> {
+    const { torture, random, number } = this.#round;
+    const bytes = random.bytes(100);
+    const last = this.#backend.put(bytes, "last");
+    const stored = this.#change({ name: "last", md5: this.#sum(bytes) }, last);
+    await Promise.all([stored, this.#backend.finish(), this.#backend.room()]);
+    const refused = tolerate(["MEDIUM_NOT_WRITABLE"]);
+    await this.#backend.put(bytes, "later").then(fail, refused);
+    await this.#backend.finish().then(fail, refused);
+    const found = await readContents(this.#backend);
+    compare(torture, "closed", found, this.promised, [], number);
   }
 
   /** What must be on the medium when nothing is under way. */
@@ -105,7 +116,7 @@ class BackendMix {
       ...["put", "put", "put", "put", "put", "delete", "delete"],
       ...["rename", "rename", "apply", "apply", "query", "getList"],
       ...["get", "list", "queryList", "verify", "room", "room", "medium"],
-      ...["sessions", "commit", "rollback"],
+      ...["sessions", "commit", "rollback", "format", "finish"],
     ]);
     torture.count(`${kind} calls`);
     this.#calls.push(
@@ -165,6 +176,14 @@ class BackendMix {
     } else if (kind === "commit") {
       // It tells what the calls themselves are told, too.
       await backend.commit().catch(tolerate(["ABORTED"]));
+    } else if (kind === "format") {
+      // A blank medium may be formatted; what is there needs force.
+      const refused = ["BLANK_FAILED", "MEDIUM_NOT_WRITABLE"];
+      await backend.format().catch(tolerate(["ABORTED", ...refused]));
+    } else if (kind === "finish") {
+      if (this.#round.place.closable) return;
+      const refused = ["ABORTED", "MEDIUM_NOT_WRITABLE"];
+      await backend.finish().then(fail, tolerate(refused));
     } else if (kind === "list") await backend.list({ md5: random.oneIn(2) });
     else if (kind === "queryList") await backend.queryList([name]);
     else if (kind === "query") await backend.query(name, { md5: true });
@@ -208,7 +227,7 @@ class BackendMix {
   async #change(
     what: Omit<Change, "done">,
     promise: Promise<void>,
-    allowed: readonly string[],
+    allowed: readonly string[] = [],
   ): Promise<void> {
     const change: Change = { ...what, done: false };
     this.#changes.push(change);
@@ -240,11 +259,8 @@ class BackendMix {
       await this.#backend.load();
     } else if (erasable) {
       torture.count("blank calls");
-      await Promise.all([
-        this.#backend.blank({ force: true }),
-        this.#backend.room(),
-        this.#backend.sessions(),
-      ]);
+      const blanked = this.#backend.blank({ force: true });
+      await Promise.all([blanked, this.#backend.room()]);
       this.#changes.length = 0;
     }
   }
@@ -257,10 +273,12 @@ class SessionMix {
   readonly #calls: Promise<void>[] = [];
   /** The tree of each session, the newest last. */
   readonly #trees: ReadonlyMap<string, string>[] = [];
+  /** The MD5 of all that was ever to be stored. */
+  readonly #sums = new Set<string>();
   /** What is staged on top of a tree. */
   #staged: Map<string, string> = new Map();
   #isDirty = false;
-  #sources = 0;
+  #files = 0;
 
   constructor(round: Round, session: Xorriso) {
     this.#round = round;
@@ -268,7 +286,7 @@ class SessionMix {
   }
 
   async run(waves: number): Promise<void> {
-    const { torture, random, number, place } = this.#round;
+    const { random, place } = this.#round;
     const session = this.#session;
     for (let wave = 0; wave < waves; wave++) {
       for (let i = 0; i < WAVE; i++) {
@@ -277,23 +295,48 @@ class SessionMix {
       }
       this.#settle("rollback", `wave ${wave}`, session.rollback());
       this.#forget();
-      await Promise.all(this.#calls.splice(0));
-      const where = `wave ${wave}`;
-      const count = (await session.sessions()).length;
-      if (count !== this.#trees.length) {
-        const what = `${count} sessions, not ${this.#trees.length}`;
-        torture.fail(where, what, number);
-      }
-      const found = await session.md5s();
-      compare(torture, where, found, new Map(this.#tree), [], number);
-      if (place.burner === undefined && count > 0) {
-        const plain = (await listImage(place.device)).join();
-        if (plain !== [...this.#tree.keys()].sort().join()) {
-          torture.fail(where, `xorriso itself lists ${plain}`, number);
-        }
-      }
+      await this.#check(`wave ${wave}`);
       if (random.oneIn(2)) await this.#maintain(place);
     }
+    if (place.closable && this.#trees.length > 0) await this.#close();
+  }
+
+  /** Waits for all calls, and looks at everything. */
+  async #check(where: string): Promise<void> {
+    const { torture, number, place } = this.#round;
+    const session = this.#session;
+    await Promise.all(this.#calls.splice(0));
+    const count = (await session.sessions()).length;
+    if (count !== this.#trees.length) {
+      const what = `${count} sessions, not ${this.#trees.length}`;
+      torture.fail(where, what, number);
+    }
+    const found = await session.md5s();
+    compare(torture, where, found, new Map(this.#tree), [], number);
+    if (place.burner === undefined && count > 0) {
+      const plain = (await listImage(place.device)).join();
+      if (plain !== [...this.#tree.keys()].sort().join()) {
+        torture.fail(where, `xorriso itself lists ${plain}`, number);
+      }
+    }
+  }
+
+  /** Closes the medium for good, with what is staged, beside other calls. */
+  async #close(): Promise<void> {
+    const where = "the end";
+    const session = this.#session;
+    const { path, md5 } = await this.#source(100);
+    this.#settle("map", where, session.map(path, "/last"));
+    this.#stage("/last", md5);
+    this.#settle("finish", where, session.finish());
+    this.#trees.push(new Map(this.#staged));
+    this.#settle("room", where, session.room());
+    this.#settle("map", where, session.map(path, "/later"));
+    const late = session.commit();
+    this.#settle("late commit", where, late, ["MEDIUM_NOT_WRITABLE"]);
+    const again = session.finish();
+    this.#settle("late finish", where, again, ["MEDIUM_NOT_WRITABLE"]);
+    await this.#check(where);
   }
 
   /** What the newest session shows. */
@@ -306,16 +349,19 @@ class SessionMix {
     this.#isDirty = false;
   }
 
+  /** Waits for a call, which must come to one of these ends. */
   #settle(
     kind: string,
     where: string,
     promise: Promise<unknown>,
-    allowed: readonly string[] = [],
+    expected: readonly string[] = ["ok"],
   ): void {
     const { torture, number } = this.#round;
     torture.count(`${kind} calls of a session`);
     this.#calls.push(
-      promise.then(() => {}).catch(tolerate(allowed)).catch((error) =>
+      promise.then(() => {
+        if (!expected.includes("ok")) throw new Error(`not ${expected}`);
+      }, tolerate(expected)).catch((error) =>
         torture.fail(`${kind}, ${where}`, error, number)
       ),
     );
@@ -329,6 +375,7 @@ class SessionMix {
       ...["map", "map", "map", "map", "cp", "rm", "rm", "commit", "commit"],
       ...["room", "room", "room", "medium", "sessions", "md5s", "find"],
       ...["command", "mkdir", "rollback", "revert", "restore", "rename"],
+      ...["restore", "extract", "extract", "format", "finish"],
     ]);
     if (kind === "map") {
       const source = await this.#source(random.below(6000));
@@ -343,8 +390,8 @@ class SessionMix {
     } else if (kind === "rm") {
       const isThere = this.#staged.delete(path);
       if (isThere) this.#isDirty = true;
-      const allowed = isThere ? [] : ["ENTRY_NOT_FOUND"];
-      this.#settle(kind, where, session.rm([path]), allowed);
+      const expected = isThere ? ["ok"] : ["ENTRY_NOT_FOUND"];
+      this.#settle(kind, where, session.rm([path]), expected);
     } else if (kind === "rename") {
       const to = `/${pickName(random)}`;
       if (to === path) return;
@@ -357,7 +404,7 @@ class SessionMix {
       if (this.#isDirty) this.#trees.push(new Map(this.#staged));
       this.#isDirty = false;
     } else if (kind === "mkdir") {
-      const path = `/made-${this.#sources++}`;
+      const path = `/made-${this.#files++}`;
       const command = session.command(["-mkdir", path, "--"]);
       this.#settle(kind, where, command);
       this.#isDirty = true;
@@ -372,11 +419,20 @@ class SessionMix {
       this.#settle("forced commit", where, session.commit({ force: true }));
       this.#trees.push(tree);
       this.#forget();
-    } else if (kind === "restore") {
-      const target = `${this.#round.folder}/target-${this.#sources++}`;
+    } else if (kind === "restore" || kind === "extract") {
       // It may come too early or too late.
-      const restored = session.restore(path, target);
-      this.#settle(kind, where, restored, ["ENTRY_NOT_FOUND"]);
+      const restored = kind === "restore"
+        ? this.#restore(path)
+        : this.#extract([...new Set([path, `/${pickName(random)}`])]);
+      this.#settle(kind, where, restored, ["ok", "ENTRY_NOT_FOUND"]);
+    } else if (kind === "format") {
+      // What is staged stays.
+      if (this.#trees.length === 0) return;
+      const refused = ["BLANK_FAILED", "MEDIUM_NOT_WRITABLE"];
+      this.#settle(kind, where, session.format(), refused);
+    } else if (kind === "finish") {
+      if (this.#round.place.closable) return;
+      this.#settle(kind, where, session.finish(), ["MEDIUM_NOT_WRITABLE"]);
     } else if (kind === "room") this.#settle(kind, where, session.room());
     else if (kind === "medium") this.#settle(kind, where, session.medium());
     else if (kind === "md5s") this.#settle(kind, where, session.md5s());
@@ -385,14 +441,36 @@ class SessionMix {
     else this.#settle(kind, where, session.command(["-print_size"]));
   }
 
-  /** The codes of which one must come, if any. */
+  async #restore(path: string): Promise<void> {
+    const target = `${this.#round.folder}/target-${this.#files++}`;
+    await this.#session.restore(path, target);
+    await this.#requireKnown(target, path);
+  }
+
+  async #extract(paths: readonly string[]): Promise<void> {
+    const folder = `${this.#round.folder}/targets-${this.#files++}`;
+    await Deno.mkdir(folder);
+    // Names may be the same in different folders: the last one stays.
+    await this.#session.extract(paths, folder);
+    for (const path of paths) {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      await this.#requireKnown(`${folder}/${name}`, path);
+    }
+  }
+
+  async #requireKnown(target: string, path: string): Promise<void> {
+    if (this.#sums.has(md5(await Deno.readFile(target)))) return;
+    throw new Error(`${path} has a content that nobody has stored`);
+  }
+
+  /** How it must end. */
   #rename(from: string, to: string): readonly string[] {
     const sum = this.#staged.get(from);
     if (sum === undefined) return ["ENTRY_NOT_FOUND"];
     if (this.#staged.has(to)) return ["ENTRY_EXISTS"];
     this.#staged.delete(from);
     this.#stage(to, sum);
-    return [];
+    return ["ok"];
   }
 
   #stage(path: string, sum: string): void {
@@ -402,11 +480,13 @@ class SessionMix {
 
   async #source(length: number) {
     const { folder, random } = this.#round;
-    const name = `source-${this.#sources++}`;
+    const name = `source-${this.#files++}`;
     const bytes = random.bytes(length);
     const path = `${folder}/${name}`;
     await Deno.writeFile(path, bytes);
-    return { name, path, md5: md5(bytes) };
+    const sum = md5(bytes);
+    this.#sums.add(sum);
+    return { name, path, md5: sum };
   }
 
   async #maintain({ burner, erasable }: Place): Promise<void> {
@@ -420,9 +500,18 @@ class SessionMix {
       const blanked = this.#session.blank({ force: true });
       await Promise.all([blanked, this.#session.room()]);
       this.#trees.length = 0;
-    } else return;
+    } else {
+      torture.count("forced format calls of a session");
+      const formatted = this.#session.format({ force: true });
+      if (this.#trees.length === 0) await formatted;
+      else await formatted.then(fail, tolerate(["BLANK_FAILED"]));
+    }
     this.#forget();
   }
+}
+
+function fail(): never {
+  throw new Error("It must fail");
 }
 
 /** Throws any error whose code is not among these. */
@@ -455,12 +544,14 @@ export const mixed: Topic = {
           device: `${folder}/a.iso`,
           options: { create: true },
           erasable: true,
+          closable: false,
         }
         : {
           device: burner.device,
           options: { xorrisoPath: burner.xorrisoPath },
           burner,
           erasable: type === "dvd+rw",
+          closable: type === "bd-r",
         };
       const round = { torture, random, number, place, folder };
       const waves = onDrive ? 2 : 4;
