@@ -1,6 +1,6 @@
 /** What is to be done so that a medium has what a folder on disk has. Pure. */
 
-import { parents } from "../names.ts";
+import { encodeName, parents } from "../names.ts";
 import {
   attributesDiffer,
   recordable,
@@ -196,12 +196,24 @@ export function goneEntries(
   names: ReadonlySet<string>,
   kept: ReadonlySet<string>,
 ): Stored[] {
-  const isKept = (name: string) =>
-    kept.has(name) || kept.has("") ||
-    parents(`/${name}`).some((parent) => kept.has(parent.slice(1)));
+  const isKept = (stored: string) => {
+    const name = asOnDisk(stored);
+    return kept.has(name) ||
+      parents(`/${name}`).some((parent) => kept.has(parent.slice(1)));
+  };
   return Iterator.from(entries)
     .filter(({ name }) => !names.has(name) && !isKept(name)).toArray();
 }
+
+/**
+ * A name of the medium as Deno shows the same one on disk: with U+FFFD for what is not UTF-8. So
+ * what cannot be seen on disk is not taken for gone.
+ */
+function asOnDisk(name: string): string {
+  return name.isWellFormed() ? name : shown.decode(encodeName(name));
+}
+
+const shown = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Pairs of files that may be one that has moved: the same size and time. The

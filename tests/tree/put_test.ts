@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
+  compareTree,
   getTree,
   putTree,
   type PutTreeResult,
@@ -16,6 +17,7 @@ import {
   noise,
   runDeno,
   runShell,
+  runXorriso,
 } from "../support/helpers.ts";
 import { differences, tellTree } from "../support/trees.ts";
 
@@ -257,6 +259,32 @@ Deno.test("putTree() leaves what it cannot store, and stores the rest", async ()
     ...["left tree/fifo", "left tree/na\ufffdve"],
     ...["stored tree", "stored tree/good"],
   ]);
+});
+
+Deno.test("putTree() never removes as a mirror what it cannot see on disk: names that are not UTF-8", async () => {
+  await using folder = await makeTree({ a: "a" });
+  const path = `${folder.path}/tree`;
+  await runShell(
+    `cd "$1"; : >"$(printf 'na\\357ve')"; : >"$(printf 'out\\357')"
+    mkdir "$(printf 'x\\377')"; : >"$(printf 'x\\377/in')"`,
+    path,
+  );
+  await runXorriso([
+    ["-outdev", `stdio:${folder.path}/test.iso`],
+    ["-map", path, "/tree"],
+    ["-map", `${path}/a`, "/tree/gone"],
+    ["-commit"],
+  ]);
+  await using backend = await openImage(folder);
+  const options = { exclude: ["out*"] };
+  const changes = await compareTree(backend, path, options);
+  assertEquals(changes.map(({ kind, name }) => `${kind} ${name}`), [
+    "removed tree/gone",
+  ]);
+  await putTree(backend, path, { ...options, mirror: true });
+  const names = (await backend.list()).map(({ name }) => name);
+  const unseen = ["na\udcefve", "out\udcef", "x\udcff/in"];
+  assertEquals(names.sort(), ["a", ...unseen].map((name) => `tree/${name}`));
 });
 
 Deno.test("putTree() does not store the image in itself", async () => {
