@@ -41,7 +41,8 @@ export async function commit(
   options: CommitOptions = {},
 ): Promise<Committed> {
   const { session } = changes;
-  const { force = false, signal, onProgress } = options;
+  const { force = false, onProgress } = options;
+  const signal = session.stopOn(options.signal);
   await makeWritable(changes);
   const { image } = session.target;
   if (image !== undefined) {
@@ -60,7 +61,7 @@ export async function commit(
       doing,
       tolerant: true,
       onStill: () => fifos.look(),
-      ...(signal && { signal }),
+      signal,
       ...(onProgress && { onProgress }),
     }, size);
     const problem = told ?? fifos.problem;

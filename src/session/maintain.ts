@@ -47,8 +47,9 @@ export async function erase(
   what: "blank" | "format",
   options: BlankOptions | FormatOptions,
 ): Promise<void> {
-  const { mode = "as_needed", force = false, signal, onProgress } = options;
+  const { mode = "as_needed", force = false, onProgress } = options;
   const { session } = changes;
+  const signal = session.stopOn(options.signal);
   await session.requireWritable({ erasing: true });
   const { image } = session.target;
   checkErase(await readMedium(session), what, force);
@@ -59,7 +60,7 @@ export async function erase(
     try {
       await session.burn(`-${what} ${mode}`, {
         doing,
-        ...(signal && { signal }),
+        signal,
         ...(onProgress && { onProgress }),
       });
     } catch (error) {
@@ -111,15 +112,16 @@ export async function eject(changes: Changes): Promise<void> {
 /** Closes the tray and opens the medium in it. */
 export async function loadTray(
   { session }: Changes,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  options: { readonly signal?: AbortSignal } = {},
 ): Promise<Medium> {
+  const signal = session.stopOn(options.signal);
   requireTray(session, "load");
   // What was staged for the medium before is not for this one.
   const doing = { doing: session.doing("roll back"), tolerant: true };
   if (!session.isUnloaded) await session.run("-rollback", doing);
   session.isUnloaded = true;
   const medium = await session.whenReady(
-    () => openMedium(session, { ...(signal && { signal }) }),
+    () => openMedium(session, { signal }),
     signal,
   );
   try {

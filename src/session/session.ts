@@ -64,6 +64,8 @@ export class Session implements AsyncDisposable {
   readonly #burning: Burning;
   /** Settled when all work is that has its turn or waits for it. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Given when it is disposed of. */
+  readonly #disposal = new AbortController();
 
   private constructor(
     dialogue: Dialogue,
@@ -140,6 +142,19 @@ export class Session implements AsyncDisposable {
    * @param signal Gives up waiting for the turn; does not stop the work.
    */
   async inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return await this.#afterOthers(() => {
+      if (!this.#disposal.signal.aborted) return work();
+      throw new XorrisoError(
+        "CLOSED",
+        `${this.doing("go on with")}: the session is closed`,
+      );
+    }, signal);
+  }
+
+  async #afterOthers<T>(
+    work: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const before = this.#last;
     const { promise: done, resolve } = Promise.withResolvers<void>();
     this.#last = before.then(() => done);
@@ -214,7 +229,7 @@ export class Session implements AsyncDisposable {
 
   /** Ends the process when all work is done that was called before. */
   async close(): Promise<void> {
-    await this.inTurn(async () => {
+    await this.#afterOthers(async () => {
       if (this.isStaged && !this.lost) {
         notify(
           this.options.onMessage,
@@ -226,9 +241,21 @@ export class Session implements AsyncDisposable {
     });
   }
 
-  /** Ends the process, like `close()`. */
+  /** Ends the process; whatever takes long is stopped in an orderly way. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal.abort(
+      new XorrisoError(
+        "ABORTED",
+        `${this.doing("go on with")}: the session was disposed of`,
+      ),
+    );
     await this.close();
+  }
+
+  /** For what takes long: given with a signal, and when it is disposed of. */
+  stopOn(signal: AbortSignal | undefined): AbortSignal {
+    const disposed = this.#disposal.signal;
+    return signal ? AbortSignal.any([signal, disposed]) : disposed;
   }
 
   /** Begins the message of an error: `Cannot WHAT "/dev/sr0"`. */

@@ -538,15 +538,19 @@ export class Xorriso implements AsyncDisposable {
   }
 
   /**
-   * Ends the process; what was not committed is discarded. Can be called again.
+   * Ends the process when all is done that was called before; what was not
+   * committed is discarded. Can be called again.
    */
   async end(): Promise<void> {
     await this.#session.close();
   }
 
-  /** Ends the process, like {@linkcode Xorriso.end}. */
+  /**
+   * Ends the process; what was not committed is discarded. A commit, erasure or
+   * `load()` under way is stopped, as by its signal, and rejects with ABORTED.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.end();
+    await this.#session[Symbol.asyncDispose]();
   }
 }
 

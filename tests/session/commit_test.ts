@@ -24,6 +24,7 @@ import {
   makeScript,
   makeSparse,
   noise,
+  outcome,
   readImage,
   rejection,
   runDeno,
@@ -397,7 +398,7 @@ async function interrupt(
   image: string,
   folder: Folder,
   options: XorrisoOptions,
-  act: (pid: number) => void,
+  act: (pid: number, session: Xorriso) => void,
   signal?: AbortSignal,
 ): Promise<unknown> {
   const { path: xorrisoPath, newest } = await traceXorriso(folder);
@@ -408,7 +409,7 @@ async function interrupt(
     const committed = rejection(session.commit(signal ? { signal } : {}));
     await grows(image);
     const queued = rejection(session.ls());
-    act(pid);
+    act(pid, session);
     const error = await committed;
     assertEquals(isAlive(pid), false);
     assertCode(await queued, "SESSION_LOST");
@@ -465,6 +466,43 @@ Deno.test("Xorriso.commit() stops in an orderly way when it is aborted", async (
   assertEquals(await hash(image), before);
   await using session = await Xorriso.open(image, { readOnly: true });
   assertEquals(await names(session), ["old"]);
+});
+
+Deno.test("Xorriso.commit() stops in an orderly way when its session is disposed of", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/old": noise(50_000) });
+  const before = await hash(image);
+  let disposed: Promise<void> | undefined;
+  const error = await interrupt(
+    image,
+    folder,
+    {},
+    (_, session) => disposed = session[Symbol.asyncDispose](),
+  );
+  assertCode(error, "ABORTED");
+  await disposed;
+  assertEquals(await hash(image), before);
+  await using session = await Xorriso.open(image);
+  assertEquals(await names(session), ["old"]);
+});
+
+Deno.test("Xorriso.commit() writes nothing when its session is disposed of before", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder);
+  const before = await hash(image);
+  const calls: Promise<string>[] = [];
+  {
+    await using session = await Xorriso.open(image);
+    const large = await makeSparse(`${folder.path}/large`);
+    await session.map(large, "/large");
+    calls.push(
+      outcome(session.commit()),
+      outcome(session.map(large, "/other")),
+      outcome(session.commit()),
+    );
+  }
+  assertEquals(await Promise.all(calls), ["CLOSED", "CLOSED", "CLOSED"]);
+  assertEquals(await hash(image), before);
 });
 
 Deno.test("Xorriso.commit() writes nothing when it is aborted before", async () => {

@@ -1,6 +1,7 @@
 /** Stopping a burn: in an orderly way, whoever asks for it. */
 
 import { assert, assertEquals } from "@std/assert";
+import { Xorriso } from "../../src/session/xorriso.ts";
 import { Burner, burnerTests, type MediumType } from "../burner/burner.ts";
 import { store, textsOf } from "../support/backends.ts";
 import {
@@ -11,6 +12,7 @@ import {
   urlOf,
 } from "../support/drives.ts";
 import {
+  assertCode,
   isAlive,
   makeFolder,
   noise,
@@ -74,6 +76,31 @@ together(
         await burner.clearFault();
         await assertOrderly(burner, type);
       }
+      await assertUsable(burner);
+    }]);
+    await sideBySide(Object.fromEntries(cases));
+  },
+);
+
+together(
+  "a session of Xorriso that is disposed of stops its burn in an orderly way",
+  async () => {
+    const types: MediumType[] = ["cd-r", "bd-r", "dvd+rw"];
+    const cases = types.map((type) => [type, async () => {
+      await using folder = await makeFolder();
+      await using burner = await Burner.start(type);
+      await burner.burnByHand({ "/old": "old" });
+      const session = await Xorriso.open(burner.device, {
+        xorrisoPath: burner.xorrisoPath,
+      });
+      await session.map(await folder.file("large", noise(6 << 20)), "/large");
+      await burner.fault("write_delay_us=20000");
+      const committed = rejection(session.commit());
+      await burning(burner);
+      await within(60_000, session[Symbol.asyncDispose]());
+      assertCode(await committed, "ABORTED");
+      await burner.clearFault();
+      await assertOrderly(burner, type);
       await assertUsable(burner);
     }]);
     await sideBySide(Object.fromEntries(cases));

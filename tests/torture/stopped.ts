@@ -8,7 +8,10 @@ import type { Random } from "./random.ts";
 import type { Topic, Torture } from "./torture.ts";
 
 /** Ways to take a commit back. */
-const WAYS = ["signal", "rollback", "disposal", "session", "blank"] as const;
+const WAYS = [
+  ...["signal", "rollback", "disposal", "blank"] as const,
+  ...["session's signal", "session's disposal"] as const,
+];
 
 /** Milliseconds within which the latest moment lies: a commit of 64 MiB. */
 const LATEST = 500;
@@ -32,12 +35,13 @@ async function tryToStore(
     if (error !== reason && codeOf(error) !== "ABORTED") throw error;
     return false;
   };
-  if (way === "session") {
+  if (way === "session's signal" || way === "session's disposal") {
     await using session = await Xorriso.open(image);
     await session.map(large, "/large");
     const stored = session.commit({ signal }).then(() => true, tolerate);
     await delay(moment);
-    controller.abort(reason);
+    if (way === "session's disposal") await session[Symbol.asyncDispose]();
+    else controller.abort(reason);
     return await stored;
   }
   const backend = await XorrisoBackend.open(`xorriso://${image}`);
@@ -65,7 +69,7 @@ async function tryToStore(
 export const stopped: Topic = {
   name: "stopped",
   unit: "commits",
-  rounds: { full: 200, short: 5 },
+  rounds: { full: 200, short: 6 },
   run: async (torture) => {
     const large = `${torture.folder}/large`;
     await Deno.writeFile(large, torture.random("large").bytes(SIZE));
