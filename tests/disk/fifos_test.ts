@@ -199,8 +199,8 @@ together("a drive goes on where the script may open the FIFO", async () => {
       const committing = rejection(backend.commit());
       await drives.burning(burner);
       await turn(`${sources}moves`);
-      assertCode(await within(120_000, committing), "SOURCE_CHANGED");
       await burner.clearFault();
+      assertCode(await within(120_000, committing), "SOURCE_CHANGED");
     }
     const { large, ...others } = await drives.storedTexts(burner);
     assert(large !== undefined);
