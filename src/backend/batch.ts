@@ -4,7 +4,7 @@ import { eachOf } from "../async.ts";
 import { BLOCK } from "../dialogue/answers.ts";
 import { checkSource } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import { baseName, join, relative, show } from "../names.ts";
+import { baseName, join, show } from "../names.ts";
 import { type Changes, exclusive } from "../session/changes.ts";
 import { commit } from "../session/commit.ts";
 import { typeOf } from "../session/entries.ts";
@@ -16,7 +16,6 @@ import type { Pending } from "./change.ts";
 import { changedPaths, checkWritten } from "./check.ts";
 import type { CommitOptions } from "../options.ts";
 import { folderOf, type Index } from "./index.ts";
-import { renewLongLinks } from "./long_links.ts";
 import { type FolderEntry, isLong, refusedFolders } from "./long_names.ts";
 import type { Operation, View } from "./plan.ts";
 import { stage, type Steps, stepsOf } from "./steps.ts";
@@ -90,15 +89,9 @@ export class Batch {
     for (;;) {
       options.signal?.throwIfAborted();
       if (!isChecked) await this.#dropTooLarge(session);
-      const { index: before, tree } = await this.#store.snapshot();
+      const { index: before } = await this.#store.snapshot();
       const { view, isEmpty } = await this.#stage(session, changes, before);
       if (isEmpty && !force) return;
-      await renewLongLinks(
-        changes,
-        session.version,
-        tree?.walk() ?? [],
-        (path) => this.#isSame(path, view),
-      );
       const { base, lba, problem } = await commit(changes, {
         ...options,
         force,
@@ -119,14 +112,6 @@ export class Batch {
       this.#store.forget();
       return;
     }
-  }
-
-  /** Whether a path of the medium is not touched by the batch. */
-  #isSame(path: string, view: View): boolean {
-    const name = relative(this.#store.directory, path);
-    if (name === undefined) return true;
-    return view.typeOf(name) === "link" &&
-      !this.#operations.some(({ last }) => last.name === name);
   }
 
   /** Reads what has been written; adds to `bad` what is not as it should be. */

@@ -219,17 +219,18 @@ function detach(text: string): string {
  * target of a link: as `ls -l` has them.
  */
 const LONG_LINE =
-  /^(.)\S{9,} +\d+ +\S+ +\S+ +([\d,]+) \w{3} [ \d]{2} [ \d:]{5} ((?:'[^']*'|"[^"]*")+)(?: -> .*)?$/;
+  /^(.)\S{9,} +\d+ +\S+ +\S+ +([\d,]+) \w{3} [ \d]{2} [ \d:]{5} ((?:'[^']*'|"[^"]*")+)(?: -> (.*))?$/;
 
 /** Reads a line of `-exec lsdl`. */
 export function parseLongLine(line: string): LongEntry | undefined {
-  const [, mode, size, word = ""] = LONG_LINE.exec(line) ?? [];
+  const [, mode, size, word = "", text] = LONG_LINE.exec(line) ?? [];
   const path = unquote(word);
   if (path === undefined) return undefined;
   const type = mode === "-" ? "file" : mode === "d" ? "directory" : "other";
   return {
     ...{ path: detach(path), type },
     size: type === "file" ? Number(size) : 0,
+    ...(text !== undefined && { target: unquote(text) }),
   };
 }
 
@@ -241,6 +242,8 @@ export interface LongEntry {
   readonly type: "file" | "directory" | "other";
   /** Bytes of a file; 0 for all else. */
   readonly size: number;
+  /** What a link leads to. */
+  readonly target?: string | undefined;
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { commandLine, commandLines } from "../dialogue/protocol.ts";
 import { show } from "../names.ts";
+import { damagedLinks } from "./long_links.ts";
 import type { Session } from "./session.ts";
 
 /** What a path of the medium has besides its content. */
@@ -41,10 +42,33 @@ export async function exclusive<T>(
 export class Changes {
   /** The session whose turn it is. */
   readonly session: Session;
+  readonly #isMending: boolean;
 
   /** For `exclusive()`. */
-  constructor(session: Session) {
+  constructor(session: Session, isMending = false) {
     this.session = session;
+    this.#isMending = isMending;
+  }
+
+  /**
+   * Stages anew what xorriso has damaged when it loaded its tree; comes before
+   * all else that is staged.
+   */
+  async mend(): Promise<void> {
+    if (this.#isMending) return;
+    await (this.session.mended ??= this.#mend());
+  }
+
+  async #mend(): Promise<void> {
+    const first = new Changes(this.session, true);
+    const links = await damagedLinks(this.session);
+    await Promise.all(
+      links.flatMap(({ path, target = "", uid, gid, mtime }) => [
+        first.remove(path),
+        first.link(target, path),
+        first.setAttributes(path, { uid, gid, mtime }),
+      ]),
+    );
   }
 
   /**
@@ -149,6 +173,7 @@ export class Changes {
       readonly repeats?: readonly string[];
     },
   ): Promise<void> {
+    await this.mend();
     await this.session.run(line, { ...options, pipelined: true });
     this.session.isStaged = true;
   }

@@ -12,7 +12,8 @@ import { isCode, XorrisoError } from "../errors.ts";
 import type { CommitOptions } from "../options.ts";
 import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
-import { readSessions } from "./medium.ts";
+import { mayDamageLinks } from "./long_links.ts";
+import { hasChanges, readSessions } from "./medium.ts";
 import { choose, isBootable, load, makeWritable } from "./open.ts";
 import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
@@ -49,6 +50,10 @@ export async function commit(
     await session.whileOpen(image.beforeCommit(signal));
   }
   if (force) await session.run("-changes_pending yes", session.doing("change"));
+  // Commands of the user's may have staged something, too.
+  if (mayDamageLinks(session) && await hasChanges(session)) {
+    await changes.mend();
+  }
   const size = image === undefined ? await requireFit(changes) : undefined;
   const base = session.loaded;
   if (base === 0) await nameVolume(session);

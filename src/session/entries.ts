@@ -48,7 +48,9 @@ export async function find(
         ...options,
         onResult: (line) => {
           const found = parseLongLine(line);
-          if (found) nodes[found.type].push({ ...found, extents: [] });
+          if (found === undefined) return;
+          const { path, type, size } = found;
+          nodes[type].push({ path, type, size, extents: [] });
         },
       },
     ),

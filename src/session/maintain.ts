@@ -7,7 +7,7 @@ import type { Changes } from "./changes.ts";
 import { checkVolume } from "./checks.ts";
 import { commit } from "./commit.ts";
 import { checkErase, checkFinish, largestSession } from "./drive.ts";
-import { readMedium } from "./medium.ts";
+import { hasChanges, readMedium } from "./medium.ts";
 import { load, makeWritable, openMedium } from "./open.ts";
 import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
@@ -23,8 +23,7 @@ export async function readRoom({ session }: Changes): Promise<number> {
   const medium = await readMedium(session);
   if (!session.target.writable || !medium.appendable) return 0;
   const doing = session.doing("measure what is staged for");
-  const { results } = await session.run("-changes_pending show_status", doing);
-  const isPending = results.some((line) => line.endsWith(" yes"));
+  const isPending = await hasChanges(session);
   if (!isPending) await session.run("-changes_pending yes", doing);
   try {
     // That there is no room at all is told by a problem, too.

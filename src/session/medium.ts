@@ -37,6 +37,13 @@ export async function readSessions(
   return parseToc(results).sessions;
 }
 
+/** Whether xorriso holds changes that are not written yet. */
+export async function hasChanges(session: Session): Promise<boolean> {
+  const doing = session.doing("look for changes of");
+  const { results } = await session.run("-changes_pending show_status", doing);
+  return results.some((line) => line.endsWith(" yes"));
+}
+
 /**
  * The blocks of the medium: of an image file as they are in it, of a drive as xorriso copies them.
  *

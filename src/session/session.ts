@@ -60,6 +60,8 @@ export class Session implements AsyncDisposable {
   readonly sources = new Set<string>();
   /** Whether xorriso has confirmed a change that is not written yet. */
   isStaged = false;
+  /** Settled when what xorriso damages at loading is as it was; unset before. */
+  mended: Promise<void> | undefined;
   readonly #dialogue: Dialogue;
   readonly #burning: Burning;
   /** Settled when all work is that has its turn or waits for it. */
@@ -217,6 +219,7 @@ export class Session implements AsyncDisposable {
   forgetStaged(): void {
     this.sources.clear();
     this.isStaged = false;
+    this.mended = undefined;
   }
 
   /**

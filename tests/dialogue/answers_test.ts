@@ -105,7 +105,12 @@ Deno.test("parseLongLine() reads paths of all types", () => {
     ],
     [
       `lrwxrwxrwx    1 0        0               0 Nov 23 07:45 '/l'"'"'"i n -> k' -> 'tar get'"'"' -> x'`,
-      { path: `/l'"i n -> k`, type: "other", size: 0 },
+      {
+        path: `/l'"i n -> k`,
+        type: "other",
+        size: 0,
+        target: "tar get' -> x",
+      },
     ],
     [
       "crw-r--r--    1 0        0        300,1000000 Nov 23 07:45 '/chr'",
