@@ -4,11 +4,12 @@ import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { Dialogue, notify } from "../dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
+import { Burning } from "./burning.ts";
 import { DriveLog } from "./drive.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { requireWrite } from "../disk/permissions.ts";
 import { acquire, release, type Target } from "./target.ts";
-import type { Progress, XorrisoOptions } from "../options.ts";
+import type { XorrisoOptions } from "../options.ts";
 import { commandLine } from "../dialogue/protocol.ts";
 import type { Medium } from "../dialogue/answers.ts";
 
@@ -307,7 +308,7 @@ export class Session implements AsyncDisposable {
     { onProgress, ...options }: ExchangeOptions,
     size?: number,
   ): Promise<Answer> {
-    this.#burning.size = size;
+    this.#burning.reset(size);
     const doing = this.doing("set up");
     // Each block that is written would be told.
     if (!this.isImage) await this.run("-scsi_log off", doing);
@@ -321,7 +322,7 @@ export class Session implements AsyncDisposable {
         }),
       });
     } finally {
-      this.#burning.size = undefined;
+      this.#burning.reset();
       if (!this.isImage && !this.lost) {
         await this.run("-scsi_log on", doing);
         this.log.reset();
@@ -439,19 +440,5 @@ export class Session implements AsyncDisposable {
       ),
       UNREADY_GRACE,
     );
-  }
-}
-
-/** What is being burned. */
-class Burning {
-  /** Its bytes, where they are known. */
-  size: number | undefined;
-
-  /** Adds the size to a report, which xorriso tells by a rounded share. */
-  withTotal(progress: Progress): Progress {
-    if (progress.phase !== "writing" || this.size === undefined) {
-      return progress;
-    }
-    return { ...progress, total: Math.max(this.size, progress.done) };
   }
 }
