@@ -252,14 +252,18 @@ export async function requireReplaceable(
   }
 }
 
-/** The error where something is that must not be replaced. */
+/** The error where something is that is not to be replaced; a folder, or what is in the place of one, never is. */
 export function alreadyThere(
   path: string,
   what: string = "something is there already",
+  isReplaceable = true,
 ): XorrisoError {
+  const remedy = isReplaceable
+    ? "choose another folder, or replace it by overwrite"
+    : "move it away, or choose another folder";
   return new XorrisoError(
     "TARGET_EXISTS",
-    `Cannot write "${path}": ${what}; choose another folder, or replace it by overwrite`,
+    `Cannot write "${path}": ${what}; ${remedy}`,
     { path },
   );
 }

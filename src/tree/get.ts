@@ -235,7 +235,11 @@ class Restoring {
   async #makeRoot(): Promise<boolean> {
     try {
       if ((await Deno.stat(this.#root)).isDirectory) return false;
-      throw new Deno.errors.NotADirectory("it is a file");
+      throw alreadyThere(
+        this.#root,
+        "it is no folder",
+        false,
+      );
     } catch (cause) {
       if (!(cause instanceof Deno.errors.NotFound)) {
         throw unwritableBy(cause, this.#root);
@@ -310,7 +314,7 @@ class Restoring {
     if (info === undefined) isNew = true;
     else {
       if (!info.isDirectory) {
-        throw alreadyThere(path, "something else is there");
+        throw alreadyThere(path, "it is no folder", false);
       }
       this.#take(info, name, path, entry);
     }
@@ -325,7 +329,9 @@ class Restoring {
   async #look(path: string, entry: Stored): Promise<Target["there"]> {
     const info = await lookAt(path);
     if (info === undefined) return "nothing";
-    if (info.isDirectory) throw alreadyThere(path, "a folder is there");
+    if (info.isDirectory) {
+      throw alreadyThere(path, "a folder is there", false);
+    }
     const { overwrite = "never" } = this.#options;
     if (info.isFile) this.#take(info, entry.name, path, entry);
     if (overwrite === "always") return "other";

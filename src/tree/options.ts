@@ -76,6 +76,8 @@ export interface TreeEvent {
     | "moved"
     | "removed"
     | "left";
+  /** Why it was stored, as {@linkcode compareTree} tells it. */
+  readonly change?: "added" | "type" | "content";
   /** Its name on the medium, relative to the backend's directory. */
   readonly name: string;
   /** Bytes of a file whose content was written. */

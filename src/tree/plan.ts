@@ -7,7 +7,7 @@ import {
   secondsOf,
   type Stored,
 } from "./difference.ts";
-import type { PutTreeOptions } from "./options.ts";
+import type { PutTreeOptions, TreeEvent } from "./options.ts";
 import type { Found } from "./walk.ts";
 
 /** What a name on disk needs: nothing, or the comparison of its checksum first. */
@@ -94,7 +94,11 @@ export function relinked(
 
 /** Something to be done, in order. */
 export type Step =
-  | { readonly kind: "store"; readonly found: Found }
+  | {
+    readonly kind: "store";
+    readonly found: Found;
+    readonly change: TreeEvent["change"];
+  }
   | { readonly kind: "attributes"; readonly found: Found }
   /** Only so that the folder stays when it becomes empty. */
   | { readonly kind: "keep"; readonly found: Found }
@@ -146,7 +150,12 @@ export function planSteps(
       early.push(entry);
     }
     const steps = each.type === "directory" ? folders : contents;
-    steps.push({ kind: "store", found: each });
+    const change = entry === undefined
+      ? "added"
+      : entry.type === each.type
+      ? "content"
+      : "type";
+    steps.push({ kind: "store", found: each, change });
   }
   const moved = Array.from(moves, ([found, { name }]): Step => {
     return { kind: "move", from: name, found };

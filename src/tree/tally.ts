@@ -76,11 +76,14 @@ export class Tally {
         return this.#tell({ kind: "attributes", name: step.found.name });
       }
       case "store":
-        return this.#stored(step.found, copied);
+        return this.#stored(step, copied);
     }
   }
 
-  #stored(found: Found, copied: number | undefined): void {
+  #stored(
+    { found, change }: Step & { readonly kind: "store" },
+    copied: number | undefined,
+  ): void {
     const { name, type, inode } = found;
     const size = copied ?? found.size;
     if (copied !== undefined) this.#copied.push(name);
@@ -92,7 +95,8 @@ export class Tally {
       this.#needed += Math.ceil(size / BLOCK) * BLOCK;
     }
     if (inode !== undefined) this.#inodes.add(inode);
-    this.#tell({ kind: "stored", name, ...(type === "file" && { size }) });
+    const told = { kind: "stored", name, ...(change && { change }) } as const;
+    this.#tell({ ...told, ...(type === "file" && { size }) });
   }
 
   /** Notes what could not be done. */
