@@ -319,7 +319,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * Looks for a name, as of the last commit.
    *
    * @param name Relative name, taken literally; one that ends in `/` is that of a
-   * folder.
+   * folder, "" the backend's directory.
    * @returns Its entry; undefined if there is none.
    * @throws {XorrisoError} When it cannot be told.
    */

@@ -157,7 +157,7 @@ export class Reading {
     const snapshot = await this.#store.snapshot();
     const { index } = snapshot;
     const path = withoutSlash(name);
-    checkName(index.directory, path, false);
+    if (name !== "") checkName(index.directory, path, false);
     const found = listedEntry(index, name);
     const entry = index.entry(path);
     if (found === undefined || entry === undefined || !md5) return found;
@@ -274,6 +274,7 @@ async function md5Of(
 
 /** What is there: a folder only where the name ends in a slash. */
 function listedEntry(index: Index, name: string): BackendEntry | undefined {
+  if (name === "") return index.get("");
   const path = withoutSlash(name);
   const entry = path === "" ? undefined : index.get(path);
   const isFolder = entry?.type === "directory";

@@ -224,9 +224,9 @@ Deno.test("XorrisoBackend.list() and query() tell folders where they are asked t
     "a[1]/y/z",
   ]);
   assertEquals(
-    (await backend.queryList(["a[1]/", "a[1]", "a[2", "a[2/", "none/"]))
+    (await backend.queryList(["a[1]/", "a[1]", "a[2", "a[2/", "none/", ""]))
       .map((entry) => entry?.type),
-    ["directory", undefined, "file", undefined, undefined],
+    ["directory", undefined, "file", undefined, undefined, "directory"],
   );
 });
 
