@@ -1,39 +1,40 @@
 /** The command line as text: one table of commands in, parsed arguments out. */
-import { parseArgs } from "@std/cli/parse-args";
+import { parseArgs } from "node:util";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
+import type { Run } from "./run.ts";
 
 /** A flag of the command line. */
 export interface Flag {
   /** Name without dashes. */
   readonly name: string;
   /** One letter that means the same. */
-  readonly letter?: string;
+  readonly letter: string | undefined;
   /** What help calls the value; a flag without it is a switch. */
-  readonly value?: string;
+  readonly value: string | undefined;
   /** The values that it may have, where these are few. */
-  readonly choices?: readonly string[];
+  readonly choices: readonly string[] | undefined;
   /** What it does, in a few words. */
   readonly summary: string;
 }
 
-/** A command of the command line; all that help, completions and the parser have to know. */
+/** A command of the command line; all that parser, help and completions have to know. */
 export interface Command {
   /** What it is called by. */
   readonly name: string;
   /** A shorter name. */
   readonly alias?: string;
+  /** Loads what runs it; only when it is called, so that help and usage errors are at once. */
+  readonly load: () => Promise<(run: Run) => Promise<void>>;
   /** What it does, in one line. */
   readonly summary: string;
-  /** The operands as help shows them. */
+  /** The operands as help shows them: `URL [NAME...]`. */
   readonly operands: string;
-  /** Fewest and most operands that it takes. */
-  readonly count: readonly [number, number];
   /** Its flags, besides those that all commands have. */
   readonly flags: readonly Flag[];
-  /** What more there is to know; help breaks the lines. */
-  readonly details: readonly string[];
   /** Deno's flags that it needs, each with the case that it is for. */
   readonly permissions: readonly (readonly [string, string])[];
+  /** What more there is to know, in paragraphs. */
+  readonly details: readonly string[];
 }
 
 /** A page of help that is not about a command. */
@@ -42,8 +43,10 @@ export interface Topic {
   readonly name: string;
   /** What it is about, in one line. */
   readonly summary: string;
-  /** The page. */
-  readonly lines: readonly string[];
+  /** Terms with what they mean. */
+  readonly terms: readonly (readonly [string, string])[];
+  /** What more there is to know, in paragraphs. */
+  readonly details: readonly string[];
 }
 
 /** A table of commands, and what is true of all of them. */
@@ -58,8 +61,6 @@ export interface Program {
   readonly flags: readonly Flag[];
   /** Further pages of help. */
   readonly topics: readonly Topic[];
-  /** What stands below the commands in the help of all. */
-  readonly footer: readonly string[];
 }
 
 /** A command line that has been read. */
@@ -76,20 +77,30 @@ export interface Arguments {
 export class UsageError extends Error {}
 
 /**
+ * Makes a flag of how help spells it: `-n, --dry-run`, `--to PATH`; a value in small letters names all that it
+ * may be: `--speed min|max`.
+ */
+export function flag(spelling: string, summary: string): Flag {
+  const [, letter, name = "", value] =
+    spelling.match(/^(?:-(.), )?--(\S+)(?: (.+))?$/) ?? [];
+  const choices = value === value?.toLowerCase()
+    ? value?.split("|")
+    : undefined;
+  return { name, letter, value, choices, summary };
+}
+
+/**
  * Finds a command by its name or its shorter name.
  *
  * @throws {UsageError} When there is none; it names the one that is spelled almost like it.
  */
-export function findCommand(
-  { commands }: Program,
-  name: string,
-): Command {
-  const found = commands.find((each) =>
-    name === each.name || name === each.alias
+export function findCommand({ commands }: Program, word: string): Command {
+  const found = commands.find(({ name, alias }) =>
+    word === name || word === alias
   );
   if (found !== undefined) return found;
   const names = commands.flatMap(({ name, alias = name }) => [name, alias]);
-  throw new UsageError(`Unknown command "${name}"${suggest(name, names)}`);
+  throw new UsageError(`Unknown command "${word}"${suggest(word, names)}`);
 }
 
 /**
@@ -102,82 +113,61 @@ export function parseArguments(
   program: Program,
   words: readonly string[],
 ): Arguments {
-  const all = [
+  const known = [
     ...program.flags,
     ...program.commands.flatMap(({ flags }) => flags),
   ];
-  const parsed: Record<string, unknown> = parseArgs(spellOut(all, words), {
-    string: ["_", ...namesOf(all.filter(({ value }) => value !== undefined))],
-    boolean: namesOf(all.filter(({ value }) => value === undefined)),
-    collect: namesOf(all),
+  const { tokens } = parseArgs({
+    args: [...words],
+    options: Object.fromEntries(known.map(({ name, letter, value }) => [name, {
+      type: value === undefined ? "boolean" as const : "string" as const,
+      ...(letter !== undefined && { short: letter }),
+    }])),
+    // It knows no suggestions, and takes no value that begins with a dash.
+    strict: false,
+    tokens: true,
   });
-  const [name, ...operands] = parsed._ as string[];
-  const flags = new Map(
-    namesOf(all)
-      .map((name) => [name, (parsed[name] as unknown[]).map(String)] as const)
-      .filter(([, values]) => values.length > 0),
+  const [name, ...operands] = tokens.flatMap((token) =>
+    token.kind === "positional" ? [token.value] : []
   );
+  const flags = new Map<string, string[]>();
+  for (const token of tokens) {
+    if (token.kind !== "option") continue;
+    const value = valueOf(known, token);
+    flags.set(token.name, [...flags.get(token.name) ?? [], value]);
+  }
   const command = name === undefined ? undefined : findCommand(program, name);
   if (flags.has("help") || flags.has("version")) {
     return { command, operands, flags };
   }
   if (command === undefined) throw new UsageError("No command given");
   checkFlags(flags, [...program.flags, ...command.flags], command.name);
-  const [fewest, most] = command.count;
-  if (operands.length < fewest || operands.length > most) {
-    throw new UsageError(
-      operands.length < fewest
-        ? `Too few arguments: "${command.name}" needs ${command.operands}`
-        : `Too many arguments: "${command.name}" takes ${
-          command.operands || "none"
-        }`,
-    );
-  }
+  checkCount(command, operands.length);
   return { command, operands, flags };
 }
 
-/**
- * Spells each flag as `--name=value`, a switch as `--name=true`: `parseArgs` would take a file called `true`
- * for the value of a switch before it, and takes no value that begins with a dash.
- */
-function spellOut(flags: readonly Flag[], words: readonly string[]): string[] {
-  const spelled: string[] = [];
-  const rest = [...words];
-  for (let word; (word = rest.shift()) !== undefined;) {
-    if (word === "--") return [...spelled, word, ...rest];
-    if (word === "-" || !word.startsWith("-")) {
-      spelled.push(word);
-      continue;
-    }
-    const isLong = word.startsWith("--");
-    const [, dashed = "", inline] = isLong
-      ? word.match(/^(--[^=]*)(?:=(.*))?$/s) ?? []
-      : word.match(/^(-.)(.+)?$/su) ?? [];
-    const flag = flags.find(({ name, letter }) =>
-      dashed === (isLong ? `--${name}` : `-${letter}`)
-    );
-    if (flag === undefined) {
-      const known = flags.map(({ name }) => `--${name}`);
-      throw new UsageError(
-        `Unknown flag "${dashed}"${isLong ? suggest(dashed, known) : ""}`,
-      );
-    }
-    let value = inline;
-    if (flag.value !== undefined) {
-      value ??= rest.shift();
-      if (value === undefined) {
-        throw new UsageError(`The flag "${dashed}" needs a value`);
-      }
-    } else {
-      value = "true";
-      if (inline !== undefined && isLong) {
-        throw new UsageError(`The flag "${dashed}" takes no value`);
-      }
-      if (inline !== undefined) rest.unshift(`-${inline}`);
-    }
-    spelled.push(`--${flag.name}=${value}`);
+/** The value that a flag is given. */
+function valueOf(
+  known: readonly Flag[],
+  { name, rawName, value, inlineValue }: {
+    readonly name: string;
+    readonly rawName: string;
+    readonly value: string | undefined;
+    readonly inlineValue: boolean | undefined;
+  },
+): string {
+  const flag = known.find((each) => each.name === name);
+  if (flag === undefined) {
+    const names = known.map(({ name }) => `--${name}`);
+    const alike = rawName.startsWith("--") ? suggest(rawName, names) : "";
+    throw new UsageError(`Unknown flag "${rawName}"${alike}`);
   }
-  return spelled;
+  if (flag.value === undefined) {
+    if (!inlineValue) return "true";
+    throw new UsageError(`The flag "${rawName}" takes no value`);
+  }
+  if (value !== undefined) return value;
+  throw new UsageError(`The flag "${rawName}" needs a value`);
 }
 
 /** Makes sure that flags belong to a command and have values that they may have. */
@@ -189,17 +179,29 @@ function checkFlags(
   for (const [name, values] of given) {
     const flag = known.find((each) => each.name === name);
     if (flag === undefined) {
+      throw new UsageError(`The flag "--${name}" is not for "${command}"`);
+    }
+    const { choices } = flag;
+    const wrong = values.find((value) => !choices?.includes(value));
+    if (choices !== undefined && wrong !== undefined) {
+      const list = choices.map((choice) => `"${choice}"`).join(", ");
       throw new UsageError(
-        `The flag "--${name}" is not for "${command}"`,
+        `Cannot use "${wrong}" for "--${name}": it must be one of ${list}`,
       );
     }
-    const wrong = values.find((value) => !flag.choices?.includes(value));
-    if (flag.choices !== undefined && wrong !== undefined) {
-      const choices = flag.choices.map((choice) => `"${choice}"`).join(", ");
-      throw new UsageError(
-        `Cannot use "${wrong}" for "--${name}": it must be one of ${choices}`,
-      );
-    }
+  }
+}
+
+/** Makes sure that there are as many operands as the command takes. */
+function checkCount({ name, operands }: Command, count: number): void {
+  const each = operands.split(" ").filter((operand) => operand !== "");
+  if (count < each.filter((operand) => !operand.startsWith("[")).length) {
+    throw new UsageError(`Too few arguments: "${name}" needs ${operands}`);
+  }
+  if (count > each.length && !operands.includes("...")) {
+    throw new UsageError(
+      `Too many arguments: "${name}" takes ${operands || "none"}`,
+    );
   }
 }
 
@@ -219,9 +221,4 @@ export function suggest(word: string, known: Iterable<string>): string {
     limit = distance - 1;
   }
   return best === undefined ? "" : `: did you mean "${best}"?`;
-}
-
-/** The names of flags. */
-function namesOf(flags: readonly Flag[]): string[] {
-  return flags.map(({ name }) => name);
 }

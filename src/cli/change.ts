@@ -1,9 +1,10 @@
 /** The commands that change names on the medium: `delete` and `move`. */
+import { folderOf } from "../tree/plan.ts";
 import { UsageError } from "./arguments.ts";
 import { findEntries } from "./find.ts";
 import { open } from "./open.ts";
 import type { Run } from "./run.ts";
-import { plural, some } from "./terminal.ts";
+import { formatCount, formatCounts } from "./terminal.ts";
 
 /** `delete URL NAME...` */
 export async function remove(run: Run): Promise<void> {
@@ -22,12 +23,10 @@ export async function remove(run: Run): Promise<void> {
     );
   }
   // A folder takes with it what is below.
-  const highest = entries.filter(({ name }) =>
-    !folders.has(name.slice(0, Math.max(0, name.lastIndexOf("/"))))
-  );
+  const highest = entries.filter(({ name }) => !folders.has(folderOf(name)));
   const results = await backend.apply(
     highest.map(({ name }) => ({ kind: "remove", name, recursive })),
-    { signal: run.signal, onProgress: (progress) => run.progress(progress) },
+    run.watched,
   );
   const failed = results.filter(({ error }) => error !== undefined);
   for (const { error } of failed) run.fail(error);
@@ -37,21 +36,20 @@ export async function remove(run: Run): Promise<void> {
   );
   for (const { name } of removed) run.tellEntry({ kind: "removed", name });
   const files = removed.filter(({ name }) => !folders.has(name)).length;
-  await run.sumUp(
-    [
-      `Removed ${plural(files, "file")}`,
-      ...some(removed.length - files, "folder"),
-    ],
-    { files, folders: removed.length - files },
-  );
+  const counts = { files, folders: removed.length - files };
+  await run.sumUp([
+    `Removed ${formatCount(files, "file")}`,
+    ...formatCounts({ folder: counts.folders }),
+  ], counts);
 }
 
 /** `move URL NAME NEW` */
 export async function move(run: Run): Promise<void> {
-  const [from = "", to = ""] = run.names;
+  const [from = "", name = ""] = run.names;
   const { signal } = run;
   await using backend = await open(run);
-  await backend.rename(from, to, { overwrite: run.has("overwrite"), signal });
+  await backend.rename(from, name, { overwrite: run.has("overwrite"), signal });
   await backend.commit({ signal });
-  await run.sumUp([`Moved "${from}" to "${to}"`], { from, to });
+  run.tellEntry({ kind: "moved", name, from });
+  await run.sumUp([`Moved "${from}" to "${name}"`], { moved: 1 });
 }

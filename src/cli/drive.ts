@@ -1,23 +1,25 @@
 /** The commands that are about a drive and its medium as such: `blank`, `format`, `finish`, `eject`, `load`. */
 import type { XorrisoBackend } from "../backend/backend.ts";
+import type { BackendOptions } from "../backend/options.ts";
 import { parseLocation } from "../backend/url.ts";
 import { isDrivePath } from "../disk/permissions.ts";
 import { XorrisoError } from "../errors.ts";
 import type { BlankMode, FormatMode } from "../options.ts";
+import { UsageError } from "./arguments.ts";
 import { open } from "./open.ts";
 import type { Run } from "./run.ts";
 import { formatBytes } from "./terminal.ts";
 
 /** `blank URL` */
 export async function blank(run: Run): Promise<void> {
-  await using backend = await open(run, { foreign: true });
+  await using backend = await openWhole(run, { foreign: true });
   await backend.blank(erasing<BlankMode>(run));
   await tellMedium(run, backend);
 }
 
 /** `format URL` */
 export async function format(run: Run): Promise<void> {
-  await using backend = await open(run, { foreign: true });
+  await using backend = await openWhole(run, { foreign: true });
   await backend.format(erasing<FormatMode>(run));
   await tellMedium(run, backend);
 }
@@ -34,14 +36,14 @@ function erasing<Mode extends string>(run: Run) {
 
 /** `finish URL` */
 export async function finish(run: Run): Promise<void> {
-  await using backend = await open(run);
+  await using backend = await openWhole(run);
   await backend.finish({ signal: run.signal });
   await tellMedium(run, backend);
 }
 
 /** `eject URL` */
 export async function eject(run: Run): Promise<void> {
-  await using backend = await open(run, { foreign: true });
+  await using backend = await openWhole(run, { foreign: true });
   await backend.eject();
   run.note("Ejected");
 }
@@ -57,8 +59,20 @@ export async function load(run: Run): Promise<void> {
     );
   }
   // Opening pulls the tray in.
-  await using backend = await open(run, { readOnly: true });
+  await using backend = await openWhole(run, { readOnly: true });
   await tellMedium(run, backend);
+}
+
+/** Opens a medium of which no part can be meant. */
+async function openWhole(
+  run: Run,
+  options: BackendOptions = {},
+): Promise<XorrisoBackend> {
+  const { directory } = parseLocation(run.operands[0] ?? "");
+  if (directory === "/") return await open(run, options);
+  throw new UsageError(
+    `This is done to the whole medium: leave out ":${directory}"`,
+  );
 }
 
 /** Tells what is in the drive now. */

@@ -1,7 +1,7 @@
 /** What an error means to who called the program: an exit code, a code word, a message in flags. */
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { UsageError } from "./arguments.ts";
-import { formatBytes } from "./terminal.ts";
+import { formatBytes, formatDate } from "./terminal.ts";
 
 /** Exit codes, as the help has them. */
 export const EXIT = {
@@ -91,15 +91,16 @@ const FLAGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The message of an error in words of the command line: flags in place of options, sizes for people; what is
- * quoted stays as it is.
+ * The message of an error in words of the command line: flags in place of options, sizes for people, local
+ * times; what is quoted stays as it is.
  */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const sizes = error instanceof XorrisoError ? [error.needed, error.free] : [];
   return message.replace(
-    /"(?:[^"\\]|\\.)*"|\b(with|by|add) (\w+)|\b(\d+)( bytes)?/g,
+    /"(?:[^"\\]|\\.)*"|\b(with|by|add) (\w+)|\b\d{4}-\d\d-\d\dT\S+Z|\b(\d+)( bytes)?/g,
     (text, verb, option, number) => {
+      if (text.endsWith("Z")) return formatDate(new Date(text));
       if (sizes.includes(Number(number))) return formatBytes(Number(number));
       const flag = Object.hasOwn(FLAGS, option ?? "") && FLAGS[option];
       return flag ? `${verb} ${flag}` : text;

@@ -2,7 +2,6 @@
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { ListedEntry, ListOptions } from "../backend/options.ts";
 import { parseLocation } from "../backend/url.ts";
-import { isDrivePath } from "../disk/permissions.ts";
 import { XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";
 import { selectEntries } from "../tree/select.ts";
@@ -26,8 +25,8 @@ export async function findEntries(
   options: ListOptions = {},
 ): Promise<ListedEntry[]> {
   const { names } = run;
-  const entries = await backend.list({ ...options, all: true });
-  if (entries.length === 0) await requireDirectory(run);
+  await requireDirectory(run, backend);
+  const entries = sortByName(await backend.list({ ...options, all: true }));
   if (names.length === 0) return entries;
   const { found, missing } = selectEntries(entries, names);
   const known = missing.length > 0 ? namesOf(entries) : [];
@@ -38,28 +37,19 @@ export async function findEntries(
 }
 
 /**
- * Tells a directory in which nothing is from one that is not there, and from a file.
+ * Makes sure that the URL names a directory.
  *
  * @param options Whether it may be missing, as where a `put` would make it.
- * @throws {XorrisoError} ENTRY_NOT_FOUND when the URL names no directory.
+ * @throws {XorrisoError} ENTRY_NOT_FOUND when it is not there, or something else.
  */
 export async function requireDirectory(
   run: Run,
+  backend: XorrisoBackend,
   { mayMiss = false }: { readonly mayMiss?: boolean } = {},
 ): Promise<void> {
   const { device, directory } = parseLocation(run.operands[0] ?? "");
-  if (directory === "/") return;
-  const what = `the directory "${directory}"`;
-  // A drive cannot be opened again meanwhile: there an empty one counts as none.
-  if (await isDrivePath(device)) {
-    if (mayMiss) return;
-    throw notFound(what, directory, []);
-  }
-  await using root = await open(run, { readOnly: true }, { device });
-  const entries = await root.list({ all: true });
-  const name = directory.slice(1);
-  const own = entries.find((entry) => entry.name === name);
-  if (own?.type === "directory" || own === undefined && mayMiss) return;
+  const own = await backend.query("");
+  if (own?.type === "directory") return;
   if (own !== undefined) {
     throw new XorrisoError(
       "ENTRY_NOT_FOUND",
@@ -68,16 +58,23 @@ export async function requireDirectory(
       { path: directory },
     );
   }
-  throw notFound(what, directory, namesOf(entries).map((each) => `/${each}`));
+  if (mayMiss || directory === "/") return;
+  // A drive cannot be opened twice.
+  await backend.close();
+  await using root = await open(run, { readOnly: true }, { device });
+  const known = namesOf(await root.list({ all: true }));
+  throw notFound(
+    `the directory "${directory}"`,
+    directory,
+    known.map((name) => `/${name}`),
+  );
 }
 
 /** Names of entries and of the folders above them. */
 function namesOf(entries: readonly ListedEntry[]): string[] {
-  const known = new Set<string>();
-  for (const { name } of entries.slice(0, MANY)) {
-    known.add(name);
-    for (const folder of parents(name)) known.add(folder);
-  }
+  const known = new Set(
+    entries.slice(0, MANY).flatMap(({ name }) => [name, ...parents(name)]),
+  );
   known.delete("/");
   return [...known];
 }
@@ -93,4 +90,21 @@ function notFound(
     `Cannot find ${what} on the medium${suggest(name, known)}`,
     { path: name },
   );
+}
+
+/** Sorts what has names as people expect it: a folder, then all that is in it. */
+export function sortByName<T extends { readonly name: string }>(
+  named: readonly T[],
+): T[] {
+  return named.map((each) => ({ each, key: sortKey(each.name) }))
+    .sort((a, b) => a.key < b.key ? -1 : 1).map(({ each }) => each);
+}
+
+/** Each part of a name without case, its numbers by their value; then as it is, for those that are alike. */
+function sortKey(name: string): string {
+  return name.split("/").map((part) => {
+    const alike = part.normalize("NFD").toLowerCase()
+      .replace(/\d+/g, (digits) => digits.padStart(16, "0"));
+    return `${alike}\x01${part}`;
+  }).join("\0");
 }

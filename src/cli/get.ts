@@ -12,7 +12,7 @@ import { UsageError } from "./arguments.ts";
 import { findEntries } from "./find.ts";
 import { open } from "./open.ts";
 import { defined, type Run } from "./run.ts";
-import { formatBytes, plural, some } from "./terminal.ts";
+import { formatBytes, formatCount, formatCounts } from "./terminal.ts";
 
 /** `get URL [NAME...]` */
 export async function get(run: Run): Promise<void> {
@@ -49,7 +49,7 @@ export async function get(run: Run): Promise<void> {
         overwrite: run.has("overwrite") ? "differing" : "never",
         owner: run.has("owner") || undefined,
         setId: run.has("set-id"),
-        ...run.treeOptions(),
+        ...run.treeOptions,
       }),
     );
     for (const each of result.left) run.leaveOut(each);
@@ -63,12 +63,12 @@ async function getToOutput(
   backend: XorrisoBackend,
   { name, size }: ListedEntry,
 ): Promise<void> {
-  const { signal } = run;
+  const { signal, onProgress } = run.watched;
   let done = 0;
   for await (const chunk of await backend.readable(name, { signal })) {
     await run.write(chunk);
     done += chunk.length;
-    run.progress({ phase: "restoring", done, total: size, rate: undefined });
+    onProgress({ phase: "restoring", done, total: size, rate: undefined });
   }
 }
 
@@ -83,8 +83,7 @@ async function getFile(
     if (!run.has("dry-run")) {
       await backend.get(name, target, {
         overwrite: run.has("overwrite") ? "always" : "never",
-        signal: run.signal,
-        onProgress: (progress) => run.progress(progress),
+        ...run.watched,
       });
     }
   } catch (error) {
@@ -105,11 +104,9 @@ async function sumUp(
 ): Promise<void> {
   const verb = run.has("dry-run") ? "Would restore" : "Restored";
   await run.sumUp([
-    `${verb} ${plural(files, "file")}`,
+    `${verb} ${formatCount(files, "file")}`,
     formatBytes(bytes),
-    ...some(folders, "folder"),
-    ...some(links, "link"),
-    ...unchanged > 0 ? [`${unchanged} unchanged`] : [],
+    ...formatCounts({ folder: folders, link: links, unchanged }),
   ], { files, bytes, folders, links, unchanged });
 }
 

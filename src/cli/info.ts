@@ -3,12 +3,14 @@ import type { XorrisoBackend } from "../backend/backend.ts";
 import type { RecordedSession } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
 import { listDevices, open } from "./open.ts";
+import { requireDirectory } from "./find.ts";
 import type { Run } from "./run.ts";
 import { alignColumns, formatBytes, formatDate } from "./terminal.ts";
 
 /** `info URL` */
 export async function info(run: Run): Promise<void> {
   await using backend = await openToLook(run);
+  await requireDirectory(run, backend);
   const medium = await backend.medium();
   const sessions = await backend.sessions();
   // Only what was opened for writing can tell what a session takes.

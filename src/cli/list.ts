@@ -5,16 +5,16 @@ import { compareEntries } from "../tree/difference.ts";
 import type { CompareTreeOptions, TreeChange } from "../tree/options.ts";
 import { folderOf } from "../tree/plan.ts";
 import { UsageError } from "./arguments.ts";
-import { findEntries, requireDirectory } from "./find.ts";
-import { storedAs } from "./put.ts";
+import { findEntries, requireDirectory, sortByName } from "./find.ts";
+import { filters, storedAs } from "./put.ts";
 import { open, parseSession } from "./open.ts";
 import { defined, type Run } from "./run.ts";
 import {
   formatBytes,
+  formatCount,
+  formatCounts,
   formatDate,
   formatMode,
-  plural,
-  some,
 } from "./terminal.ts";
 
 /** `list URL [NAME...]` */
@@ -49,11 +49,13 @@ export async function list(run: Run): Promise<void> {
     entries.filter(({ type }) => type === wanted).length;
   const bytes = entries.reduce((sum, { size }) => sum + size, 0);
   run.note([
-    plural(count("file"), "file"),
+    formatCount(count("file"), "file"),
     formatBytes(bytes),
-    ...some(count("directory"), "folder"),
-    ...some(count("link"), "link"),
-    ...some(count("other"), "special file"),
+    ...formatCounts({
+      folder: count("directory"),
+      link: count("link"),
+      "special file": count("other"),
+    }),
   ].join(", "));
 }
 
@@ -78,45 +80,36 @@ export async function diff(run: Run): Promise<void> {
   const changes = path === undefined
     ? await compareSessions(run, from ?? "")
     : await compareFolder(run, path);
-  // Nothing is on the medium that it was compared with: that may be since it is a file.
-  if (changes.every(({ kind }) => kind === "added")) {
-    await requireDirectory(run, { mayMiss: true });
-  }
   await run.print(
-    changes,
+    sortByName(changes),
     ({ kind, name, type, attributes }) => [
       kind,
       run.name(name) + (type === "directory" ? "/" : "") +
       (attributes.length > 0 ? `  (${attributes.join(", ")})` : ""),
     ],
   );
-  const counts = Object.entries(WORDS).flatMap(([kind, word]) => {
-    const { length } = changes.filter((change) => change.kind === kind);
-    return length === 0 ? [] : [`${length} ${word}`];
+  const count = (wanted: TreeChange["kind"]) =>
+    changes.filter(({ kind }) => kind === wanted).length;
+  const counts = formatCounts({
+    added: count("added"),
+    removed: count("removed"),
+    "of another type": count("type"),
+    "with other content": count("content"),
+    "with other attributes": count("attributes"),
   });
   run.note(counts.join(", ") || "No differences");
 }
 
-/** What the kinds of differences are called in the last line. */
-const WORDS: Readonly<Record<TreeChange["kind"], string>> = {
-  added: "added",
-  removed: "removed",
-  type: "of another type",
-  content: "with other content",
-  attributes: "with other attributes",
-};
-
 /** What a `put` of a folder would change. */
 async function compareFolder(run: Run, path: string): Promise<TreeChange[]> {
   await using backend = await open(run, { readOnly: true });
+  await requireDirectory(run, backend, { mayMiss: true });
   return await compareTree(
     backend,
     path,
     defined<CompareTreeOptions>({
       as: storedAs(run),
-      exclude: run.values("exclude"),
-      excludeFrom: run.value("exclude-from"),
-      links: run.has("follow") ? "follow" : "store",
+      ...filters(run),
       checksums: run.has("checksum"),
       signal: run.signal,
     }),
@@ -127,6 +120,7 @@ async function compareFolder(run: Run, path: string): Promise<TreeChange[]> {
 async function compareSessions(run: Run, from: string): Promise<TreeChange[]> {
   const list = async (options: BackendOptions) => {
     await using backend = await open(run, { readOnly: true, ...options });
+    await requireDirectory(run, backend, { mayMiss: true });
     return await backend.list({ all: true, md5: true });
   };
   const older = defined<BackendOptions>({ session: parseSession(from) });
@@ -138,23 +132,23 @@ export async function verify(run: Run): Promise<void> {
   await using backend = await open(run, { readOnly: true });
   const entries = await findEntries(run, backend);
   const files = entries.filter(({ type }) => type === "file");
-  const results = await backend.verify(files.map(({ name }) => name), {
-    signal: run.signal,
-    onProgress: (progress) => run.progress(progress),
-  });
+  const results = await backend.verify(
+    files.map(({ name }) => name),
+    run.watched,
+  );
+  const counts = { verified: 0, failed: 0, unverifiable: 0 };
   for (const { name, state, error } of results) {
+    counts[state]++;
     if (error !== undefined) run.fail(error);
     else if (state === "unverifiable") {
       const message =
         `Cannot verify "${name}": no checksum was recorded for it`;
       run.leaveOut({ name, reason: state, error: new Error(message) });
-    } else run.tellEntry({ kind: "verified", name });
+    } else run.tellEntry({ kind: state, name });
   }
-  const count = (wanted: string) =>
-    results.filter(({ state }) => state === wanted).length;
-  const [verified, failed] = [count("verified"), count("failed")];
+  const { verified, failed } = counts;
   await run.sumUp([
-    `Verified ${plural(verified, "file")}`,
-    ...failed > 0 ? [`${failed} failed`] : [],
+    `Verified ${formatCount(verified, "file")}`,
+    ...formatCounts({ failed }),
   ], { verified, failed });
 }

@@ -3,32 +3,9 @@ import config from "../../deno.json" with { type: "json" };
 import { encodeName } from "../names.ts";
 import { parseArguments } from "./arguments.ts";
 import { EXIT, OutputClosed } from "./exit.ts";
-import { formatCommandHelp, formatHelp, help } from "./help.ts";
+import { showHelp } from "./help.ts";
 import { PROGRAM } from "./program.ts";
 import { type Io, Run } from "./run.ts";
-
-/** What runs a command. */
-type Runner = (run: Run) => Promise<void>;
-
-/** Loads what runs each command of the table only when it is called, so that help and usage errors are at once. */
-export const COMMANDS: Readonly<Record<string, () => Promise<Runner>>> = {
-  put: async () => (await import("./put.ts")).put,
-  get: async () => (await import("./get.ts")).get,
-  list: async () => (await import("./list.ts")).list,
-  diff: async () => (await import("./list.ts")).diff,
-  verify: async () => (await import("./list.ts")).verify,
-  delete: async () => (await import("./change.ts")).remove,
-  move: async () => (await import("./change.ts")).move,
-  info: async () => (await import("./info.ts")).info,
-  devices: async () => (await import("./info.ts")).devices,
-  blank: async () => (await import("./drive.ts")).blank,
-  format: async () => (await import("./drive.ts")).format,
-  finish: async () => (await import("./drive.ts")).finish,
-  eject: async () => (await import("./drive.ts")).eject,
-  load: async () => (await import("./drive.ts")).load,
-  completions: async () => (await import("./completions.ts")).completions,
-  help: () => Promise.resolve(help),
-};
 
 /**
  * Runs one command line.
@@ -49,16 +26,13 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     const args = parseArguments(PROGRAM, words);
     run = new Run(args, io);
     const { command } = args;
-    if (run.has("help")) {
-      await run.write(encodeName(
-        command === undefined ? formatHelp() : formatCommandHelp(command),
-      ));
-    } else if (run.has("version") || command === undefined) {
+    if (run.has("help")) await showHelp(run, command);
+    else if (run.has("version") || command === undefined) {
       await run.write(encodeName(`${PROGRAM.name} ${config.version}\n`));
     } else {
-      const runner = await COMMANDS[command.name]?.();
+      const runCommand = await command.load();
       io.signal.throwIfAborted();
-      await runner?.(run);
+      await runCommand(run);
     }
   } catch (error) {
     if (io.signal.aborted) run.interrupt();

@@ -13,6 +13,9 @@ import { defined, type Run } from "./run.ts";
 /** Milliseconds between two looks at a drive that is in use. */
 const POLL = 500;
 
+/** What the module tells of a medium; what is discarded in the end has been told by a failure. */
+const WARNING = /^xorriso-backend : WARNING : ((?!.*discarded).*)$/s;
+
 /** Opens the medium of the first operand, or another place; staging and commit are left to the command. */
 export async function open(
   run: Run,
@@ -33,6 +36,10 @@ export async function open(
     autoCommit: false,
     signal,
     onProgress: (progress) => run.progress(progress),
+    onMessage: (line) => {
+      const [, warning] = line.match(WARNING) ?? [];
+      if (warning !== undefined) run.warn(warning);
+    },
     ...options,
   });
   for (;;) {

@@ -1,6 +1,7 @@
 /** The command `put`: files, folders and standard input to the medium. */
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { BackendOptions } from "../backend/options.ts";
+import type { Medium } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
 import type {
   PutTreeOptions,
@@ -12,7 +13,7 @@ import { UsageError } from "./arguments.ts";
 import { requireDirectory } from "./find.ts";
 import { open } from "./open.ts";
 import { defined, type Run } from "./run.ts";
-import { formatBytes, plural, some } from "./terminal.ts";
+import { formatBytes, formatCount, formatCounts } from "./terminal.ts";
 
 /** `put URL PATH...` */
 export async function put(run: Run): Promise<void> {
@@ -35,14 +36,35 @@ export async function put(run: Run): Promise<void> {
       volumeId: run.value("volume-id"),
     }),
   );
+  await requireDirectory(run, backend, { mayMiss: true });
+  requireNew(run, await backend.medium());
   if (isInput) await putInput(run, backend, as ?? "");
   else await putPaths(run, backend, paths, as);
+}
+
+/** Makes sure that a volume id is not given to what has another one. */
+function requireNew(run: Run, { volumeId }: Medium): void {
+  const wanted = run.value("volume-id");
+  if (wanted === undefined || volumeId === undefined) return;
+  if (volumeId.trimEnd() === wanted.trimEnd()) return;
+  throw new UsageError(
+    `The flag "--volume-id" is for what is new: this is "${volumeId}" already`,
+  );
 }
 
 /** What `--as` says; a dot is the directory of the URL itself. */
 export function storedAs(run: Run): string | undefined {
   const as = run.value("as");
   return as === "." ? "" : as;
+}
+
+/** What the flags say that put and diff have in common. */
+export function filters(run: Run) {
+  return {
+    exclude: run.values("exclude"),
+    excludeFrom: run.value("exclude-from"),
+    links: run.has("follow") ? "follow" as const : "store" as const,
+  };
 }
 
 /** Stores files and folders. */
@@ -57,20 +79,14 @@ async function putPaths(
     backend,
     sources,
     defined<PutTreeOptions>({
-      exclude: run.values("exclude"),
-      excludeFrom: run.value("exclude-from"),
-      links: run.has("follow") ? "follow" : "store",
+      ...filters(run),
       mirror: run.has("mirror"),
       unchanged: run.has("all") ? "store" : "time",
       verify: run.has("verify"),
-      ...run.treeOptions(),
+      ...run.treeOptions,
     }),
   );
   const { left, copied, needed, free } = result;
-  // Nothing can be stored below a file.
-  if (left.length > 0 && isNothing(result)) {
-    await requireDirectory(run, { mayMiss: true });
-  }
   for (const each of left) run.leaveOut(each);
   for (const name of copied) run.tellEntry({ kind: "copied", name });
   const isTooLarge = free !== undefined && needed > free;
@@ -84,16 +100,15 @@ async function putInput(
   backend: XorrisoBackend,
   name: string,
 ): Promise<void> {
-  const { signal } = run;
+  const isNew = await backend.query(name) === undefined;
   await backend.put(run.stdin(), name, {
     verify: run.has("verify"),
-    onProgress: (progress) => run.progress(progress),
-    signal,
+    ...run.watched,
   });
-  await backend.commit({ signal });
-  const entry = await backend.query(name);
-  run.tellEntry({ kind: "stored", name, size: entry?.size ?? 0 });
-  await sumUp(run, backend, { files: 1, bytes: entry?.size ?? 0 });
+  await backend.commit({ signal: run.signal });
+  const { size = 0 } = await backend.query(name) ?? {};
+  run.tellEntry({ kind: isNew ? "added" : "content", name, size });
+  await sumUp(run, backend, { files: 1, bytes: size });
 }
 
 /** Tells in the last line what has been stored. */
@@ -115,21 +130,23 @@ async function sumUp(
   await run.sumUp([
     ...nothing
       ? ["Nothing to store"]
-      : [`${dryRun ? "Would store" : "Stored"} ${plural(files, "file")}`],
+      : [`${dryRun ? "Would store" : "Stored"} ${formatCount(files, "file")}`],
     ...files > 0 ? [formatBytes(bytes)] : [],
-    ...some(folders, "folder"),
-    ...some(links, "link"),
-    ...some(attributes, "change of attributes", "changes of attributes"),
-    ...moved > 0 ? [`${moved} moved`] : [],
-    ...removed > 0 ? [`${removed} removed`] : [],
-    ...unchanged > 0 ? [`${unchanged} unchanged`] : [],
-    ...copied.length > 0 ? [`${copied.length} copied while changing`] : [],
+    ...formatCounts({
+      folder: folders,
+      link: links,
+      "with other attributes": attributes,
+      moved,
+      removed,
+      unchanged,
+      "stored from a copy": copied.length,
+    }),
     ...session === undefined ? [] : [`session ${session}`],
   ], {
     ...{ files, bytes, folders, links, attributes, moved, removed, unchanged },
     copied,
-    ...session === undefined ? {} : { session },
-    ...dryRun ? { needed: result.needed, free: result.free } : {},
+    session,
+    ...dryRun && { needed: result.needed, free: result.free },
   });
 }
 

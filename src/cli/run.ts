@@ -3,7 +3,7 @@ import { abortable } from "@std/async/abortable";
 import type { Progress } from "../options.ts";
 import { encodeName, unspellName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
-import type { LeftOut, PutTreeOptions, TreeEvent } from "../tree/options.ts";
+import type { LeftOut, TreeEvent } from "../tree/options.ts";
 import type { Arguments } from "./arguments.ts";
 import { EXIT, judge, messageOf, OutputClosed } from "./exit.ts";
 import { ProgressLine, type Screen } from "./progress.ts";
@@ -41,14 +41,10 @@ export interface Output {
 }
 
 /** What has become of a name. */
-type Named =
-  & { readonly kind: string }
-  & Pick<TreeEvent, "name" | "size" | "from">;
-
-/** What the calls about trees have in common. */
-type TreeOptions = Required<
-  Pick<PutTreeOptions, "dryRun" | "signal" | "onProgress" | "onEntry">
->;
+interface Named extends Partial<Omit<TreeEvent, "kind" | "error">> {
+  readonly kind: string;
+  readonly name: string;
+}
 
 /** Columns of what is no terminal. */
 const COLUMNS = 80;
@@ -201,6 +197,13 @@ export class Run {
     this.#progress.print(escapeText(text));
   }
 
+  /** Tells what is odd about a medium; this is no failure. */
+  warn(message: string): void {
+    if (this.has("json")) {
+      this.#progress.print(formatJson({ warning: { message } }));
+    } else this.note(`Warning: ${message}`);
+  }
+
   /**
    * Tells what was not stored or restored; this is no failure but makes the exit code 7.
    *
@@ -225,13 +228,15 @@ export class Run {
   }
 
   /** Tells what has become of a name, if somebody wants to know it of each; `--json` leaves out what stayed. */
-  tellEntry({ kind, name, size, from }: Named): void {
-    const isVerbose = this.has("verbose") || this.has("dry-run");
+  tellEntry({ change, kind: done, name, size, from }: Named): void {
+    const isVerbose = this.has("verbose");
     // What is left is told with its reason.
-    if (kind === "left" || kind === "unchanged" && !this.has("verbose")) return;
+    if (done === "left" || done === "unchanged" && !isVerbose) return;
+    // As `diff` has it.
+    const kind = change ?? done;
     if (this.has("json")) {
       this.#entries.push(defined<Named>({ kind, name, size, from }));
-    } else if (isVerbose) {
+    } else if (isVerbose || this.has("dry-run")) {
       this.note([
         `${kind.padEnd(10)}  ${name}`,
         ...size === undefined ? [] : [`(${formatBytes(size)})`],
@@ -240,12 +245,19 @@ export class Run {
     }
   }
 
-  /** What the calls about trees have in common. */
-  treeOptions(): TreeOptions {
+  /** What all calls that take long have in common. */
+  get watched() {
     return {
-      dryRun: this.has("dry-run"),
       signal: this.signal,
       onProgress: (progress: Progress) => this.progress(progress),
+    };
+  }
+
+  /** What the calls about trees have in common. */
+  get treeOptions() {
+    return {
+      ...this.watched,
+      dryRun: this.has("dry-run"),
       onEntry: (event: TreeEvent) => this.tellEntry(event),
     };
   }
@@ -260,7 +272,7 @@ export class Run {
     parts: readonly string[],
     value: Record<string, unknown>,
   ): Promise<void> {
-    const seconds = (this.#now() - this.#start) / 1000;
+    const seconds = Math.round(this.#now() - this.#start) / 1000;
     const left = this.#left;
     await this.printJson([
       ...this.#entries,
@@ -281,10 +293,8 @@ export class Run {
   fail(error: unknown): void {
     const { exit, code } = judge(error);
     this.#exit = Math.max(this.#exit, exit);
-    const { path, needed, free } = error instanceof XorrisoError
-      ? error
-      : { path: undefined, needed: undefined, free: undefined };
-    // JSON leaves out what is undefined.
+    const { path, needed, free }: Partial<XorrisoError> =
+      error instanceof XorrisoError ? error : {};
     this.#tell({ code, message: messageOf(error), path, needed, free });
   }
 
@@ -294,13 +304,7 @@ export class Run {
     this.#tell({ code: "INTERRUPTED", message: "Interrupted" });
   }
 
-  #tell(
-    error:
-      & { readonly code: string; readonly message: string }
-      & Partial<
-        Pick<XorrisoError, "path" | "needed" | "free">
-      >,
-  ): void {
+  #tell(error: { readonly message: string; readonly [key: string]: unknown }) {
     this.#progress.print(
       this.has("json")
         ? formatJson({ error })

@@ -2,7 +2,6 @@
 import { unicodeWidth } from "@std/cli/unicode-width";
 import { format as formatSize } from "@std/fmt/bytes";
 import { format as formatTime } from "@std/fmt/duration";
-import type { Flag } from "./arguments.ts";
 
 /**
  * What must not reach a terminal as it is: controls (ESC, C1), what cannot be seen or turns the direction
@@ -69,22 +68,21 @@ export function formatDate(date: Date): string {
   }`;
 }
 
-/** Writes how many there are of something: `1 file`, `3 files`. */
-export function plural(
-  number: number,
-  thing: string,
-  things = `${thing}s`,
-): string {
-  return `${number} ${number === 1 ? thing : things}`;
+/** Things that are counted; other words for what is counted have no plural. */
+const THINGS: readonly string[] = ["file", "folder", "link", "special file"];
+
+/** Writes how many there are of something: `1 file`, `3 files`, `3 unchanged`. */
+export function formatCount(number: number, thing: string): string {
+  const ending = number !== 1 && THINGS.includes(thing) ? "s" : "";
+  return `${number} ${thing}${ending}`;
 }
 
-/** The same for a list of counts that leaves out what there is nothing of. */
-export function some(
-  number: number,
-  thing: string,
-  things?: string,
+/** The same for several things, without those that there are none of. */
+export function formatCounts(
+  counts: Readonly<Record<string, number>>,
 ): string[] {
-  return number === 0 ? [] : [plural(number, thing, things)];
+  return Object.entries(counts).filter(([, number]) => number > 0)
+    .map(([thing, number]) => formatCount(number, thing));
 }
 
 /** Letters for what an entry is, as `ls` has them. */
@@ -135,26 +133,14 @@ export function alignColumns(
   );
 }
 
-/** Lays out flags in two columns. */
-export function describeFlags(flags: readonly Flag[]): string[] {
-  return alignColumns(flags.map(({ name, letter, value, summary }) => [
-    (letter === undefined ? "    " : `-${letter}, `) + `--${name}` +
-    (value === undefined ? "" : ` ${value}`),
-    summary,
-  ]));
-}
-
-/** Columns of the narrowest screen that help is made for, less those that indent it. */
-const WIDTH = 76;
-
-/** Breaks a text into lines. */
-export function wrap(text: string): string[] {
+/** Breaks a text into lines at its blanks. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {
     const longer = line === "" ? word : `${line} ${word}`;
-    if (longer.length > WIDTH) lines.push(line);
-    line = longer.length > WIDTH ? word : longer;
+    if (longer.length > width && line !== "") lines.push(line);
+    line = longer.length > width ? word : longer;
   }
   return [...lines, line];
 }

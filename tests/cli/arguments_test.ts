@@ -1,52 +1,49 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
+  flag,
   parseArguments,
   type Program,
   suggest,
   UsageError,
 } from "../../src/cli/arguments.ts";
 
+/** What a command of the table has that the parser does not look at. */
+const REST = {
+  summary: "",
+  load: () => Promise.reject(new Error("Not to be run")),
+  permissions: [],
+  details: [],
+};
+
 const PROGRAM: Program = {
   name: "tool",
   summary: "does things",
   commands: [
     {
+      ...REST,
       name: "put",
-      summary: "Put things",
       operands: "URL PATH...",
-      count: [2, Infinity],
-      flags: [{ name: "as", value: "NAME", summary: "Its name" }],
-      permissions: [["Always", "--allow-run=tool"]],
-      details: ["More of it."],
+      flags: [flag("--as NAME", "Its name")],
     },
     {
+      ...REST,
       name: "list",
       alias: "ls",
-      summary: "List things",
       operands: "URL",
-      count: [1, 1],
       flags: [
-        { name: "long", letter: "l", summary: "More of each" },
-        {
-          name: "by",
-          value: "KEY",
-          choices: ["name", "size"],
-          summary: "Order",
-        },
-        { name: "skip", letter: "s", value: "NAME", summary: "All but it" },
+        flag("-l, --long", "More of each"),
+        flag("--by name|size", "Order"),
+        flag("-s, --skip NAME", "All but it"),
       ],
-      permissions: [],
-      details: [],
     },
   ],
   flags: [
-    { name: "json", summary: "As JSON" },
-    { name: "args", value: "WORDS", summary: "More words" },
-    { name: "help", letter: "h", summary: "Help" },
-    { name: "version", letter: "V", summary: "Version" },
+    flag("--json", "As JSON"),
+    flag("--args WORDS", "More words"),
+    flag("-h, --help", "Help"),
+    flag("-V, --version", "Version"),
   ],
   topics: [],
-  footer: [],
 };
 
 /** What the parser makes of a command line. */

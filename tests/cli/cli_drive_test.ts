@@ -174,6 +174,31 @@ together("eject and load move the tray, with whatever is in it", async () => {
   assertEquals((await onDrive(empty, "load")).code, 4);
 });
 
+together(
+  "commands refuse a directory that is a file, or that cannot be meant, on a drive, too",
+  async () => {
+    await using folder = await makeFolder();
+    await using burner = await Burner.start("dvd+rw");
+    await burner.burnByHand({ "/photos/a": "a" });
+    const path = ["--xorriso-path", burner.xorrisoPath];
+    const source = await folder.file("b", "b");
+    for (const words of [["diff", source], ["put", source], ["info"]]) {
+      const [command = "", ...rest] = words;
+      const url = urlOf(burner, "/photos/a");
+      const { code, stderr } = await run([command, url, ...rest, ...path]);
+      assertEquals(code, 3);
+      assertMatch(stderr, /it is a file/);
+    }
+    for (const command of ["blank", "format", "finish", "eject", "load"]) {
+      const url = urlOf(burner, "/photos");
+      const { code, stderr } = await run([command, url, ...path]);
+      assertEquals(code, 2);
+      assertMatch(stderr, /the whole medium: leave out ":\/photos"/);
+    }
+    assertEquals((await onDrive(burner, "list")).stdout, "photos/a\n");
+  },
+);
+
 together("eject, load, format and finish are for drives alone", async () => {
   await using folder = await makeFolder();
   const url = `xorriso://${folder.path}/a.iso`;

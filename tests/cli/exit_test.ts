@@ -28,6 +28,14 @@ Deno.test("messageOf() has sizes for people", () => {
   );
 });
 
+Deno.test("messageOf() has times as tables show them", () => {
+  const date = new Date(2026, 10, 26, 18, 30);
+  assertEquals(
+    messageOf(new Error(`a session from ${date.toISOString()} or before`)),
+    "a session from 2026-11-26 18:30 or before",
+  );
+});
+
 Deno.test("judge() takes what the engine cannot do for no fault of the command line", () => {
   assertEquals(judge(new RangeError("Cannot use 0")).exit, EXIT.usage);
   const recurse = (): number => 1 + recurse();

@@ -110,6 +110,21 @@ Deno.test("get keeps what is there and differs, and replaces it with --overwrite
   assertEquals(await readTree(to), { a: "a", b: "b" });
 });
 
+Deno.test("get tells what no flag replaces: a folder in a file's place, and no folder in a folder's", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { "f/a": "a" });
+  const to = `${folder.path}/to`;
+  await Deno.mkdir(`${to}/a`, { recursive: true });
+  const file = await folder.file("file", "mine");
+  for (const [target, expected] of [[to, 7], [file, 1]] as const) {
+    const words = ["get", url, "f", "--to", target, "--overwrite"];
+    const { code, stderr } = await run(words);
+    assertEquals(code, expected);
+    assertMatch(stderr, /is there; move it|it is no folder; move it/);
+  }
+  assertEquals(await Deno.readTextFile(file), "mine");
+});
+
 Deno.test("get --exclude leaves out what matches", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { "f/a": "a", "f/b.tmp": "b" });

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertObjectMatch } from "@std/assert";
-import { makeFolder, runShell } from "../support/helpers.ts";
+import { makeFolder, patch, runShell } from "../support/helpers.ts";
 import {
   assertMissing,
   corrupt,
@@ -61,6 +61,18 @@ drwxr-xr-x   -  ${date}  deep/
   assertEquals(await succeed("list", `${url}:/deep`), "b.tar\n");
 });
 
+Deno.test("list tells what is odd about an image", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  await succeed("rm", url, "a");
+  await patch(`${folder.path}/a.iso`, 16 * 2048, new Uint8Array(2048));
+  const { code, stderr } = await run(["list", url]);
+  assertEquals(code, 0);
+  assertMatch(stderr, /^Warning: the beginning of .* is missing/);
+  const json = await run(["list", url, "--json"]);
+  assertMatch(json.stderr, /^{"warning":{"message":"the beginning/);
+});
+
 Deno.test("list exits with 3 if nothing is found for a name, and tells the others", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { "photos/a": "a", b: "b" });
@@ -91,12 +103,25 @@ xorriso-backend: Cannot find "x\\x1b*" on the medium
   }]);
 });
 
+Deno.test("list sorts names as people do, a folder before what is in it", async () => {
+  await using folder = await makeFolder();
+  const names = ["B", "a", "file10", "file2", "d/x", "d-e", "D/x", "Ä", "z"];
+  const files = Object.fromEntries(names.map((name) => [name, ""]));
+  const url = await putImage(folder.path, files);
+  assertEquals(
+    await succeed("list", url),
+    "a\nÄ\nB\nD/x\nd/x\nd-e\nfile2\nfile10\nz\n",
+  );
+});
+
 Deno.test("commands that read exit with 3 if the directory of the URL is not there", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { "photos/a": "a" });
   const to = `${folder.path}/to`;
   for (
-    const words of [["list"], ["verify"], ["get", "--to", to], ["rm", "a"]]
+    const words of [
+      ...[["list"], ["verify"], ["get", "--to", to], ["rm", "a"], ["info"]],
+    ]
   ) {
     const [command = "", ...rest] = words;
     const outcome = await run([command, `${url}:/phtos`, ...rest]);
@@ -107,6 +132,12 @@ Deno.test("commands that read exit with 3 if the directory of the URL is not the
     );
   }
   await assertMissing(to);
+  await Deno.mkdir(`${folder.path}/empty`);
+  await succeed("put", url, `${folder.path}/empty`);
+  for (const words of [["list"], ["verify"], ["get", "--to", to], ["info"]]) {
+    const [command = "", ...rest] = words;
+    await succeed(command, `${url}:/empty`, ...rest);
+  }
 });
 
 Deno.test("commands refuse a URL whose directory is a file", async () => {
@@ -118,6 +149,7 @@ Deno.test("commands refuse a URL whose directory is a file", async () => {
     const words of [
       ...[["list"], ["verify"], ["get", "--to", to], ["rm", "a"]],
       ...[["diff", sources], ["diff", "--from", "1"], ["put", sources]],
+      ["info"],
     ]
   ) {
     const [command = "", ...rest] = words;
@@ -129,6 +161,14 @@ Deno.test("commands refuse a URL whose directory is a file", async () => {
     }, command);
   }
   await assertMissing(to);
+});
+
+Deno.test("a session that is not there is told by its date as tables show it", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  const { code, stderr } = await run(["list", url, "--session", "2020-01-01"]);
+  assertEquals(code, 3);
+  assertMatch(stderr, /a session from 2020-01-01 23:59 or before/);
 });
 
 Deno.test("verify exits with 6 if a checksum is wrong, and get restores nothing of that file", async () => {

@@ -115,6 +115,11 @@ Deno.test("put --verify reads back, --volume-id and --write-speed are passed on"
     "BACKUP 1",
     "BACKUP 1",
   ]);
+  const again = ["put", url, `${folder.path}/a`, "--create", "--volume-id"];
+  await succeed(...again, "BACKUP 1");
+  const other = await run([...again, "BACKUP 2"]);
+  assertEquals(other.code, 2);
+  assertMatch(other.stderr, /"BACKUP 1" already/);
   const wrong = await run(["list", url, "--assert-volid", "BACKUP 2"]);
   assertEquals(wrong.code, 4);
   assertMatch(wrong.stderr, /"BACKUP 1"/);
@@ -197,7 +202,7 @@ Deno.test("put writes what has changed, and removes what is gone with --mirror a
   await age(`${source}/c`);
   assertEquals(
     (await run(["put", url, source])).stderr,
-    "Stored 1 file, 1 B, 1 change of attributes, 1 unchanged, session 2\n",
+    "Stored 1 file, 1 B, 1 with other attributes, 1 unchanged, session 2\n",
   );
   assertEquals(await succeed("list", url), "f/a\nf/b\nf/c\n");
   assertEquals(
@@ -219,6 +224,34 @@ Stored 0 files, 1 removed, 3 unchanged, session 3
   );
 });
 
+Deno.test("put --dry-run and diff tell the same changes by the same words", async () => {
+  await using folder = await makeFolder();
+  const files = { "f/a": "a", "f/b": "b", "f/c": "c", "f/d": "d" };
+  const url = await putImage(folder.path, files);
+  const source = `${folder.path}/sources/f`;
+  await Deno.writeTextFile(`${source}/a`, "changed");
+  await Deno.remove(`${source}/b`);
+  await Deno.symlink("a", `${source}/b`);
+  await Deno.chmod(`${source}/c`, 0o600);
+  await Deno.remove(`${source}/d`);
+  await Deno.writeTextFile(`${source}/e`, "e");
+  const kinds = async (...words: string[]) => {
+    const { stdout } = await run([...words, "--json"]);
+    const lines = parseLines(stdout) as { kind?: string; name?: string }[];
+    return lines.map(({ kind, name }) => `${kind} ${name}`).toSorted();
+  };
+  const expected = ["added f/e", "attributes f", "attributes f/c"];
+  expected.push("content f/a", "removed f/d", "type f/b");
+  assertEquals(await kinds("diff", url, source), expected);
+  assertEquals(
+    await kinds("put", url, source, "--mirror", "-n"),
+    [
+      ...expected,
+      "undefined undefined",
+    ].toSorted(),
+  );
+});
+
 Deno.test("put --dry-run tells what it would do, and does nothing", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { "f/a": "a" });
@@ -229,7 +262,7 @@ Deno.test("put --dry-run tells what it would do, and does nothing", async () => 
   assertEquals(code, 0);
   assertMatch(
     stderr,
-    /^stored {6}f\/b {2}\(2 B\)$.*^Would store 1 file, 2 B/ms,
+    /^added {7}f\/b {2}\(2 B\)$.*^Would store 1 file, 2 B/ms,
   );
   assertEquals(await Deno.readFile(`${folder.path}/a.iso`), before);
   const fresh = `${folder.path}/new.iso`;
@@ -251,7 +284,7 @@ Deno.test("put stores a file that changes meanwhile from a copy, and tells it", 
   await Deno.truncate(`${source}/moving`, 1);
   const { code, stderr } = await running;
   assertEquals(code, 0);
-  assertMatch(stderr, /copied {6}f\/moving\n.*2 copied while changing/s);
+  assertMatch(stderr, /copied {6}f\/moving\n.*2 stored from a copy/s);
   assertEquals(await succeed("get", url, "f/moving", "--to", "-"), "\0");
 });
 

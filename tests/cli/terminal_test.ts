@@ -4,12 +4,13 @@ import {
   escapeName,
   escapeText,
   formatBytes,
+  formatCount,
+  formatCounts,
   formatDate,
   formatDuration,
   formatJson,
   formatMode,
-  plural,
-  some,
+  wrap,
 } from "../../src/cli/terminal.ts";
 
 Deno.test("escapeName() leaves ordinary names of any alphabet as they are", () => {
@@ -119,9 +120,15 @@ Deno.test("formatMode() writes types and modes like ls", () => {
   }
 });
 
-Deno.test("plural() and some() count things", () => {
-  assertEquals(plural(1, "file"), "1 file");
-  assertEquals(plural(0, "copy", "copies"), "0 copies");
-  assertEquals(some(0, "file"), []);
-  assertEquals(some(2, "copy", "copies"), ["2 copies"]);
+Deno.test("formatCounts() counts what there is", () => {
+  assertEquals(
+    formatCounts({ file: 1, folder: 2, link: 0, unchanged: 3 }),
+    ["1 file", "2 folders", "3 unchanged"],
+  );
+  assertEquals(formatCount(0, "file"), "0 files");
+});
+
+Deno.test("wrap() breaks at blanks, and leaves longer words whole", () => {
+  assertEquals(wrap("a bc def", 4), ["a bc", "def"]);
+  assertEquals(wrap("abcdefg hi", 4), ["abcdefg", "hi"]);
 });
