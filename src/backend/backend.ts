@@ -212,26 +212,12 @@ export class XorrisoBackend implements AsyncDisposable {
     changes: readonly Change[],
     options: ApplyOptions = {},
   ): Promise<NameResult[]> {
-    const errors = new Map<Change, unknown>();
-    const requests = new Map<Request, Change>();
-    for (const change of changes) {
-      try {
-        requests.set(this.#request(change), change);
-      } catch (error) {
-        errors.set(change, error);
-      }
-    }
-    const failed = await this.#during(
+    const failures = await this.#during(
       "change the medium",
-      () => this.#queue.addAll([...requests.keys()], options),
+      () =>
+        this.#queue.addAll(changes, (change) => this.#request(change), options),
     );
-    for (const [request, change] of requests) {
-      if (failed.has(request)) errors.set(change, failed.get(request));
-    }
-    return changes.map((change) => ({
-      name: change.name,
-      error: errors.get(change),
-    }));
+    return changes.map(({ name }, i) => ({ name, error: failures.get(i) }));
   }
 
   /**
@@ -474,7 +460,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async blank(options: BlankOptions = {}): Promise<void> {
     await this.#maintain(
       "blank",
-      (changes) => erase(changes, "blank", options),
+      (changes, signal) => erase(changes, "blank", { ...options, signal }),
       options,
     );
   }
@@ -488,7 +474,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async format(options: FormatOptions = {}): Promise<void> {
     await this.#maintain(
       "format",
-      (changes) => erase(changes, "format", options),
+      (changes, signal) => erase(changes, "format", { ...options, signal }),
       options,
     );
   }
@@ -502,7 +488,7 @@ export class XorrisoBackend implements AsyncDisposable {
   async finish(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
     await this.#maintain(
       "close the medium",
-      (changes) => finish(changes, options),
+      (changes, signal) => finish(changes, { ...options, signal }),
       options,
     );
   }
@@ -523,7 +509,10 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} As `Xorriso.load`.
    */
   async load(): Promise<Medium> {
-    return await this.#maintain("load a medium", loadTray);
+    return await this.#maintain(
+      "load a medium",
+      (changes, signal) => loadTray(changes, { signal }),
+    );
   }
 
   /**
@@ -570,18 +559,17 @@ export class XorrisoBackend implements AsyncDisposable {
   /** Does something to the medium itself, when nothing is pending. */
   async #maintain<T>(
     doing: string,
-    work: (changes: Changes) => Promise<T>,
+    work: (changes: Changes, signal: AbortSignal) => Promise<T>,
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<T> {
     return await this.#during(doing, () =>
-      this.#queue.between(async () => {
-        try {
-          const session = await this.#store.session();
-          return await exclusive(session, work, signal);
-        } finally {
-          this.#store.forget();
-        }
-      }, signal));
+      this.#queue.between(
+        (signal) =>
+          this.#store.alter((session) =>
+            exclusive(session, (changes) => work(changes, signal), signal)
+          ),
+        signal,
+      ));
   }
 
   /** Does what a call asks for; rejects when the backend is closed. */

@@ -1,5 +1,6 @@
 /** One change on its way to the medium: what was asked for, and what of it. */
 
+import { onAbort } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Progress } from "../options.ts";
@@ -51,14 +52,52 @@ export interface Request extends PlannedChange {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** Who has asked for changes, and may take them back. */
+export class Caller implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #forget: () => void;
+
+  /** Whether some of them are part of a plan. */
+  isPlanned = false;
+
+  /**
+   * @param signal What takes them back.
+   * @param onAbort Called then.
+   */
+  constructor(
+    signal: AbortSignal | undefined,
+    onGivenUp: (caller: Caller, reason: unknown) => void,
+  ) {
+    this.#forget = onAbort(signal, (reason) => {
+      this.giveUp(reason);
+      onGivenUp(this, reason);
+    });
+  }
+
+  /** Given when they are taken back. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Takes back what is not part of a batch yet. */
+  giveUp(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /** Listens no more. */
+  [Symbol.dispose](): void {
+    this.#forget();
+  }
+}
+
 /** A change that is part of a plan or of a batch. */
 export interface Pending extends Request {
+  /** Who asked for it. */
+  readonly caller: Caller;
   /** What is to be stored, with `file`. */
   readonly prepared: Prepared | undefined;
-  /** What its caller is told. */
-  readonly settled: PromiseWithResolvers<void>;
-  /** Stops listening to its signal. */
-  readonly release: () => void;
+  /** Tells the caller what has become of it; an argument is why it failed. */
+  readonly tell: (...error: unknown[]) => void;
 }
 
 /** Tells the caller of a change what became of it; `error` is what failed. */
@@ -66,10 +105,8 @@ export async function settle(
   change: Pending,
   ...error: unknown[]
 ): Promise<void> {
-  change.release();
   await dispose(change.prepared);
-  if (error.length === 0) change.settled.resolve();
-  else change.settled.reject(error[0]);
+  change.tell(...error);
 }
 
 /** Removes what was made to prepare a change. */
@@ -82,13 +119,14 @@ export async function dispose(prepared: Prepared | undefined): Promise<void> {
 }
 
 /** The error for a change that was rolled back. */
-export function rolledBack({ kind, name }: PlannedChange): XorrisoError {
-  const doing = kind === "remove" ? "delete" : "store";
-  return new XorrisoError(
-    "ABORTED",
-    `Cannot ${doing} ${show(name)}: it was rolled back`,
-    { path: name },
-  );
+export function rolledBack(change?: PlannedChange): XorrisoError {
+  const path = change?.name;
+  const doing = path === undefined
+    ? "change the medium"
+    : `${change?.kind === "remove" ? "delete" : "store"} ${show(path)}`;
+  return new XorrisoError("ABORTED", `Cannot ${doing}: it was rolled back`, {
+    path,
+  });
 }
 
 /**
@@ -106,8 +144,11 @@ export function requestOf(
   if (change.kind !== "file") return change;
   const { source, verify = false, ...rest } = change;
   if (typeof source === "string" || source instanceof URL) {
-    const prepare = () => prepareFile(source, verify);
-    return { ...rest, prepare, isSlow: verify };
+    return {
+      ...rest,
+      prepare: (_, onBytes) => prepareFile(source, verify, onBytes),
+      isSlow: verify,
+    };
   }
   const size = source instanceof Uint8Array
     ? source.byteLength
@@ -136,10 +177,12 @@ export function requestOf(
 async function prepareFile(
   file: string | URL,
   verify: boolean,
+  onBytes: (count: number) => void,
 ): Promise<Prepared> {
   const source = await openSource(file);
   if (!verify) return { source };
-  return { source, md5: await md5Of(source), isVerified: true };
+  const md5 = await md5Of(source, onBytes);
+  return { source, md5, isVerified: true };
 }
 
 /** Makes ready content that is in no file, by keeping it in one. */

@@ -2,13 +2,14 @@
 
 import { breathe, eachOf, onAbort, unlessAborted } from "../async.ts";
 import type { Medium } from "../dialogue/answers.ts";
-import type { Progress } from "../options.ts";
 import { notify } from "../dialogue/dialogue.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
+import type { Progress } from "../options.ts";
 import { readMedium } from "../session/medium.ts";
 import { Batch, tooLarge, type WriteOptions } from "./batch.ts";
 import {
+  Caller,
   dispose,
   type Pending,
   type Prepared,
@@ -16,9 +17,10 @@ import {
   rolledBack,
   settle,
 } from "./change.ts";
-import type { Index } from "./index.ts";
 import { Due, type DueOptions } from "./due.ts";
-import { Order, type Place } from "./order.ts";
+import type { Index } from "./index.ts";
+import type { Change } from "./options.ts";
+import { type Arriving, Order, type Place } from "./order.ts";
 import { type Operation, Plan } from "./plan.ts";
 import type { Store } from "./store.ts";
 
@@ -32,24 +34,16 @@ export interface QueueOptions extends DueOptions {
 interface Writing {
   /** What failed in it. */
   readonly failures: Promise<readonly unknown[]>;
-  /** Changes whose callers still want them. */
-  readonly live: Set<Pending>;
+  /** Those who still want some of it. */
+  readonly live: Set<Caller>;
   /** Stops it. */
   readonly controller: AbortController;
-}
-
-/** Content that is being kept until it can be stored. */
-interface Arriving {
-  readonly request: Request;
-  readonly controller: AbortController;
-  /** When it last went on, by `performance.now()`. */
-  latest: number;
 }
 
 /** Changes that one session takes at most, unless they came in one call. */
 const LIMIT = 10_000;
 
-/** Milliseconds without a byte after which closing gives a stream up. */
+/** Milliseconds without a byte after which no commit waits for a stream. */
 const STALLED = 2000;
 
 /** Collects changes, and has them written together. */
@@ -59,15 +53,17 @@ export class Queue {
   readonly #order = new Order();
   readonly #due: Due;
   #plan: { readonly index: Index; readonly plan: Plan<Pending> } | undefined;
-  /** Changes of the plan whose callers have taken them back. */
-  readonly #takenBack = new Set<Pending>();
+  /** Whether the plan has changes that were taken back. */
+  #isStale = false;
   #writing: Writing | undefined;
+  /** Whose changes are not all in the plan, and how they fail by a rollback. */
+  readonly #entering = new Map<Caller, () => XorrisoError>();
+  /** Settled when the calls before have their places. */
+  #before: Promise<unknown> = Promise.resolve();
   /** Changes that have been asked for and will soon be in the plan. */
   #coming = 0;
   /** Calls whose changes all go into one batch. */
   #held = 0;
-  /** What is being prepared for who knows how long. */
-  readonly #slow = new Set<Arriving>();
   #free: number | undefined;
   /** The question for it, under way. */
   #asking: Promise<Medium> | undefined;
@@ -89,90 +85,131 @@ export class Queue {
    * `autoCommit`, when it will be part of the next commit.
    */
   async add(request: Request): Promise<void> {
-    const change = await this.#enter(request);
-    if (this.#options.autoCommit) await change.settled.promise;
-    // Whoever commits is told what becomes of it.
-    else change.settled.promise.catch(() => {});
+    const { signal } = request;
+    signal?.throwIfAborted();
+    const caller = this.#caller(signal);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const end = () => caller[Symbol.dispose]();
+    promise.then(end, end);
+    this.#entering.set(caller, () => rolledBack(request));
+    try {
+      await this.#come();
+      const place = this.#take(request);
+      const tell = (...error: unknown[]) =>
+        error.length === 0 ? resolve() : reject(error[0]);
+      await this.#enter(request, { caller, place, tell });
+    } catch (error) {
+      end();
+      throw error;
+    } finally {
+      this.#entering.delete(caller);
+    }
+    // Without it, whoever commits is told what becomes of it.
+    if (this.#options.autoCommit) await unlessAborted(promise, signal);
   }
 
   /**
-   * Takes changes that go into one session, and writes it. Resolves with what
-   * failed, when all else is on the medium.
+   * Takes changes that go into one session, and writes it.
+   *
+   * @param requestOf Makes ready to take a change.
+   * @returns What failed, by its index, when all else is on the medium.
    */
   async addAll(
-    requests: readonly Request[],
+    changes: readonly Change[],
+    requestOf: (change: Change) => Request,
     options: WriteOptions = {},
-  ): Promise<Map<Request, unknown>> {
-    const failures = new Map<Request, unknown>();
-    const changes: Promise<void>[] = [];
+  ): Promise<Map<number, unknown>> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const failures = new Map<number, unknown>();
+    using caller = this.#caller(signal);
+    this.#entering.set(caller, () => rolledBack());
     this.#held++;
     try {
-      await Promise.all(requests.map(async (request) => {
-        try {
-          const { settled } = await this.#enter(request);
-          changes.push(
-            settled.promise.catch((error) => void failures.set(request, error)),
-          );
-        } catch (error) {
-          failures.set(request, error);
-        }
-      }));
-      options.signal?.throwIfAborted();
+      const entering = this.#takeAll(changes).then((places) =>
+        // Few at a time: what is under way takes more memory than what is done.
+        eachOf(changes.entries(), async ([i, change]) => {
+          const place = places[i] ?? this.#take(change);
+          const tell = (...error: unknown[]) => {
+            if (error.length > 0) failures.set(i, error[0]);
+          };
+          try {
+            caller.signal.throwIfAborted();
+            await this.#enter(requestOf(change), { caller, place, tell });
+          } catch (error) {
+            place.leave();
+            failures.set(i, error);
+          }
+        })
+      );
+      await unlessAborted(entering, signal);
     } finally {
       this.#held--;
+      this.#entering.delete(caller);
     }
-    while (this.#writing !== undefined) {
-      await unlessAborted(this.#writing.failures, options.signal);
-    }
+    await this.idle(signal);
     await this.#flush(options);
-    await Promise.all(changes);
     return failures;
   }
 
-  /** Commits all changes that were asked for before; throws what failed. */
+  /** Takes the places of many changes, before any later call takes one. */
+  async #takeAll(changes: readonly Change[]): Promise<readonly Place[]> {
+    const places: Place[] = [];
+    const taking = this.#before.then(async () => {
+      for (const change of changes) {
+        await breathe();
+        places.push(this.#take(change));
+      }
+    });
+    this.#before = taking;
+    await taking;
+    return places;
+  }
+
+  /**
+   * Commits all changes that were asked for before; throws what failed. A
+   * stream that stands still is not waited for, nor what waits for it.
+   */
   async commit(options: WriteOptions = {}): Promise<void> {
-    const { signal } = options;
     await this.#come();
-    await unlessAborted(this.#order.all(), signal);
+    await this.#arrived(() => true, options.signal);
+    await this.#commit(options);
+  }
+
+  async #commit(options: WriteOptions): Promise<void> {
+    const { signal } = options;
     const failures: unknown[] = [];
     while (this.#writing !== undefined) {
       failures.push(...await unlessAborted(this.#writing.failures, signal));
     }
     signal?.throwIfAborted();
     failures.push(...await this.#flush(options));
-    if (failures.length > 1) {
-      const [first] = failures;
-      throw first instanceof XorrisoError
-        ? new XorrisoError(first.code, first.message, {
-          ...first,
-          cause: new AggregateError(failures, "Several changes failed"),
-        })
-        : first;
+    const [first] = failures;
+    if (failures.length < 2 || !(first instanceof XorrisoError)) {
+      if (failures.length > 0) throw first;
+      return;
     }
-    if (failures.length === 1) throw failures[0];
+    throw new XorrisoError(first.code, first.message, {
+      ...first,
+      cause: new AggregateError(failures, "Several changes failed"),
+    });
   }
 
-  /** Commits what was asked for, but waits for no stream that stands still. */
+  /** Commits what was asked for, and gives up streams that stand still. */
   async close(): Promise<void> {
-    const watch = setInterval(() => {
-      const now = performance.now();
-      for (const { controller, latest, request } of this.#slow) {
-        if (now - latest < STALLED) continue;
-        controller.abort(
-          new XorrisoError(
-            "CLOSED",
-            `Cannot store ${show(request.name)}: the backend is closed, and ` +
-              `nothing has come from the stream for ${STALLED} ms`,
-            { path: request.name },
-          ),
-        );
-      }
-    }, STALLED / 4);
-    try {
-      await this.commit();
-    } finally {
-      clearInterval(watch);
-    }
+    await this.#come();
+    await this.#arrived(({ name, controller }) => {
+      controller.abort(
+        new XorrisoError(
+          "CLOSED",
+          `Cannot store ${show(name)}: the backend is closed, and nothing ` +
+            `has come from the stream for ${STALLED} ms`,
+          { path: name },
+        ),
+      );
+      return false;
+    });
+    await this.#commit({});
   }
 
   /** Resolves when nothing is being written. */
@@ -184,17 +221,16 @@ export class Queue {
 
   /** Does something else to the medium: after what is pending, alone. */
   async between<T>(
-    work: () => Promise<T>,
+    work: (signal: AbortSignal) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
     const options = signal ? { signal } : {};
     do await this.commit(options); while (this.#writing !== undefined);
-    const running = work();
+    const controller = new AbortController();
+    const running = work(either(controller.signal, signal));
     // Nothing is staged meanwhile.
-    this.#writing = {
-      failures: running.then(() => [], () => []),
-      ...{ controller: new AbortController(), live: new Set() },
-    };
+    const failures = running.then(() => [], () => []);
+    this.#writing = { failures, controller, live: new Set() };
     try {
       return await running;
     } finally {
@@ -202,20 +238,16 @@ export class Queue {
     }
   }
 
-  /** Rejects all changes that are not being written; waits for the others. */
+  /** Rejects all changes that are not being written. */
   async rollback(): Promise<void> {
     await this.#come();
-    for (const { controller, request } of this.#slow) {
-      controller.abort(rolledBack(request));
-    }
-    await this.#order.all();
+    const places = this.#order.all;
+    for (const [caller, error] of this.#entering) caller.giveUp(error());
+    for (const place of places) await place.left();
     const changes = this.#plan?.plan.changes ?? [];
     this.#plan = undefined;
     this.#due.clear();
-    await Promise.all(
-      Array.from(changes, (change) => settle(change, rolledBack(change))),
-    );
-    await this.#writing?.failures;
+    await eachOf(changes, (change) => settle(change, rolledBack(change)));
   }
 
   /** Rejects all changes, also those that are being written. */
@@ -227,6 +259,18 @@ export class Queue {
       ),
     );
     await this.rollback();
+    await this.idle();
+  }
+
+  #caller(signal: AbortSignal | undefined): Caller {
+    return new Caller(signal, (caller, reason) => {
+      const { live, controller } = this.#writing ?? {};
+      if (live?.delete(caller) && live.size === 0) controller?.abort(reason);
+      if (!caller.isPlanned || this.#isStale) return;
+      // Thousands may do so in one turn: the plan is made anew once.
+      this.#isStale = true;
+      queueMicrotask(() => this.#tidy());
+    });
   }
 
   /**
@@ -234,22 +278,70 @@ export class Queue {
    * once. All calls come this way, so they go on in the order they were made.
    */
   async #come(): Promise<void> {
-    await this.#arrive(breathe);
+    await this.#arrive(async () => {
+      await this.#before;
+      await breathe();
+    });
+  }
+
+  #take(change: Request | Change): Place {
+    const { from } = "from" in change ? change : {};
+    return this.#order.take(...from === undefined ? [] : [from], change.name);
+  }
+
+  /**
+   * Waits for the calls that are under way now.
+   *
+   * @param isLeft Asked about content that has stood still for long: whether
+   * its call is not waited for, and what waits for that.
+   */
+  async #arrived(
+    isLeft: (arriving: Arriving) => boolean,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    let tick = Promise.withResolvers<void>();
+    const timer = setInterval(() => {
+      tick.resolve();
+      tick = Promise.withResolvers();
+    }, STALLED / 4);
+    const left = new Set<Place>();
+    try {
+      for (const place of this.#order.all) {
+        while (!place.isLeft && !left.has(place)) {
+          const { arriving, earlier } = place;
+          const isStalled = arriving !== undefined &&
+            performance.now() - arriving.latest >= STALLED;
+          if (
+            isStalled && isLeft(arriving) ||
+            earlier.some((each) => left.has(each))
+          ) left.add(place);
+          else {
+            const next = Promise.race([place.left(), tick.promise]);
+            await unlessAborted(next, signal);
+          }
+        }
+      }
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   /** Makes a change ready and adds it to the plan, in its order. */
-  async #enter(request: Request): Promise<Pending> {
-    const { signal, name, from } = request;
-    signal?.throwIfAborted();
-    await this.#come();
-    const place = this.#order.take(...from === undefined ? [] : [from], name);
+  async #enter(
+    request: Request,
+    { caller, place, tell }: Pick<Pending, "caller" | "tell"> & {
+      readonly place: Place;
+    },
+  ): Promise<void> {
+    const { signal } = caller;
     // The source is looked at while xorriso answers.
     if (this.#free === undefined) this.#ask().catch(() => {});
     let prepared: Prepared | undefined;
     try {
-      prepared = await this.#prepare(request, place);
-      await unlessAborted(place.reached, signal);
-      return await this.#arrive(() => this.#accept(request, prepared));
+      prepared = await this.#prepare(request, place, signal);
+      await reached(place, signal);
+      const change: Pending = { ...request, caller, prepared, tell };
+      await this.#arrive(() => this.#accept(change));
     } catch (error) {
       await dispose(prepared);
       throw error;
@@ -262,58 +354,58 @@ export class Queue {
   async #prepare(
     request: Request,
     place: Place,
+    signal: AbortSignal,
   ): Promise<Prepared | undefined> {
-    const { prepare, signal, asksFirst, isSlow = false } = request;
+    const { prepare, asksFirst = false, isSlow = false } = request;
     if (prepare === undefined) return undefined;
-    const work = async (
-      signal: AbortSignal | undefined,
-      onBytes: (count: number) => void,
-    ) => {
-      // Before gigabytes of a stream are kept for nothing.
-      if (asksFirst) await this.#requirePlace(request, place, signal);
-      return await prepare(signal, onBytes);
-    };
-    if (!isSlow) {
-      if (asksFirst) await unlessAborted(place.reached, signal);
-      return await this.#arrive(() => work(signal, () => {}));
+    try {
+      if (asksFirst) await reached(place, signal);
+      if (isSlow) return await this.#keep(request, prepare, place, signal);
+      return await this.#arrive(async () => {
+        if (asksFirst) await this.#requirePlace(request, signal);
+        return await orDispose(prepare(signal, () => {}), signal);
+      });
+    } catch (error) {
+      request.discard?.(error);
+      throw error;
     }
+  }
+
+  /** The same where it may take long, so that no batch waits for it. */
+  async #keep(
+    request: Request,
+    prepare: NonNullable<Request["prepare"]>,
+    place: Place,
+    signal: AbortSignal,
+  ): Promise<Prepared> {
+    // Before gigabytes of a stream are kept for nothing.
+    if (request.asksFirst) await this.#requirePlace(request, signal);
     const controller = new AbortController();
-    const arriving = { request, controller, latest: performance.now() };
-    this.#slow.add(arriving);
-    const either = signal
-      ? AbortSignal.any([signal, controller.signal])
-      : controller.signal;
+    const forget = onAbort(signal, (reason) => controller.abort(reason));
+    const { name } = request;
+    const arriving = { name, latest: performance.now(), controller };
+    place.arriving = arriving;
     let done = 0;
-    const preparing = work(either, (count) => {
+    const preparing = prepare(controller.signal, (count) => {
       arriving.latest = performance.now();
       done += count;
       const progress = { total: request.size, rate: undefined };
       notify(request.onProgress, { phase: "reading", done, ...progress });
     });
     try {
-      // A stream that is stuck may not even hear that it is cancelled.
-      return await unlessAborted(preparing, either);
-    } catch (error) {
-      preparing.then(dispose, () => request.discard?.(error));
-      throw error;
+      return await orDispose(preparing, controller.signal);
     } finally {
-      this.#slow.delete(arriving);
+      forget();
+      place.arriving = undefined;
     }
   }
 
   /** Makes sure that a change can be made, as far as that can be told now. */
-  async #requirePlace(
-    request: Request,
-    place: Place,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    await unlessAborted(place.reached, signal);
+  async #requirePlace(request: Request, signal: AbortSignal): Promise<void> {
     const { name, size = 0 } = request;
-    if (this.#free === undefined || size > this.#free) {
-      await this.#checkFree(name, size);
-    }
+    await this.#checkFree(name, size);
     for (;;) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       const { index } = await this.#store.snapshot();
       try {
         return this.#planOn(index).check(request);
@@ -338,82 +430,64 @@ export class Queue {
   }
 
   /** Adds a change to the plan; not while a commit changes what it rests on. */
-  async #accept(
-    request: Request,
-    prepared: Prepared | undefined,
-  ): Promise<Pending> {
-    const { name, signal } = request;
+  async #accept(change: Pending): Promise<void> {
+    const { name, prepared, caller } = change;
     const size = prepared?.source.size ?? 0;
-    let index: Index;
-    do {
-      await this.idle(signal);
-      await this.#store.rest(signal);
-      ({ index } = await this.#store.snapshot());
-      if (this.#free === undefined || size > this.#free) {
-        await this.#checkFree(name, size);
-      }
-      signal?.throwIfAborted();
-    } while (this.#writing !== undefined);
-    const change: Pending = {
-      ...request,
-      ...{ prepared, settled: Promise.withResolvers<void>() },
-      release: onAbort(signal, (reason) => this.#giveUp(change, reason)),
-    };
-    const plan = this.#planOn(index);
-    try {
-      plan.add(change);
-    } catch (error) {
-      change.release();
-      throw error;
+    let plan = this.#openPlan(size);
+    for (; plan === undefined; plan = this.#openPlan(size)) {
+      await this.idle(caller.signal);
+      await this.#store.rest(caller.signal);
+      const { index } = await this.#store.snapshot();
+      await this.#checkFree(name, size);
+      if (this.#writing === undefined) this.#planOn(index);
     }
+    caller.signal.throwIfAborted();
+    plan.add(change);
+    caller.isPlanned = true;
     if (plan.size >= LIMIT && this.#held === 0 && this.#options.autoCommit) {
       this.#flush();
     }
-    return change;
+  }
+
+  /** The plan, if a change of a size can be added to it at once. */
+  #openPlan(size: number): Plan<Pending> | undefined {
+    if (this.#writing !== undefined || !this.#fits(size)) return undefined;
+    const index = this.#store.known?.index;
+    if (index === undefined || this.#plan?.index !== index) return undefined;
+    return this.#planOn(index);
   }
 
   /** The plan; made anew if the tree was read again meanwhile. */
   #planOn(index: Index): Plan<Pending> {
-    if (this.#plan?.index === index && this.#takenBack.size === 0) {
-      return this.#plan.plan;
-    }
+    if (this.#plan?.index === index && !this.#isStale) return this.#plan.plan;
     const plan = new Plan<Pending>(index);
     for (const change of this.#plan?.plan.changes ?? []) {
-      if (this.#takenBack.has(change)) continue;
+      const { signal } = change.caller;
       try {
+        signal.throwIfAborted();
         plan.add(change);
       } catch (error) {
         settle(change, error);
       }
     }
-    this.#takenBack.clear();
+    this.#isStale = false;
     this.#plan = { index, plan };
     return plan;
-  }
-
-  /** Rejects a change whose caller does not want it any more. */
-  #giveUp(change: Pending, reason: unknown): void {
-    const { live, controller } = this.#writing ?? {};
-    if (live?.delete(change)) {
-      // Its file is still being read; it is removed with the others.
-      change.settled.reject(reason);
-      if (live.size === 0) controller?.abort(reason);
-    } else if (this.#plan?.plan.changes.has(change)) {
-      // Thousands may do so in one turn: the plan is made anew once.
-      if (this.#takenBack.size === 0) queueMicrotask(() => this.#tidy());
-      this.#takenBack.add(change);
-      settle(change, reason);
-    }
   }
 
   /** Takes out of the plan what was taken back, and what rests on that. */
   #tidy(): void {
     if (this.#plan !== undefined) this.#planOn(this.#plan.index);
-    this.#takenBack.clear();
+    this.#isStale = false;
+  }
+
+  #fits(size: number): boolean {
+    return this.#free !== undefined && size <= this.#free;
   }
 
   /** Refuses what cannot fit, before it is part of a batch. */
   async #checkFree(name: string, size: number): Promise<void> {
+    if (this.#fits(size)) return;
     const { appendable, drive, free } = await this.#ask();
     if (!appendable) {
       throw new XorrisoError(
@@ -446,18 +520,16 @@ export class Queue {
     this.#due.clear();
     this.#tidy();
     const plan = this.#plan?.plan;
-    const operations = plan?.operations() ?? [];
     this.#plan = undefined;
-    if (operations.length === 0) return [];
+    if (plan === undefined || plan.size === 0) return [];
     const controller = new AbortController();
-    const failures = this.#write(operations, {
+    const live = new Set<Caller>();
+    for (const { caller } of plan.changes) live.add(caller);
+    const failures = this.#write(plan.operations(), {
       ...options,
-      signal: AbortSignal.any([
-        controller.signal,
-        ...options.signal ? [options.signal] : [],
-      ]),
+      signal: either(controller.signal, options.signal),
     });
-    this.#writing = { failures, controller, live: new Set(plan?.changes) };
+    this.#writing = { failures, controller, live };
     try {
       return await failures;
     } finally {
@@ -483,14 +555,44 @@ export class Queue {
       // A batch that is committed by itself was so just now.
       this.#options.autoCommit,
     );
+    const told = new Set<unknown>();
     await eachOf(operations, async (operation) => {
       const error = batch.failures.has(operation)
         ? [batch.failures.get(operation)]
         : [];
-      for (const change of operation.all) await settle(change, ...error);
+      for (const change of operation.all) {
+        await settle(change, ...error);
+        // What was taken back is nobody's any more.
+        if (change.caller.signal.aborted) continue;
+        for (const each of error) told.add(each);
+      }
     });
-    return [...new Set(batch.failures.values())];
+    return [...told];
   }
+}
+
+/** Waits for the calls that a place is behind. */
+async function reached(place: Place, signal: AbortSignal): Promise<void> {
+  if (place.earlier.length === 0) return;
+  await unlessAborted(place.reached(), signal);
+}
+
+/** Waits for what is made ready, no longer than until a signal is given. */
+async function orDispose(
+  preparing: Promise<Prepared>,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  try {
+    // A stream that is stuck may not even hear that it is cancelled.
+    return await unlessAborted(preparing, signal);
+  } catch (error) {
+    preparing.then(dispose, () => {});
+    throw error;
+  }
+}
+
+function either(signal: AbortSignal, other?: AbortSignal): AbortSignal {
+  return other === undefined ? signal : AbortSignal.any([signal, other]);
 }
 
 /** Tells everybody in a batch how far it is. */
@@ -498,9 +600,10 @@ function progressOf(
   operations: readonly Operation<Pending>[],
   options: WriteOptions,
 ): (progress: Progress) => void {
-  const listeners = new Set(
-    operations.flatMap(({ all }) => all.map(({ onProgress }) => onProgress)),
-  ).add(options.onProgress);
+  const listeners = new Set([options.onProgress]);
+  for (const { all } of operations) {
+    for (const { onProgress } of all) listeners.add(onProgress);
+  }
   return (progress) => {
     for (const listener of listeners) notify(listener, progress);
   };

@@ -113,8 +113,8 @@ function cameAndWent(
   { kind, recursive = false }: Pending,
   type: EntryType | undefined,
 ): boolean {
-  return kind === "remove" && !recursive &&
-    (type === undefined || type === "directory");
+  return kind === "remove" &&
+    (type === undefined || type === "directory" && !recursive);
 }
 
 /** The lines about the name itself, which is of a type until now. */

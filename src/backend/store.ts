@@ -56,6 +56,8 @@ export class Store {
   #snapshot: Promise<Snapshot> | undefined;
   /** What `#snapshot` has resolved to. */
   #known: Snapshot | undefined;
+  /** Settled when nothing but sessions is written. */
+  #altering: Promise<unknown> = Promise.resolve();
   /** The end of the session before. */
   #ending: Promise<void> | undefined;
   /** The end of what was read from before. */
@@ -196,6 +198,22 @@ export class Store {
     this.#snapshot = this.#known = undefined;
   }
 
+  /**
+   * Does something to the medium itself, of which what is known then tells
+   * nothing. Readers see what was before, or what is after it.
+   */
+  async alter<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.session();
+    let read: Promise<Snapshot> | undefined;
+    while (this.#snapshot !== read) {
+      read = this.#snapshot;
+      await read?.catch(() => {});
+    }
+    const altering = work(session).finally(() => this.forget());
+    this.#altering = altering.catch(() => {});
+    return await altering;
+  }
+
   /** Shows readers what has been written, unless the session has ended. */
   replace(snapshot: Snapshot): void {
     if (this.#snapshot === undefined) return;
@@ -213,8 +231,9 @@ export class Store {
     wanted = this.options.session,
     signal?: AbortSignal,
   ): Promise<Snapshot> {
-    const session = this.#session;
-    const reading = this.#readAll({ ...this.#reading(), wanted, signal });
+    const reading = this.#altering.then(() =>
+      this.#readAll({ ...this.#reading(), wanted, signal })
+    );
     this.#snapshot = reading;
     try {
       const snapshot = await reading;
@@ -222,6 +241,16 @@ export class Store {
       return snapshot;
     } catch (error) {
       if (this.#snapshot === reading) this.forget();
+      throw error;
+    }
+  }
+
+  async #readAll(options: SnapshotOptions): Promise<Snapshot> {
+    if (this.#closed) throw closedError(this.device);
+    const session = this.#session;
+    try {
+      return await this.#readNow(options);
+    } catch (error) {
       // What a session that has died was writing is taken back under a reader.
       const lost = await session?.catch(() => undefined);
       if (lost?.lost) lost.requireOpen(lost.doing("read"));
@@ -229,8 +258,7 @@ export class Store {
     }
   }
 
-  async #readAll(options: SnapshotOptions): Promise<Snapshot> {
-    if (this.#closed) throw closedError(this.device);
+  async #readNow(options: SnapshotOptions): Promise<Snapshot> {
     if (!this.isImage) return await (await this.#driveReader()).read(options);
     const blocks = await this.#fileBlocks();
     const { size } = await blocks.stat();

@@ -173,12 +173,14 @@ function recentFolders(): Folders {
 /**
  * The MD5 of a source's content.
  *
+ * @param onBytes Takes how many bytes more have been read.
  * @throws {XorrisoError} SOURCE_UNREADABLE if it cannot be read (any more).
  */
 export async function md5Of(
   { name, path, identity }:
     & Pick<Source, "name" | "path">
     & Partial<Pick<Source, "identity">>,
+  onBytes: (count: number) => void = () => {},
 ): Promise<string> {
   const hash = (await loadMd5())();
   const { constants, promises } = await import("node:fs");
@@ -206,6 +208,7 @@ export async function md5Of(
       for (;;) {
         const count = await readFull(reader, buffer);
         hash.update(buffer.subarray(0, count));
+        onBytes(count);
         if (count < buffer.length) return hash.digest("hex");
       }
     } finally {

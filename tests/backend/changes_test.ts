@@ -144,6 +144,25 @@ Deno.test("XorrisoBackend.apply() fails only what cannot be, and writes the rest
   assertEquals((await backend.sessions()).length, 1);
 });
 
+Deno.test("XorrisoBackend.apply() removes a folder that it has made", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "x");
+  await using backend = await openImage(folder);
+  const remove = { kind: "remove", name: "d", recursive: true } as const;
+  const changes: Change[] = [
+    { kind: "file", name: "d/a", source },
+    remove,
+    { kind: "file", name: "d/a", source },
+  ];
+  assertEquals(await apply(backend, changes), ["ok", "ok", "ok"]);
+  assertEquals(await textsOf(backend), { "d/a": "x" });
+  assertEquals(
+    await apply(backend, [{ kind: "file", name: "d/b", source }, remove]),
+    ["ok", "ok"],
+  );
+  assertEquals(await textsOf(backend), {});
+});
+
 Deno.test("XorrisoBackend.apply() writes one session for more changes than a batch takes", async () => {
   await using folder = await makeFolder();
   const source = await folder.file("source", "x");

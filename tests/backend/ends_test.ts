@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { XorrisoBackend } from "../../mod.ts";
+import { type Change, XorrisoBackend } from "../../mod.ts";
 import {
   hookXorriso,
   openImage,
@@ -55,6 +55,65 @@ Deno.test("XorrisoBackend.commit() and blank() hear their signal beside a stuck 
   await backend.rollback();
   assertEquals(await stuck, ["ABORTED"]);
   await backend.close();
+});
+
+Deno.test("XorrisoBackend.commit() waits for no stream that stands still, nor for what is behind it", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "last");
+  const backend = await openImage(folder, { autoCommit: false });
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const puts = [backend.put(readable, "a"), backend.put(source, "a")];
+  await backend.put(toBytes("ready"), "ready");
+  await backend.commit();
+  assertEquals(await textsOf(backend), { ready: "ready" });
+  // They are part of the next session.
+  await store(backend, { b: "b" });
+  const writer = writable.getWriter();
+  await writer.write(toBytes("first"));
+  await writer.close();
+  await Promise.all(puts);
+  await backend.close();
+  assertEquals(await storedTexts(folder), {
+    ...{ a: "last", b: "b", ready: "ready" },
+  });
+});
+
+Deno.test("XorrisoBackend.put() behind a stuck stream of its name goes on when one of them is given up", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  const [first, second] = [new AbortController(), new AbortController()];
+  const puts = outcomes([
+    backend.put(stuckStream(), "a", { signal: first.signal }),
+    backend.put(toBytes("2"), "a", { signal: second.signal }),
+    backend.put(toBytes("3"), "a"),
+  ]);
+  second.abort(reason);
+  await store(backend, { other: "x" });
+  first.abort(reason);
+  assertEquals(await puts, ["ReasonError", "ReasonError", "ok"]);
+  assertEquals(await textsOf(backend), { a: "3", other: "x" });
+});
+
+Deno.test("XorrisoBackend.apply() ends at once by its signal while it prepares, and stores nothing", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("source", "x");
+  await using backend = await openImage(folder, { autoCommit: false });
+  const controller = new AbortController();
+  let read = 0;
+  const changes = Array.from({ length: 3000 }, (_, i): Change => ({
+    kind: "file",
+    name: `${i}`,
+    // Each source is asked for when its turn comes.
+    get source() {
+      if (++read === 1000) controller.abort(reason);
+      return source;
+    },
+  }));
+  const { signal } = controller;
+  assertEquals(await rejection(backend.apply(changes, { signal })), reason);
+  await backend.commit();
+  assert(read < 2000, `${read} sources were looked at`);
+  assertEquals(await backend.list(), []);
 });
 
 Deno.test("XorrisoBackend.close() waits for no stream that stands still, and commits the rest", async () => {
@@ -182,7 +241,8 @@ Deno.test("XorrisoBackend stops a commit that nobody wants any more", async () =
   await grows(image);
   for (const controller of controllers) controller.abort(reason);
   assertEquals(await Promise.all(puts), [reason, reason]);
-  assertEquals(await rejection(backend.commit()), reason);
+  // Who took them back has been told.
+  await backend.commit();
   assertEquals(await textsOf(backend), { a: "old" });
   assertEquals((await backend.sessions()).length, 1);
 });
