@@ -8,7 +8,7 @@
  * | code | when |
  * |---|---|
  * | NO_DRIVE | the device or image does not exist, or is neither |
- * | DRIVE_BUSY | it is mounted, or another program has it open |
+ * | DRIVE_BUSY | it is mounted, or another program has it open, or may still write to it |
  * | DRIVE_LOST | the drive has stopped answering |
  * | NOT_READY | the drive is not ready yet |
  * | PERMISSION_DENIED | the operating system refuses the device, image or folder |

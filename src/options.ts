@@ -17,7 +17,7 @@
  * ```
  */
 export interface Progress {
-  /** What it does. */
+  /** What it does; `resting`: it waits until no commit of a killed program can be under way. */
   readonly phase:
     | "reading"
     | "staging"
@@ -26,6 +26,7 @@ export interface Progress {
     | "restoring"
     | "checking"
     | "waiting"
+    | "resting"
     | "blanking"
     | "formatting";
   /** Bytes done; 0 in a phase that counts none. */
@@ -84,8 +85,8 @@ export interface XorrisoOptions {
   readonly create?: boolean;
   /**
    * Go on from the newest session that can be read, where a later one was
-   * interrupted while a drive burned it; mend the beginning of an image file
-   * where writing that was interrupted. @default {false}
+   * interrupted while a drive burned it; take away, or mend, what a commit to an
+   * image has left that came to no end. @default {false}
    */
   readonly recover?: boolean;
   /**
@@ -117,8 +118,9 @@ export interface XorrisoOptions {
    */
   readonly readyTimeout?: number;
   /**
-   * Milliseconds to wait for another program that has an image open for writing; then DRIVE_BUSY.
-   * @default {2000}
+   * Milliseconds to wait for another program that has an image open for writing, or may have: while
+   * there are marks of a commit that came to no end, its xorriso may go on until the image has rested
+   * for a minute. Then DRIVE_BUSY. @default {2000, or until it has rested}
    */
   readonly lockTimeout?: number;
   /**

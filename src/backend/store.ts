@@ -12,6 +12,7 @@ import {
 import { isCode, XorrisoError } from "../errors.ts";
 import { type FileBlocks, fileBlocks } from "../iso/mod.ts";
 import type { XorrisoOptions } from "../options.ts";
+import { settle } from "../session/behind.ts";
 import { exclusive } from "../session/changes.ts";
 import { checkOptions, checkVolume } from "../session/checks.ts";
 import { readRoom } from "../session/maintain.ts";
@@ -180,7 +181,7 @@ export class Store {
    */
   async rest(signal?: AbortSignal): Promise<void> {
     const session = await this.session();
-    if (!await session.rest(signal)) await session.close();
+    if (!await settle(session, signal)) await session.close();
   }
 
   /** What the medium shows, read when it is first needed. */

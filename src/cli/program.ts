@@ -21,7 +21,7 @@ const BYTES = flag("--bytes", "Show sizes in bytes");
 
 const RECOVER = flag(
   "--recover",
-  "Go on from the last sound session of a bad burn",
+  "Go on from what an interrupted commit has left",
 );
 
 /** Which session is read. */

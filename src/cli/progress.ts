@@ -20,6 +20,7 @@ const PHASES: Readonly<Record<Progress["phase"], string>> = {
   restoring: "Restoring",
   checking: "Checking",
   waiting: "Waiting for the drive",
+  resting: "Waiting for a commit that may be under way",
   blanking: "Blanking",
   formatting: "Formatting",
 };

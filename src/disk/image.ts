@@ -39,8 +39,11 @@ export interface ImageOptions extends LockOptions {
   readonly lock?: boolean | undefined;
 }
 
-/** Milliseconds without a change after which no forsaken writer is at work. */
-const QUIET = 2000;
+/** Milliseconds without a change after which no commit is on its way of which nothing is seen yet. */
+export const WARM = 2000;
+
+/** Milliseconds between two looks at a file that is waited for. */
+const TICK = 500;
 
 /** How often a file may vanish between opening and locking it. */
 const ATTEMPTS = 10;
@@ -62,11 +65,11 @@ export class ImageFile implements AsyncDisposable {
   /** What the file was when it was last remembered. */
   #known: Deno.FileInfo;
   #before: Before | undefined;
-  /** Bytes that belong to the image, where more than these were found. */
-  #end: number | undefined;
   /** Whether a commit has begun of which nobody knows how it ended. */
   #committing = false;
-  #quiet: boolean;
+
+  /** Whether nobody else can be at work on it. */
+  isAtRest: boolean;
 
   /** The absolute path, without links. */
   readonly path: string;
@@ -81,7 +84,7 @@ export class ImageFile implements AsyncDisposable {
     this.#refusal = opened.refusal;
     this.#created = opened.created;
     this.#known = info;
-    this.#quiet = opened.created;
+    this.isAtRest = opened.created;
     this.#cleaning = opened.created
       ? cleanAtExit(() => this.#removeEmpty())
       : undefined;
@@ -163,28 +166,25 @@ export class ImageFile implements AsyncDisposable {
     if (this.#refusal !== undefined) throw this.#refusal;
   }
 
-  /**
-   * Looks at the volume descriptor (ECMA-119, 6.2.1: block 16).
-   *
-   * What looks damaged may be a first session on its way: a xorriso whose
-   * program was killed goes on writing. So only a file at rest is judged so.
-   */
-  async inspect(signal?: AbortSignal): Promise<ImageState> {
-    const state = await judgeHead(this.size, this.#read);
-    if (["interrupted", "headless", "damaged"].includes(state)) {
-      await this.#waitForQuiet(signal);
-      await this.remember();
-      return await judgeHead(this.size, this.#read);
-    }
-    return state;
+  /** Looks at the volume descriptor (ECMA-119, 6.2.1: block 16). */
+  async inspect(): Promise<ImageState> {
+    const { size } = await this.#file.stat();
+    return await judgeHead(size, this.#read);
   }
 
   /** Makes the file empty, so that xorriso takes it for a blank medium. */
   async clear(): Promise<void> {
+    await this.cut(0);
+  }
+
+  /** Takes away all that is behind so many bytes. */
+  async cut(bytes: number): Promise<void> {
     this.requireWritable();
-    await this.#file.truncate(0);
+    const isKnown = await this.isUnchanged();
+    await this.#file.truncate(bytes);
     await this.#sync();
-    await this.remember();
+    // What else has changed is still to be noticed.
+    if (isKnown) await this.remember();
   }
 
   /**
@@ -207,20 +207,14 @@ export class ImageFile implements AsyncDisposable {
    * Makes sure that nobody else has written since the file was last
    * remembered, and keeps its head for `restore()` and `undo()`.
    *
-   * The lock does not cover a xorriso whose program was killed: it goes on
-   * writing for a while. So the first time a file that is still warm is watched
-   * until it has not changed for two seconds. It is made warm here, for xorriso
-   * takes a moment until it writes its first byte, and cold by who closes it in
-   * order: nobody waits for that.
+   * The file is made warm, for xorriso takes a moment until it writes its first
+   * byte, and cold by who closes it in order: nobody waits for that.
    *
    * Throws with MEDIUM_CHANGED, and as `requireWritable()`.
    */
-  async beforeCommit(signal?: AbortSignal): Promise<void> {
+  async beforeCommit(): Promise<void> {
     this.requireWritable();
-    if (!this.#quiet) await this.#waitForQuiet(signal);
     await this.#checkUnchanged();
-    if (this.#end !== undefined) await this.#file.truncate(this.#end);
-    this.#end = undefined;
     await this.#warm();
     const head = await readHead(this.size, this.#read);
     this.#before = { head, size: this.size };
@@ -228,23 +222,32 @@ export class ImageFile implements AsyncDisposable {
   }
 
   /**
-   * Notes that what is behind so many bytes was left by a commit that came to
-   * no end: the next one takes its place.
-   */
-  expectEnd(bytes: number): void {
-    this.#end = bytes;
-    this.#quiet = false;
-  }
-
-  /**
-   * Waits until no xorriso of a program that was killed is at work on the file.
+   * Waits until the file has not changed for some time.
    *
-   * @returns Whether the file is as it was when it was opened.
+   * @param needed Tells how many milliseconds; asked again after each change.
+   * @param onWait Told twice a second how many are missing; may throw to give up.
+   * @returns When it has changed last.
    */
-  async rest(signal?: AbortSignal): Promise<boolean> {
-    if (this.#quiet) return true;
-    await this.#waitForQuiet(signal);
-    return this.#isKnown(await this.#stat());
+  async rest(
+    needed: () => Promise<number>,
+    onWait: (left: number) => void = () => {},
+    signal?: AbortSignal,
+  ): Promise<Date> {
+    let seen = await this.#stat();
+    // A time in the future tells nothing but whether it stays as it is.
+    const age = Math.max(0, Date.now() - Number(seen.mtime));
+    let since = performance.now() - age;
+    for (let enough = await needed();;) {
+      const left = since + enough - performance.now();
+      if (left <= 0) return seen.mtime ?? new Date(0);
+      onWait(left);
+      await delay(Math.min(left, TICK), { ...(signal && { signal }) });
+      const next = await this.#stat();
+      if (isAlike(next, seen)) continue;
+      seen = next;
+      since = performance.now();
+      enough = await needed();
+    }
   }
 
   async #warm(): Promise<void> {
@@ -256,7 +259,7 @@ export class ImageFile implements AsyncDisposable {
 
   async #cool(): Promise<void> {
     const { mtime } = await this.#file.stat();
-    if (Date.now() - Number(mtime) < QUIET) await this.#setAge(QUIET);
+    if (Date.now() - Number(mtime) < WARM) await this.#setAge(WARM);
   }
 
   async #setAge(milliseconds: number): Promise<void> {
@@ -268,20 +271,6 @@ export class ImageFile implements AsyncDisposable {
       // at all is told by xorriso.
       if (systemName(error) !== "EPERM") throw error;
     }
-  }
-
-  async #waitForQuiet(signal?: AbortSignal): Promise<void> {
-    let watched: number | undefined;
-    for (;;) {
-      const { mtime } = await this.#stat();
-      const modified = mtime?.getTime() ?? 0;
-      const age = Date.now() - modified;
-      // A time in the future tells nothing but whether it stays as it is.
-      if (age >= QUIET || modified === watched) break;
-      if (age < 0) watched = modified;
-      await delay(age < 0 ? QUIET : QUIET - age, { ...(signal && { signal }) });
-    }
-    this.#quiet = true;
   }
 
   /**
@@ -296,7 +285,8 @@ export class ImageFile implements AsyncDisposable {
    * @param written Whether anything was to be written.
    */
   async afterCommit(written: boolean): Promise<void> {
-    const isElsewhere = written && this.#isKnown(await this.#file.stat());
+    const isElsewhere = written &&
+      isAlike(await this.#file.stat(), this.#known);
     if (isElsewhere || !this.#isInPlace()) {
       throw new XorrisoError(
         "MEDIUM_CHANGED",
@@ -336,7 +326,7 @@ export class ImageFile implements AsyncDisposable {
    */
   async restore(): Promise<void> {
     if (this.#before === undefined || !this.#committing) return;
-    const changed = !this.#isKnown(await this.#file.stat());
+    const changed = !isAlike(await this.#file.stat(), this.#known);
     if (changed && this.#isInPlace()) await this.#takeBack(this.#before);
     this.#before = undefined;
     await this.remember();
@@ -398,20 +388,19 @@ export class ImageFile implements AsyncDisposable {
     }
   }
 
+  /** Whether it is as it was when last remembered. */
+  async isUnchanged(): Promise<boolean> {
+    return isAlike(await this.#stat(), this.#known);
+  }
+
   async #checkUnchanged(): Promise<void> {
-    if (this.#isKnown(await this.#stat())) return;
+    if (await this.isUnchanged()) return;
     throw new XorrisoError(
       "MEDIUM_CHANGED",
       `Cannot write to "${this.path}": another program has changed it ` +
         `since it was opened; open it again`,
       { path: this.path },
     );
-  }
-
-  #isKnown(now: Deno.FileInfo): boolean {
-    const known = this.#known;
-    return isSame(now, known) && now.size === known.size &&
-      now.mtime?.getTime() === known.mtime?.getTime();
   }
 
   async #stat(): Promise<Deno.FileInfo> {
@@ -448,4 +437,10 @@ interface Before {
   readonly head: Uint8Array;
   /** Bytes; all that comes behind them is new. */
   readonly size: number;
+}
+
+/** Whether nothing tells that a file was changed between two looks. */
+function isAlike(now: Deno.FileInfo, then: Deno.FileInfo): boolean {
+  return isSame(now, then) && now.size === then.size &&
+    now.mtime?.getTime() === then.mtime?.getTime();
 }

@@ -1,6 +1,8 @@
-/** What lies in an image file behind its newest session, where a commit would write. */
+/** What lies in an image file where a commit would write: what another has left, or what is somebody's. */
 
-import type { ImageFile } from "../disk/image.ts";
+import { unlessAborted } from "../async.ts";
+import { notify } from "../dialogue/dialogue.ts";
+import { type ImageFile, WARM } from "../disk/image.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { BLOCK } from "../iso/bytes.ts";
 import {
@@ -10,36 +12,96 @@ import {
   readBehind,
   readImage,
 } from "../iso/mod.ts";
+import { findWriter } from "./orphans.ts";
 import type { Session } from "./session.ts";
 
+/** How long an image must rest until nobody can be at work on it any more. */
+export const REST = {
+  /** Milliseconds without a change where there are marks of a commit that came to no end. */
+  unfinished: 60_000,
+};
+
+/** What a commit that came to no end has left in an image. */
+interface Remains {
+  /** The first session, a beginning that does not fit the sessions, or one more session behind them. */
+  readonly kind: "first" | "head" | "behind";
+  readonly what: string;
+  /** Makes the image what it was before, or what it should have become. */
+  mend(): Promise<void>;
+}
+
+/** What lies where a commit would write. */
+interface Findings {
+  readonly remains?: Remains;
+  /** What is not ours. */
+  readonly foreign?: Behind;
+}
+
+async function examine(image: ImageFile): Promise<Findings> {
+  const state = await image.inspect();
+  if (state === "interrupted" || state === "headless") {
+    const what = "its first session is not complete";
+    const mend = () => state === "headless" ? image.complete() : image.clear();
+    return { remains: { kind: "first", what, mend } };
+  }
+  if (state !== "iso" && state !== "damaged") return {};
+  await using blocks = await fileBlocks(image.path, image.identity);
+  try {
+    const found = await readImage(blocks);
+    if (found.head === "torn" || found.head === "missing") {
+      const head = await headOf(blocks, found);
+      const what = "its beginning does not fit its sessions";
+      const mend = async () => head && await image.replaceHead(head);
+      return { remains: { kind: "head", what, mend } };
+    }
+    const behind = await readBehind(blocks, found);
+    if (behind?.kind !== "unfinished") {
+      return behind && { foreign: behind } || {};
+    }
+    const what =
+      `a session that it does not show lies behind block ${behind.end}`;
+    const mend = () => image.cut(behind.end * BLOCK);
+    return { remains: { kind: "behind", what, mend } };
+  } catch (error) {
+    // Of what is no image, or not readable at all, the rest of the opening tells.
+    if (isCode(error, "NOT_ISO") || isCode(error, "IMAGE_DAMAGED")) return {};
+    throw error;
+  }
+}
+
 /**
- * Looks behind the newest session of an image. The rest of a commit that came
- * to no end gives way to the next one; anything else is somebody's.
+ * Looks at an image that is to be written, before xorriso opens it.
  *
- * @returns Why the image must not be written to; undefined if it may.
+ * @returns Why nothing may be written to it; undefined if something may.
+ * @throws {XorrisoError} IMAGE_DAMAGED where its beginning is not sound and `recover` is not set, or does
+ * not help; DRIVE_BUSY as {@linkcode settle}.
  */
 export async function lookBehind(
-  { target: { device, writable } }: Session,
+  session: Session,
   image: ImageFile,
 ): Promise<XorrisoError | undefined> {
-  if (!writable) return undefined;
-  await using blocks = await fileBlocks(image.path, image.identity);
-  const found = await readImage(blocks);
-  if (found.head === "torn") {
+  const { device } = session.target;
+  const { recover = false, signal } = session.options;
+  const first = await examine(image);
+  const keepsShut = first.remains?.kind === "first" ||
+    first.remains?.kind === "head" && recover;
+  if (keepsShut) {
+    await settle(session, signal);
+    await image.remember();
+  }
+  const { remains, foreign } = keepsShut ? await examine(image) : first;
+  if (remains?.kind === "head") {
     throw new XorrisoError(
       "IMAGE_DAMAGED",
-      `Cannot open "${device}" for writing: its beginning does not fit its sessions, as a write that ` +
+      `Cannot open "${device}" for writing: ${remains.what}, as a write that ` +
         `was interrupted leaves it; open it with recover to have that mended, or with readOnly`,
       { path: device },
     );
   }
-  const behind = await readBehind(blocks, found);
-  if (behind?.kind === "unfinished") image.expectEnd(behind.end * BLOCK);
-  if (behind === undefined || behind.kind === "unfinished") return undefined;
-  return new XorrisoError(
+  return foreign && new XorrisoError(
     "MEDIUM_NOT_WRITABLE",
     `Cannot change "${device}": ${
-      describe(behind, image.size)
+      describe(foreign, image.size)
     }, and would be ` +
       `overwritten; store into another image`,
     { path: device },
@@ -47,21 +109,79 @@ export async function lookBehind(
 }
 
 /**
- * Mends an image whose beginning was lost or torn by a write that was interrupted: it shows the
- * newest session that is whole.
+ * Waits until no xorriso can be at work on the image whose program was killed, and takes away what a
+ * commit that came to no end has left, if `recover` is set.
+ *
+ * Such a xorriso goes on until it reads the end of its input, and the lock of its program is gone: Deno
+ * hands no open file to a child that could keep it. So an image with the marks of an unfinished commit
+ * must have rested for a minute, and any other that was not closed in order for two seconds.
+ *
+ * @returns Whether the image is as it was when it was opened.
+ * @throws {XorrisoError} DRIVE_BUSY when there are such marks and it rests without `recover`, or does
+ * not rest within `lockTimeout`.
  */
-export async function mendHead(image: ImageFile): Promise<void> {
-  await using blocks = await fileBlocks(image.path, image.identity);
-  try {
-    const found = await readImage(blocks);
-    if (found.head !== "torn" && found.head !== "missing") return;
-    const head = await headOf(blocks, found);
-    if (head !== undefined) await image.replaceHead(head);
-  } catch (error) {
-    // Of what is no image, or not readable at all, the rest of the opening tells.
-    if (isCode(error, "NOT_ISO") || isCode(error, "IMAGE_DAMAGED")) return;
-    throw error;
+export async function settle(
+  session: Session,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const { image, writable } = session.target;
+  if (image === undefined || image.isAtRest || !writable) return true;
+  // All that want to write wait for the same rest.
+  session.resting ??= rest(session, image).finally(() =>
+    session.resting = undefined
+  );
+  return await session.whileOpen(unlessAborted(session.resting, signal));
+}
+
+async function rest(
+  session: Session,
+  image: ImageFile,
+): Promise<boolean> {
+  const { recover = false, lockTimeout = Infinity, onProgress } =
+    session.options;
+  const end = performance.now() + lockTimeout;
+  const gone = new AbortController();
+  const abort = () => gone.abort();
+  session.closed.then(abort, abort);
+  let remains: Remains | undefined;
+  const busy = (advice: string) =>
+    new XorrisoError(
+      "DRIVE_BUSY",
+      `${
+        session.doing("change")
+      }: another program's commit to it has not come ` +
+        `to its end (${remains?.what}); ${advice}`,
+      { path: session.device },
+    );
+  const needed = async () => {
+    remains = (await examine(image)).remains;
+    return remains === undefined ? WARM : REST.unfinished;
+  };
+  const onWait = (left: number) => {
+    if (remains === undefined) return;
+    if (performance.now() >= end) {
+      throw busy(
+        `it may go on until nothing has changed for another ` +
+          `${Math.ceil(left / 1000)} s; wait for that by lockTimeout`,
+      );
+    }
+    const none = { done: 0, total: undefined, rate: undefined };
+    notify(onProgress, { phase: "resting", ...none });
+  };
+  const since = await image.rest(needed, onWait, gone.signal);
+  const writer = remains && await findWriter(session, image.path);
+  if (writer !== undefined) {
+    throw busy(`process ${writer} has it open for writing; wait for its end`);
   }
+  if (remains !== undefined && !recover) {
+    throw busy(
+      `nothing has changed since ${since.toISOString()}; if no xorriso is at ` +
+        `work on it any more, open it with recover to have that mended`,
+    );
+  }
+  await remains?.mend();
+  image.isAtRest = true;
+  return await image.isUnchanged();
 }
 
 function describe({ kind, lba, end }: Behind, size: number): string {

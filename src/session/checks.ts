@@ -49,14 +49,14 @@ export function stateError(state: string, device: string): XorrisoError {
       return new XorrisoError(
         "IMAGE_DAMAGED",
         `${doing}: the writing of its first session was interrupted, so it ` +
-          `holds nothing yet; open it for writing with create to begin again`,
+          `holds nothing yet; open it for writing with recover to begin again`,
         { path: device },
       );
     case "headless":
       return new XorrisoError(
         "IMAGE_DAMAGED",
         `${doing}: the writing of its first session was interrupted at the ` +
-          `very end; open it for writing with create to complete it`,
+          `very end; open it for writing with recover to complete it`,
         { path: device },
       );
     case "damaged":

@@ -10,6 +10,7 @@ import { Fifos } from "../disk/fifos.ts";
 import { keepTempFiles } from "../disk/temp.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { CommitOptions } from "../options.ts";
+import { settle } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
 import { mayDamageLinks } from "./long_links.ts";
@@ -47,7 +48,8 @@ export async function commit(
   await makeWritable(changes);
   const { image } = session.target;
   if (image !== undefined) {
-    await session.whileOpen(image.beforeCommit(signal));
+    await settle(session, signal);
+    await session.whileOpen(image.beforeCommit());
   }
   if (force) await session.run("-changes_pending yes", session.doing("change"));
   // Commands of the user's may have staged something, too.

@@ -3,6 +3,7 @@
 import { BLOCK, type Medium, parseSpace } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
 import type { BlankOptions, CommitOptions, FormatOptions } from "../options.ts";
+import { settle } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { checkVolume } from "./checks.ts";
 import { commit } from "./commit.ts";
@@ -67,7 +68,8 @@ export async function erase(
       throw error;
     }
   } else {
-    await image.beforeCommit(signal);
+    await settle(session, signal);
+    await image.beforeCommit();
     await image.clear();
   }
   // Whether there was anything to do is told by the medium alone.

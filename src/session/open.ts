@@ -1,6 +1,6 @@
 /** Opening the medium in a drive, or an image, and what is judged at that. */
 
-import { lookBehind, mendHead } from "./behind.ts";
+import { lookBehind } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -12,7 +12,7 @@ import {
   stateError,
 } from "./checks.ts";
 import type { XorrisoOptions } from "../options.ts";
-import { requireArgs, requireRun, requireWrite } from "../disk/permissions.ts";
+import { requireArgs, requireRun } from "../disk/permissions.ts";
 import { type Medium, parseMedium } from "../dialogue/answers.ts";
 import { type Base, closeInterrupted, findBases } from "./recover.ts";
 
@@ -175,23 +175,12 @@ export async function choose(session: Session, base: Base): Promise<Base> {
 
 /** What the module itself sees in an image file, before xorriso does. */
 async function inspect(session: Session): Promise<string> {
-  const { image, writable } = session.target;
+  const { device, image, writable } = session.target;
   if (image === undefined) return "drive";
-  const { create = false, recover = false } = session.options;
-  if (recover && writable) await mendHead(image);
+  if (writable) session.behind = await lookBehind(session, image);
   const state = await image.inspect();
-  if (state === "iso") session.behind = await lookBehind(session, image);
   if (state === "blank" || state === "iso") return state;
-  if (create && writable && ["interrupted", "headless"].includes(state)) {
-    await requireWrite(image.path, "the image");
-    if (state === "headless") {
-      await image.complete();
-      return "iso";
-    }
-    await image.clear();
-    return "blank";
-  }
-  throw stateError(state, session.target.device);
+  throw stateError(state, device);
 }
 
 /** Opens the drive, or opens it again, and judges what xorriso found. */

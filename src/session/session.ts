@@ -63,6 +63,8 @@ export class Session implements AsyncDisposable {
   isStaged = false;
   /** Settled when what xorriso damages at loading is as it was; unset before. */
   mended: Promise<void> | undefined;
+  /** Settles when the image has rested, while that is waited for. */
+  resting: Promise<boolean> | undefined;
   readonly #dialogue: Dialogue;
   readonly #burning: Burning;
   /** Settled when all work is that has its turn or waits for it. */
@@ -352,17 +354,6 @@ export class Session implements AsyncDisposable {
       this.requireOpen(this.doing("commit to"));
       throw error;
     }
-  }
-
-  /**
-   * Waits until no xorriso of a program that was killed writes to the image.
-   *
-   * @returns Whether the medium is as it was when it was opened.
-   */
-  async rest(signal?: AbortSignal): Promise<boolean> {
-    const { image, writable } = this.target;
-    if (image === undefined || !writable) return true;
-    return await this.whileOpen(image.rest(signal));
   }
 
   /**

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { ImageState } from "../../src/disk/head.ts";
-import { ImageFile } from "../../src/disk/image.ts";
+import { ImageFile, WARM } from "../../src/disk/image.ts";
 import { Clock } from "../support/clock.ts";
 import {
   assertCode,
@@ -23,8 +23,6 @@ const BLOCK = 2048;
 
 const READ = { writable: false, create: false };
 const WRITE = { writable: true, create: false };
-/** Where nothing tells that nobody else is writing. */
-const UNLOCKED = { ...WRITE, lock: false };
 const CREATE = { writable: true, create: true };
 
 /** Sets the time of the last change to some milliseconds ago. */
@@ -39,8 +37,6 @@ async function append(path: string, text: string): Promise<void> {
 
 /** How an image file looks to the module. */
 async function inspect(path: string): Promise<ImageState> {
-  // What may be written to just now is not judged at once.
-  await age(path, 60_000);
   await using image = await ImageFile.open(path, READ);
   return await image.inspect();
 }
@@ -359,57 +355,64 @@ Deno.test("ImageFile.beforeCommit() knows its own changes once told", async () =
   await image.beforeCommit();
 });
 
-Deno.test("ImageFile.beforeCommit() waits until a warm file has been quiet for 2 s", async () => {
+/** As long as a file must rest whose commit may not have written anything yet. */
+const warm = () => Promise.resolve(WARM);
+
+Deno.test("ImageFile.rest() waits until the file has not changed for some time", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("warm.iso", "x");
   using clock = new Clock({ leaps: true });
   await age(path, 1800);
-  await using image = await ImageFile.open(path, UNLOCKED);
-  await image.beforeCommit();
+  await using image = await ImageFile.open(path, WRITE);
+  const { mtime } = await Deno.stat(path);
+  assertEquals(await image.rest(warm), mtime);
   assertEquals(clock.passed, 200);
-  // Only the first time: from then on all changes are its own.
-  await age(path, 0);
-  await image.remember();
-  await image.beforeCommit();
-  assertEquals(clock.passed, 200);
+  const left: number[] = [];
+  await image.rest(() => Promise.resolve(3000), (each) => left.push(each));
+  // What it waits is told twice a second.
+  assertEquals(left, [1000, 500]);
 });
 
-Deno.test("ImageFile.beforeCommit() goes on waiting while a forsaken writer works", async () => {
+Deno.test("ImageFile.rest() begins anew, and asks anew, when the file has changed", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("warm.iso", "x");
   using clock = new Clock();
   await age(path, 1900);
-  await using image = await ImageFile.open(path, UNLOCKED);
-  const outcome = rejection(image.beforeCommit());
+  await using image = await ImageFile.open(path, WRITE);
+  let asked = 0;
+  const rested = image.rest(() => Promise.resolve([WARM, 300][asked++] ?? 0));
   await clock.awaited();
   await append(path, "y");
-  await age(path, 1700);
   clock.tick(100);
   await clock.awaited();
-  clock.tick(200);
-  assertCode(await outcome, "MEDIUM_CHANGED");
+  clock.tick(300);
+  await rested;
+  assertEquals([asked, await image.isUnchanged()], [2, false]);
 });
 
-Deno.test("ImageFile.beforeCommit() watches a file from the future for 2 s", async () => {
+Deno.test("ImageFile.rest() watches a file from the future all the time", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("future.iso", "x");
   using clock = new Clock({ leaps: true });
   await age(path, -3_600_000);
-  await using image = await ImageFile.open(path, UNLOCKED);
-  await image.beforeCommit();
+  await using image = await ImageFile.open(path, WRITE);
+  await image.rest(warm);
   assertEquals(clock.passed, 2000);
 });
 
-Deno.test("ImageFile.beforeCommit() stops waiting when it is aborted", async () => {
+Deno.test("ImageFile.rest() stops when it is aborted, or by what it tells", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("warm.iso", "x");
-  await using image = await ImageFile.open(path, UNLOCKED);
-  const controller = new AbortController();
+  await using image = await ImageFile.open(path, WRITE);
   const reason = new Error("no time");
-  const outcome = rejection(image.beforeCommit(controller.signal));
+  const controller = new AbortController();
+  const outcome = rejection(image.rest(warm, undefined, controller.signal));
   controller.abort(reason);
   assertEquals(await outcome, reason);
-  assertEquals(await rejection(image.beforeCommit(controller.signal)), reason);
+  const giveUp = () => {
+    throw reason;
+  };
+  assertEquals(await rejection(image.rest(warm, giveUp)), reason);
 });
 
 Deno.test("ImageFile.beforeCommit() makes the file warm for the next program", async () => {
@@ -422,37 +425,17 @@ Deno.test("ImageFile.beforeCommit() makes the file warm for the next program", a
       await image.beforeCommit();
     }
     // A xorriso that was told to commit just now has not yet written anything.
-    await using next = await ImageFile.open(path, UNLOCKED);
+    await using next = await ImageFile.open(path, WRITE);
     using clock = new Clock({ leaps: true });
-    await next.beforeCommit();
+    await next.rest(warm);
     assert(clock.passed > 1000, `${content}: ${clock.passed} ms`);
   }
 });
 
-Deno.test("ImageFile.inspect() waits for the end of a first session on its way", async () => {
-  await using folder = await makeFolder();
-  const path = await makeImage(folder);
-  const whole = await Deno.readFile(path);
-  await patch(path, 0, new Uint8Array(32 * BLOCK));
-  using clock = new Clock();
-  await age(path, 1500);
-  await using image = await ImageFile.open(path, WRITE);
-  const state = image.inspect();
-  await clock.awaited();
-  await patch(path, 0, whole.subarray(0, 32 * BLOCK));
-  await age(path, 0);
-  clock.tick(500);
-  await clock.awaited();
-  clock.tick(1500);
-  assertEquals(await state, "iso");
-});
-
-Deno.test("ImageFile.beforeCommit() does not wait for a new file", async () => {
+Deno.test("ImageFile.isAtRest is true of a new file", async () => {
   await using folder = await makeFolder();
   await using image = await ImageFile.open(`${folder.path}/new.iso`, CREATE);
-  using clock = new Clock({ leaps: true });
-  await image.beforeCommit();
-  assertEquals(clock.passed, 0);
+  assertEquals(image.isAtRest, true);
 });
 
 Deno.test("ImageFile.restore() gives back what a failed commit took", async () => {
@@ -637,7 +620,7 @@ Deno.test("ImageFile.open() says that a link to be created leads nowhere", async
   assertStringIncludes(error.message, "it is a link to something that is not");
 });
 
-Deno.test("ImageFile.beforeCommit() does not wait for a file that was closed in order", async () => {
+Deno.test("ImageFile is at rest when it was closed in order", async () => {
   await using folder = await makeFolder();
   const path = await folder.file("cold.iso", "x");
   await age(path, 60_000);
@@ -649,21 +632,22 @@ Deno.test("ImageFile.beforeCommit() does not wait for a file that was closed in 
   }
   await using next = await ImageFile.open(path, WRITE);
   using clock = new Clock({ leaps: true });
-  await next.beforeCommit();
+  await next.rest(warm);
   assert(clock.passed < 100, `${clock.passed} ms`);
 });
 
-Deno.test("ImageFile.beforeCommit() waits for a commit that may be on its way, and cuts off what it left", async () => {
+Deno.test("ImageFile.cut() takes the end away, and hides no change of others", async () => {
   await using folder = await makeFolder();
-  const path = await folder.file("warm.iso", "image and rest");
-  using clock = new Clock({ leaps: true });
-  await using image = await ImageFile.open(path, WRITE);
-  image.expectEnd("image".length);
-  assertEquals(await Deno.readTextFile(path), "image and rest");
+  await using image = await openOld(folder, "image and rest");
+  await image.cut("image".length);
+  assertEquals(await Deno.readTextFile(image.path), "image");
   await image.beforeCommit();
-  assert(clock.passed > 1000, `${clock.passed} ms`);
-  assertEquals(await Deno.readTextFile(path), "image");
-  await append(path, " and session");
+  await append(image.path, " and session");
   await image.restore();
-  assertEquals(await Deno.readTextFile(path), "image");
+  assertEquals(await Deno.readTextFile(image.path), "image");
+  // The time of a change is that of the last tick of the system's clock.
+  await delay(20);
+  await append(image.path, " of others");
+  await image.cut("image".length);
+  await assertRejectsCode(image.beforeCommit(), "MEDIUM_CHANGED");
 });

@@ -98,7 +98,7 @@ Deno.test("Xorriso.commit() takes the place of a commit that came to no end", as
   await xorriso.status;
   await age(image);
   assert((await Deno.stat(image)).size > size);
-  await using session = await Xorriso.open(image);
+  await using session = await Xorriso.open(image, { recover: true });
   await session.map(await folder.file("new", "new"), "/new");
   await session.commit();
   assertEquals(await listImage(image), ["/new", "/old"]);

@@ -1,11 +1,12 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
 import { delay } from "@std/async/delay";
-import type { XorrisoOptions } from "../../src/options.ts";
+import type { Progress, XorrisoOptions } from "../../src/options.ts";
 import { XorrisoBackend } from "../../src/backend/backend.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
 import { hookXorriso } from "../support/backends.ts";
@@ -537,6 +538,14 @@ Deno.test("Xorriso.commit() tells that another file has taken the place of its o
   assertEquals(await hash(aside), before);
 });
 
+/** Whether no thread of a process runs: what it was just writing is written. */
+async function isStopped(pid: number): Promise<boolean> {
+  const args = ["-L", "-o", "stat=", "-p", String(pid)];
+  const { stdout } = await new Deno.Command("ps", { args }).output();
+  const states = new TextDecoder().decode(stdout).trim().split("\n");
+  return states.every((state) => state.startsWith("T"));
+}
+
 /** Kills a program in the middle of a commit, and tells the process that its xorriso is. */
 async function killWriter(folder: Folder, image: string): Promise<number> {
   const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
@@ -555,6 +564,7 @@ async function killWriter(folder: Folder, image: string): Promise<number> {
   await grows(image);
   const pid = await newest();
   Deno.kill(pid, "SIGSTOP");
+  await until(() => isStopped(pid), "all its threads are stopped");
   Deno.kill(Number(await Deno.readTextFile(program)), "SIGKILL");
   assertNotEquals((await killed).code, 0);
   return pid;
@@ -578,15 +588,63 @@ Deno.test("Xorriso.commit() loses nothing while the xorriso of a killed program 
   assertEquals(await readImage(image, "/old"), noise(50_000));
 });
 
-Deno.test("Xorriso.open() goes on where a xorriso was killed with its program", async () => {
+Deno.test("Xorriso.commit() waits for a minute where a commit came to no end, then wants recover", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder, { "/old": noise(50_000) });
   Deno.kill(await killWriter(folder, image), "SIGKILL");
-  await using session = await Xorriso.open(image, { lockTimeout: 60_000 });
-  await session.map(await folder.file("next", "next"), "/next");
-  await session.commit();
+  const left = await hash(image);
+  const source = await folder.file("next", "next");
+  const store = async (options: XorrisoOptions) => {
+    await using session = await Xorriso.open(image, options);
+    assertEquals(await session.ls(), ["old"]);
+    await session.map(source, "/next");
+    await session.commit();
+  };
+  {
+    // Less than a minute ago.
+    const options = { recover: true, lockTimeout: 0 };
+    const error = await assertRejectsCode(store(options), "DRIVE_BUSY");
+    assertMatch(
+      error.message,
+      /for another \d+ s; wait for that by lockTimeout/,
+    );
+    assert(error.retryable);
+  }
+  {
+    const controller = new AbortController();
+    const reason = new Error("no time");
+    const onProgress = ({ phase }: Progress) => {
+      if (phase === "resting") controller.abort(reason);
+    };
+    await using session = await Xorriso.open(image, { onProgress });
+    await session.map(source, "/next");
+    const { signal } = controller;
+    assertEquals(await rejection(session.commit({ signal })), reason);
+  }
+  await age(image);
+  const error = await assertRejectsCode(store({}), "DRIVE_BUSY");
+  assertStringIncludes(error.message, "open it with recover");
+  assertEquals(await hash(image), left);
+  await store({ recover: true });
   assertEquals(await listImage(image), ["/next", "/old"]);
   assertEquals(await readImage(image, "/old"), noise(50_000));
+});
+
+Deno.test("Xorriso.commit() refuses an image that a stopped xorriso has open", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/old": noise(50_000) });
+  const pid = await killWriter(folder, image);
+  try {
+    await age(image);
+    const left = await hash(image);
+    await using session = await Xorriso.open(image, { recover: true });
+    await session.map(await folder.file("next", "next"), "/next");
+    const error = await assertRejectsCode(session.commit(), "DRIVE_BUSY");
+    assertStringIncludes(error.message, `process ${pid} has it open`);
+    assertEquals(await hash(image), left);
+  } finally {
+    Deno.kill(pid, "SIGKILL");
+  }
 });
 
 /** Runs a program with a small file system, which only root can make. */

@@ -48,7 +48,7 @@ async function assertRefused(
   codes: string,
   ways: readonly XorrisoOptions[] = WAYS,
 ): Promise<void> {
-  // A file that may be written to just now is not judged at once.
+  // What may be written to just now is waited for.
   await age(path);
   const before = await fingerprint(path);
   for (const way of ways) {
@@ -67,10 +67,14 @@ function codeOf(error: unknown): string {
 }
 
 /** Writes what a session promises into a new image, and looks whether it is there. */
-async function assertUsable(path: string, folder: Folder): Promise<void> {
+async function assertUsable(
+  path: string,
+  folder: Folder,
+  options: XorrisoOptions = { create: true },
+): Promise<void> {
   const source = await folder.file("source", "content");
   {
-    await using session = await Xorriso.open(path, { create: true });
+    await using session = await Xorriso.open(path, options);
     await session.cp([source], "/a");
     await session.commit();
   }
@@ -188,11 +192,13 @@ Deno.test("Xorriso.open() begins again where a first session was interrupted", a
   const image = await makeImage(folder, { "/a": noise(100_000) });
   await patch(image, 0, new Uint8Array(32 * BLOCK));
   await Deno.truncate(image, 60 * BLOCK);
-  await assertRefused(image, "IMAGE_DAMAGED", [{}, { readOnly: true }, {
+  await assertRefused(image, "IMAGE_DAMAGED", [{ readOnly: true }, {
     readOnly: true,
     create: true,
+    recover: true,
   }]);
-  await assertUsable(image, folder);
+  await assertRefused(image, "DRIVE_BUSY", [{}, { create: true }]);
+  await assertUsable(image, folder, { recover: true });
 });
 
 Deno.test("Xorriso.open() completes a first session that lacks its head alone", async () => {
@@ -204,12 +210,10 @@ Deno.test("Xorriso.open() completes a first session that lacks its head alone", 
       joliet,
     ]);
     await patch(image, 0, new Uint8Array(32 * BLOCK));
-    await assertRefused(image, "IMAGE_DAMAGED", [{}, { readOnly: true }, {
-      readOnly: true,
-      create: true,
-    }]);
+    await assertRefused(image, "IMAGE_DAMAGED", [{ readOnly: true }]);
+    await assertRefused(image, "DRIVE_BUSY", [{}, { create: true }]);
     {
-      await using session = await Xorriso.open(image, { create: true });
+      await using session = await Xorriso.open(image, { recover: true });
       assertEquals((await session.sessions()).map(({ lba }) => lba), [32]);
     }
     // Somebody else finds it, too.
@@ -255,8 +259,8 @@ Deno.test("Xorriso.open() begins again whenever a first commit is cut off", asyn
     signalTo(child, index < 4 ? "SIGTERM" : "SIGKILL");
     await ended;
     await age(path);
-    const way = { create: true };
     {
+      const way = { create: true, recover: true };
       await using session = await Xorriso.open(path, way);
       await session.map(source, "/new");
       await session.commit();

@@ -2,6 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
+import { REST } from "../../src/session/behind.ts";
 import {
   age,
   codeOf,
@@ -234,7 +235,7 @@ async function killProgram(
   {
     // At once, while the other xorriso may be writing.
     await using backend = await XorrisoBackend.open(url, {
-      create: true,
+      ...{ create: true, recover: true },
       tempDir: `${victim.path}/temp`,
     });
     const begun = performance.now();
@@ -265,6 +266,8 @@ export const death: Topic = {
   unit: "deaths",
   rounds: { full: 600, short: 24 },
   run: async (torture) => {
+    // No xorriso here is still for as long; all these minutes would be hours.
+    REST.unfinished = 3000;
     const victims = new Map<number, Victim>();
     await torture.eachRound(LANES, async (round, random, lane) => {
       // One in four is the first commit of a new image.
