@@ -166,6 +166,7 @@ export type { Stored as TreeEntry } from "./src/tree/difference.ts";
 export type {
   Attribute,
   CompareTreeOptions,
+  CopiedFile,
   GetTreeOptions,
   GetTreeResult,
   LeftOut,

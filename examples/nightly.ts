@@ -44,7 +44,9 @@ const result = await putTree(backend, folder, {
 
 // A folder of sockets, a name that no medium takes: all else is stored in spite of it.
 for (const { error } of result.left) console.error(error.message);
-for (const name of result.copied) console.log(`${name} was changing`);
+for (const { name, reason } of result.copied) {
+  if (reason === "changing") console.log(`${name} was changing`);
+}
 
 const { length } = await backend.sessions();
 const { files, bytes, attributes, folders, links, moved, removed } = result;

@@ -88,7 +88,7 @@ async function putPaths(
   );
   const { left, copied, needed, free } = result;
   for (const each of left) run.leaveOut(each);
-  for (const name of copied) run.tellEntry({ kind: "copied", name });
+  for (const { name } of copied) run.tellEntry({ kind: "copied", name });
   const isTooLarge = free !== undefined && needed > free;
   if (isTooLarge) run.fail(tooLarge(needed, free));
   await sumUp(run, backend, result);

@@ -37,7 +37,7 @@ export interface Source {
 const TICK = 10;
 
 /** Bytes of the 100 extents that Linux reads of a file: xorriso's limit (-file_size_limit). */
-const MAX_SIZE = 100 * (2 ** 32 - 2048);
+export const MAX_SIZE = 100 * (2 ** 32 - 2048);
 
 /** How often to wait for a file that is being written right now. */
 const ATTEMPTS = 5;
@@ -183,40 +183,44 @@ export async function md5Of(
   onBytes: (count: number) => void = () => {},
 ): Promise<string> {
   const hash = (await loadMd5())();
-  const { constants, promises } = await import("node:fs");
   try {
-    // What was a file may be a FIFO by now, and to open that would wait for a
-    // writer for ever; `Deno.open()` does not know this flag.
-    const { O_RDONLY, O_NONBLOCK } = constants;
-    const file = await promises.open(path, O_RDONLY | O_NONBLOCK);
-    try {
-      const info = await file.stat();
-      if (!info.isFile()) {
-        throw unreadable(name, "it is no regular file any more");
-      }
-      if (identity && !isSame(identity, info)) {
-        throw changed(name, "another file has taken its place");
-      }
-      const reader = {
-        async read(buffer: Uint8Array): Promise<number | null> {
-          const { length } = buffer;
-          const { bytesRead } = await file.read(buffer, 0, length, null);
-          return bytesRead === 0 ? null : bytesRead;
-        },
-      };
-      const buffer = new Uint8Array(1 << 20);
-      for (;;) {
-        const count = await readFull(reader, buffer);
-        hash.update(buffer.subarray(0, count));
-        onBytes(count);
-        if (count < buffer.length) return hash.digest("hex");
-      }
-    } finally {
-      await file.close();
+    const { file, info } = await openRegular(path, name);
+    await using _ = file;
+    if (identity && !isSame(identity, info)) {
+      throw changed(name, "another file has taken its place");
+    }
+    const reader = {
+      async read(buffer: Uint8Array): Promise<number | null> {
+        const { length } = buffer;
+        const { bytesRead } = await file.read(buffer, 0, length, null);
+        return bytesRead === 0 ? null : bytesRead;
+      },
+    };
+    const buffer = new Uint8Array(1 << 20);
+    for (;;) {
+      const count = await readFull(reader, buffer);
+      hash.update(buffer.subarray(0, count));
+      onBytes(count);
+      if (count < buffer.length) return hash.digest("hex");
     }
   } catch (error) {
     throw unreadableBy(error, name);
   }
+}
+
+/**
+ * Opens a regular file. What was one may be a FIFO by now, and to open that would wait for a writer
+ * for ever.
+ */
+export async function openRegular(path: string, name: string = path) {
+  // `Deno.open()` does not know this flag.
+  const { constants, promises } = await import("node:fs");
+  const { O_RDONLY, O_NONBLOCK } = constants;
+  const file = await promises.open(path, O_RDONLY | O_NONBLOCK);
+  const info = await file.stat();
+  if (info.isFile()) return { file, info };
+  await file.close();
+  throw unreadable(name, "it is no regular file any more");
 }
 
 function isYoung({ mtime, ctime }: Deno.FileInfo): boolean {
@@ -246,7 +250,7 @@ function unreadable(name: string, problem: string): XorrisoError {
 }
 
 /** A failure of the operating system as one about the source. */
-function unreadableBy(cause: unknown, name: string): unknown {
+export function unreadableBy(cause: unknown, name: string): unknown {
   const doing = `Cannot store "${name}"`;
   return systemError(cause, { doing, path: name, code: "SOURCE_UNREADABLE" });
 }

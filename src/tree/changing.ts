@@ -1,7 +1,8 @@
-/** Files that are changing, or whose size is not what reading gives: they are stored from a copy. */
+/** Files that are being written, or whose size is not what reading gives: they are stored from a copy. */
 
 import { lstat } from "../disk/files.ts";
-import { XorrisoError } from "../errors.ts";
+import { MAX_SIZE, openRegular, unreadableBy } from "../disk/sources.ts";
+import type { CopiedFile } from "./options.ts";
 import type { Found } from "./walk.ts";
 
 /** Milliseconds that a file must have been left alone to be stored from its place. */
@@ -10,39 +11,13 @@ const SETTLED = 2000;
 /** Bytes read at once. */
 const CHUNK = 1 << 20;
 
-/**
- * Whether a file has been modified just now, so that it may be in the midst of
- * it; `false`, too, if it is gone.
- */
-export async function isChanging({ path }: Found): Promise<boolean> {
+/** Milliseconds until a file has been left alone for long enough; 0, too, if it is gone. */
+export async function timeToSettle({ path }: Found): Promise<number> {
   try {
-    const { mtime } = await lstat(path);
-    return mtime !== null && Math.abs(Date.now() - mtime.getTime()) < SETTLED;
+    const age = Date.now() - ((await lstat(path)).mtime?.getTime() ?? 0);
+    return Math.abs(age) < SETTLED ? SETTLED - age : 0;
   } catch {
-    return false;
-  }
-}
-
-/**
- * Whether a file was modified since its copy was begun, but within the second
- * that is recorded as its time: nothing would show later that the copy lacks it.
- *
- * @param begun Its time when the copy was begun, in milliseconds since 1970.
- */
-export async function isChangedUnseen(
-  { path, mtime }: Found,
-  begun: number,
-  bytes: number | undefined,
-): Promise<boolean> {
-  try {
-    // Soon after, the time proves nothing yet, and checksums are compared.
-    if (Date.now() < (mtime + 2) * 1000) return false;
-    const info = await lstat(path);
-    const now = info.mtime?.getTime() ?? 0;
-    return info.size === bytes && Math.floor(now / 1000) === mtime &&
-      now !== begun;
-  } catch {
-    return false;
+    return 0;
   }
 }
 
@@ -50,13 +25,14 @@ export async function isChangedUnseen(
  * Whether reading a file gives another length than the file system tells, as
  * in `/proc` and `/sys`.
  *
- * @returns `false`, too, if it cannot be read: who stores it is told.
+ * @returns `false`, too, if it cannot be read, or is too large: who stores it is told.
  */
 export async function isLying({ path, size, isOdd }: Found): Promise<boolean> {
   // What has blocks has content; that of a file without any is looked at.
-  if (!isOdd) return false;
+  if (!isOdd || size > MAX_SIZE) return false;
   try {
-    await using file = await openFile(path);
+    const { file } = await openRegular(path);
+    await using _ = file;
     const buffer = new Uint8Array(2);
     const at = Math.max(0, size - 1);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
@@ -66,58 +42,75 @@ export async function isLying({ path, size, isOdd }: Found): Promise<boolean> {
   }
 }
 
-/**
- * The content of a file as it is read, from its first reading on.
- *
- * @param onEnd Takes how many bytes it had, and its time when it was opened, in
- * milliseconds since 1970.
- */
-export function contentOf(
-  path: string,
-  onEnd: (bytes: number, begun: number) => void = () => {},
-): ReadableStream<Uint8Array> {
-  return ReadableStream.from(chunksOf(path, onEnd));
-}
+/** A file as it is at this moment, by a copy of which it is stored. */
+export class Copy {
+  readonly #found: Found;
+  #reason: CopiedFile["reason"];
+  #bytes = 0;
+  /** When it had been modified as its copy was begun, in milliseconds since 1970. */
+  #begun = 0;
 
-async function* chunksOf(
-  path: string,
-  onEnd: (bytes: number, begun: number) => void,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
-  try {
-    await using file = await openFile(path);
-    const begun = (await file.stat()).mtime.getTime();
-    for (;;) {
-      const buffer = new Uint8Array(CHUNK);
-      const { bytesRead } = await file.read(buffer, 0, CHUNK, null);
-      if (bytesRead === 0) return onEnd(bytes, begun);
-      bytes += bytesRead;
-      yield buffer.subarray(0, bytesRead);
-    }
-  } catch (cause) {
-    if (!(cause instanceof Error) || cause instanceof XorrisoError) throw cause;
-    throw unreadable(path, cause.message, cause);
+  /**
+   * @param reason Why its own place will not do.
+   */
+  constructor(found: Found, reason: CopiedFile["reason"]) {
+    this.#found = found;
+    this.#reason = reason;
   }
-}
 
-/** Opens a regular file; what has become a FIFO would wait for a writer for ever. */
-async function openFile(path: string) {
-  const { constants, promises } = await import("node:fs");
-  const { O_RDONLY, O_NONBLOCK } = constants;
-  const file = await promises.open(path, O_RDONLY | O_NONBLOCK);
-  if ((await file.stat()).isFile()) return file;
-  await file.close();
-  throw unreadable(path, "it is no regular file any more");
-}
+  /** Why its own place will not do, as far as is known by now. */
+  get reason(): CopiedFile["reason"] {
+    return this.#reason;
+  }
 
-function unreadable(
-  path: string,
-  problem: string,
-  cause?: unknown,
-): XorrisoError {
-  return new XorrisoError(
-    "SOURCE_UNREADABLE",
-    `Cannot store "${path}": ${problem}`,
-    { path, cause },
-  );
+  /** Bytes that it turned out to have. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Its content as it is read, from the first reading on. */
+  content(signal?: AbortSignal): ReadableStream<Uint8Array> {
+    return ReadableStream.from(this.#read(signal));
+  }
+
+  /**
+   * Whether it was modified since the copy was begun, but within the second
+   * that is recorded as its time: nothing would show later that the copy lacks it.
+   */
+  async isOutdated(): Promise<boolean> {
+    const { path, mtime } = this.#found;
+    // Soon after, the time proves nothing yet, and checksums are compared.
+    if (Date.now() < (mtime + 2) * 1000) return false;
+    try {
+      const info = await lstat(path);
+      const now = info.mtime?.getTime() ?? 0;
+      return info.size === this.#bytes && Math.floor(now / 1000) === mtime &&
+        now !== this.#begun;
+    } catch {
+      return false;
+    }
+  }
+
+  async *#read(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { path, size, mtime } = this.#found;
+    try {
+      const { file, info } = await openRegular(path);
+      await using _ = file;
+      this.#begun = info.mtime.getTime();
+      for (;;) {
+        signal?.throwIfAborted();
+        const buffer = new Uint8Array(CHUNK);
+        const { bytesRead } = await file.read(buffer, 0, CHUNK, null);
+        if (bytesRead === 0) break;
+        this.#bytes += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      }
+      const end = (await file.stat()).mtime.getTime();
+      const isSame = this.#bytes === size && end === this.#begun &&
+        Math.floor(end / 1000) === mtime;
+      if (!isSame && this.#reason === "recent") this.#reason = "changing";
+    } catch (cause) {
+      throw unreadableBy(cause, path);
+    }
+  }
 }

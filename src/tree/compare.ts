@@ -1,17 +1,11 @@
 /** Comparing a folder on disk with what is stored of it. */
 
-import {
-  changeOf,
-  differingAttributes,
-  sortChanges,
-  type Stored,
-} from "./difference.ts";
-import { listStored, sumsOf } from "./examine.ts";
+import { breathe } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
+import { changeBetween, changeOf, sortChanges } from "./difference.ts";
+import { examine } from "./examine.ts";
 import type { CompareTreeOptions, TreeChange } from "./options.ts";
-import { goneEntries, judge, sessionTimes, type Verdict } from "./plan.ts";
-import { isBelowAny, openFilter, resolveSources, walkAll } from "./sources.ts";
-import type { Found } from "./walk.ts";
+import { openFilter, resolveSources, walkAll } from "./sources.ts";
 
 /**
  * Compares a folder on disk with what is stored of it, both ways: what
@@ -57,46 +51,17 @@ export async function compareTree(
   const { checksums = false, signal } = options;
   const filter = await openFilter(options);
   const sources = await resolveSources(folder, options.as);
-  const { found, left, excluded } = await walkAll(
-    ...[backend, sources, filter, options] as const,
-  );
-  const entries = await listStored(backend, true);
+  const walked = await walkAll(backend, sources, filter, options);
   const unchanged = checksums ? "checksum" : "time";
-  const stored = sessionTimes(await backend.sessions());
-  const verdicts = new Map<Found, Verdict>();
-  for (const each of found) {
-    const entry = entries.get(each.name);
-    verdicts.set(each, judge(each, entry, { unchanged, stored }));
-  }
-  const doubtful = found.filter((each) => verdicts.get(each) === "checksum");
-  const sums = await sumsOf(doubtful, signal);
-  const changes = found.flatMap((each) => {
-    const entry = entries.get(each.name);
-    const md5 = sums.get(each);
-    const isOther = verdicts.get(each) === "content" ||
-      md5 !== entry?.md5 && verdicts.get(each) === "checksum";
-    return changeTo(each, entry, isOther) ?? [];
-  });
-  const kept = new Set([...excluded, ...left.map(({ name }) => name)]);
-  const names = new Set(found.map(({ name }) => name));
-  const mine = entries.values().filter(({ name }) => isBelowAny(name, sources));
-  for (const entry of goneEntries(mine, names, kept)) {
-    changes.push(changeOf("removed", entry));
+  const { entries, verdicts, gone } = await examine(
+    ...[backend, sources, walked, unchanged, signal] as const,
+  );
+  const changes = gone.map((entry) => changeOf("removed", entry));
+  for (const each of walked.found) {
+    await breathe();
+    const isOther = verdicts.get(each) === "content";
+    const change = changeBetween(entries.get(each.name), each, isOther);
+    if (change !== undefined) changes.push(change);
   }
   return sortChanges(changes);
-}
-
-/** What has become of a name. */
-function changeTo(
-  found: Found,
-  entry: Stored | undefined,
-  isOther: boolean,
-): TreeChange | undefined {
-  if (entry === undefined) return changeOf("added", found);
-  const attributes = differingAttributes(found, entry);
-  if (found.type !== entry.type) return changeOf("type", found, attributes);
-  if (isOther) return changeOf("content", found, attributes);
-  return attributes.length === 0
-    ? undefined
-    : changeOf("attributes", found, attributes);
 }

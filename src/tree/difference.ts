@@ -102,25 +102,35 @@ export function compareEntries(
   for (const entry of newer) {
     const old = before.get(entry.name);
     before.delete(entry.name);
-    const change = old === undefined
-      ? changeOf("added", entry)
-      : compareEntry(old, entry);
+    const found = { ...entry, mtime: secondsOf(entry.mtime) };
+    const isOther = old !== undefined && !hasSameContent(old, entry);
+    const change = changeBetween(old, found, isOther);
     if (change !== undefined) changes.push(change);
   }
   for (const entry of before.values()) changes.push(changeOf("removed", entry));
   return sortChanges(changes);
 }
 
-function compareEntry(old: Stored, entry: Stored): TreeChange | undefined {
-  const mtime = secondsOf(entry.mtime);
-  const attributes = differingAttributes({ ...entry, mtime }, old);
-  if (old.type !== entry.type) return changeOf("type", entry, attributes);
-  if (!hasSameContent(old, entry)) {
-    return changeOf("content", entry, attributes);
-  }
-  return attributes.length === 0
+/**
+ * What has become of a name.
+ *
+ * @param isOther Whether its content is another.
+ */
+export function changeBetween(
+  old: Stored | undefined,
+  found: Attributes & Pick<Stored, "name">,
+  isOther: boolean,
+): TreeChange | undefined {
+  if (old === undefined) return changeOf("added", found);
+  const attributes = differingAttributes(found, old);
+  const kind = old.type !== found.type
+    ? "type"
+    : isOther
+    ? "content"
+    : "attributes";
+  return kind === "attributes" && attributes.length === 0
     ? undefined
-    : changeOf("attributes", entry, attributes);
+    : changeOf(kind, found, attributes);
 }
 
 function hasSameContent(a: Stored, b: Stored): boolean {

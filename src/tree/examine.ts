@@ -10,6 +10,7 @@ import type { PutTreeOptions } from "./options.ts";
 import {
   goneEntries,
   judge,
+  type Judging,
   moveCandidates,
   planSteps,
   relinked,
@@ -30,59 +31,68 @@ export interface Plan {
   readonly unchanged: readonly Found[];
 }
 
-/** Compares what was found with what is on the medium. */
-export async function makePlan(
+/** What was found on disk, compared with what is on the medium. */
+export interface Examined {
+  /** What is on the medium, by name. */
+  readonly entries: ReadonlyMap<string, Stored>;
+  /** What each name on disk needs; none says `checksum` any more. */
+  readonly verdicts: Map<Found, Verdict>;
+  /** What is on the medium, and gone from disk. */
+  readonly gone: readonly Stored[];
+}
+
+/** Compares what was found with what is on the medium; checksums are read only where they tell more. */
+export async function examine(
   backend: XorrisoBackend,
   sources: readonly ResolvedSource[],
   { found, left, excluded }: Walked,
-  { unchanged = "time", mirror = false, signal }: PutTreeOptions,
-): Promise<Plan> {
+  unchanged: Judging["unchanged"],
+  signal: AbortSignal | undefined,
+): Promise<Examined> {
   let entries = await listStored(backend);
   const judging = { unchanged, stored: sessionTimes(await backend.sessions()) };
   const verdicts = new Map<Found, Verdict>();
+  const names = new Set<string>();
   for (const each of found) {
     await breathe();
+    names.add(each.name);
     verdicts.set(each, judge(each, entries.get(each.name), judging));
   }
-  const names = new Set(found.map(({ name }) => name));
-  const kept = new Set([...excluded, ...left.map(({ name }) => name)]);
-  const gone = mirror
-    ? goneEntries(
-      entries.values().filter(({ name }) => isBelowAny(name, sources)),
-      names,
-      kept,
-    )
-    : [];
-  const arrived = found.filter(({ name }) => !entries.has(name));
   const doubtful = found.filter((each) => verdicts.get(each) === "checksum");
-  const moves = new Map<Found, Stored>();
-  if (doubtful.length > 0 || moveCandidates(arrived, gone).size > 0) {
-    // Checksums are read only when one is asked for.
+  if (doubtful.length > 0) {
     entries = await listStored(backend, true);
-    const candidates = moveCandidates(
-      arrived,
-      gone.flatMap(({ name }) => entries.get(name) ?? []),
-    );
-    const sums = await sumsOf([...doubtful, ...candidates.keys()], signal);
+    const sums = await sumsOf(doubtful, signal);
     for (const each of doubtful) {
       const entry = entries.get(each.name);
       verdicts.set(each, compareSums(each, entry, sums.get(each)));
     }
-    const taken = new Set<Stored>();
-    for (const [each, list] of candidates) {
-      const md5 = sums.get(each);
-      const from = list.find((entry) => entry.md5 === md5 && !taken.has(entry));
-      if (md5 === undefined || from === undefined) continue;
-      taken.add(from);
-      moves.set(each, from);
-    }
   }
+  const kept = new Set([...excluded, ...left.map(({ name }) => name)]);
+  const mine = entries.values().filter(({ name }) => isBelowAny(name, sources));
+  return { entries, verdicts, gone: goneEntries(mine, names, kept) };
+}
+
+/** Plans what is to be stored. */
+export async function makePlan(
+  backend: XorrisoBackend,
+  sources: readonly ResolvedSource[],
+  walked: Walked,
+  { unchanged = "time", mirror = false, signal }: PutTreeOptions,
+): Promise<Plan> {
+  const { found } = walked;
+  const examined = await examine(backend, sources, walked, unchanged, signal);
+  const { entries, verdicts } = examined;
+  const gone = mirror ? examined.gone : [];
+  const arrived = found.filter(({ name }) => !entries.has(name));
+  const candidates = moveCandidates(arrived, gone);
+  const moves = await findMoves(backend, candidates, signal);
+  await breathe();
   for (const each of relinked(found, entries, verdicts)) {
     if (!moves.has(each)) verdicts.set(each, "content");
   }
-  const steps = planSteps({ found, entries, verdicts, moves, gone, mirror });
+  await breathe();
   return {
-    steps,
+    steps: planSteps({ found, entries, verdicts, moves, gone, mirror }),
     unchanged: found.filter((each) => verdicts.get(each) === "same"),
   };
 }
@@ -94,6 +104,29 @@ export async function listStored(
 ): Promise<Map<string, Stored>> {
   const entries = await backend.list({ all: true, md5 });
   return new Map(entries.map((entry) => [entry.name, entry]));
+}
+
+/** Which files have moved, of those that may have: their checksums tell. */
+async function findMoves(
+  backend: XorrisoBackend,
+  candidates: ReadonlyMap<Found, readonly Stored[]>,
+  signal: AbortSignal | undefined,
+): Promise<Map<Found, Stored>> {
+  const moves = new Map<Found, Stored>();
+  if (candidates.size === 0) return moves;
+  const entries = await listStored(backend, true);
+  const sums = await sumsOf([...candidates.keys()], signal);
+  const taken = new Set<Stored>();
+  for (const [found, list] of candidates) {
+    const md5 = sums.get(found);
+    const from = list.find((entry) =>
+      entries.get(entry.name)?.md5 === md5 && !taken.has(entry)
+    );
+    if (md5 === undefined || from === undefined) continue;
+    taken.add(from);
+    moves.set(found, from);
+  }
+  return moves;
 }
 
 /** What a file needs whose checksum was compared. */
@@ -109,7 +142,7 @@ function compareSums(
 }
 
 /** The MD5s of files on disk; none for those that cannot be read. */
-export async function sumsOf(
+async function sumsOf(
   found: readonly Found[],
   signal: AbortSignal | undefined,
 ): Promise<Map<Found, string>> {
@@ -120,7 +153,8 @@ export async function sumsOf(
     async (each: Found) => {
       signal?.throwIfAborted();
       try {
-        sums.set(each, await md5Of({ ...each, name: each.path }));
+        const source = { name: each.path, path: each.path };
+        sums.set(each, await md5Of(source, () => signal?.throwIfAborted()));
       } catch (error) {
         // Whoever stores it is told what is wrong.
         if (!isCode(error, "SOURCE_UNREADABLE")) throw error;

@@ -118,6 +118,17 @@ export interface LeftOut {
   readonly error: Error;
 }
 
+/** A file that was stored from a copy, as it was at some moment. */
+export interface CopiedFile {
+  /** Its name on the medium, relative to the backend's directory. */
+  readonly name: string;
+  /**
+   * Why: it was written within the last 2 s (`recent`), it was seen to change
+   * (`changing`), or it is longer or shorter than the file system tells (`length`).
+   */
+  readonly reason: "recent" | "changing" | "length";
+}
+
 /** What a call has stored; with `dryRun`, what it would have. */
 export interface PutTreeResult {
   /** Files whose content was written. */
@@ -138,11 +149,8 @@ export interface PutTreeResult {
   readonly removed: number;
   /** Names that were left out as the options say, folders with all below them. */
   readonly excluded: number;
-  /**
-   * Names of files that were stored from a copy: they were changing, or had
-   * another length than the file system told.
-   */
-  readonly copied: readonly string[];
+  /** Files that were stored from a copy. */
+  readonly copied: readonly CopiedFile[];
   /** What was not stored. */
   readonly left: readonly LeftOut[];
   /** Bytes that the content takes on the medium, in whole blocks. */

@@ -1,7 +1,9 @@
 /** Storing whole trees. */
 
+import { delay } from "@std/async/delay";
+import { breathe } from "../async.ts";
 import { isCode, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
-import { contentOf, isChangedUnseen, isChanging, isLying } from "./changing.ts";
+import { Copy, isLying, timeToSettle } from "./changing.ts";
 import { recordable } from "./difference.ts";
 import { makePlan } from "./examine.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
@@ -20,7 +22,8 @@ import type { Found } from "./walk.ts";
  * What is on the medium already, and has not changed, is not written again: a
  * second call without changes writes no session. All changes of a call are in
  * one session. Names of one file (hard links) share their content. Files that
- * are changing right now are stored from a copy of this moment.
+ * were written in the last 2 s are stored from a copy of this moment; those of
+ * over 16 MiB are waited for.
  *
  * @param backend The medium.
  * @param source A folder or file on disk, or several with their names.
@@ -63,28 +66,33 @@ export async function putTree(
   const filter = await openFilter(options);
   const sources = await resolveSources(source, options.as);
   const walked = await walkAll(backend, sources, filter, options);
-  const plan = await makePlan(backend, sources, walked, options);
-  const tally = new Tally(walked, plan, options.onEntry);
-  if (options.dryRun) {
-    for (const step of plan.steps) tally.done(step);
-    return { ...tally.result(), free: await backend.room() };
+  const { steps, unchanged } = await makePlan(
+    ...[backend, sources, walked, options] as const,
+  );
+  const tally = new Tally(walked, options.onEntry);
+  for (const found of unchanged) {
+    await breathe();
+    tally.unchanged(found);
   }
-  await new Storing(backend, options, tally).store(plan.steps);
-  return tally.result();
+  if (options.dryRun) {
+    for (const step of steps) tally.done(step);
+    return { ...tally.result, free: await backend.room() };
+  }
+  await new Storing(backend, options, tally).store(steps);
+  return tally.result;
 }
 
-/** Files that are stored from a copy, each with the bytes that it turned out to have. */
-type Copied = Map<Step, number>;
+/** How files are stored: from a copy, or else as they are. */
+type Copies = ReadonlyMap<Step, Copy | undefined>;
+
+/** Bytes of a file that is copied if it was written just now; for a larger one it takes less to wait. */
+const SMALL = 16 << 20;
 
 /** Does what is planned. */
 class Storing {
   readonly #backend: XorrisoBackend;
   readonly #options: PutTreeOptions;
   readonly #tally: Tally;
-  /** When files that are copied were modified, as their copies were begun. */
-  readonly #begun = new Map<Step, number>();
-  /** Files whose reading gives another length than they tell. */
-  readonly #lying = new Set<Step>();
   #isSecond = false;
 
   constructor(backend: XorrisoBackend, options: PutTreeOptions, tally: Tally) {
@@ -95,150 +103,138 @@ class Storing {
 
   /** Stores all in one session; what has changed meanwhile again, from copies. */
   async store(steps: readonly Step[]): Promise<void> {
-    const copied: Copied = new Map();
-    for (const step of steps) {
-      if (step.kind !== "store" || step.found.type !== "file") continue;
-      const { found } = step;
-      if (await isLying(found)) this.#lying.add(step);
-      else if (!await isChanging(found)) continue;
-      copied.set(step, 0);
-    }
-    const again = await this.#apply(steps, copied);
+    const again = await this.#apply(steps, await this.#copiesFor(steps));
     if (again.size === 0) return;
     this.#isSecond = true;
-    const copies = [...again].filter(([, isCopied]) => isCopied);
-    await this.#apply(
-      [...again.keys()],
-      new Map(copies.map(([step]) => [step, 0])),
-    );
+    await this.#apply([...again.keys()], again);
+  }
+
+  /** Finds the files that are to be copied, and waits for large ones that were written just now. */
+  async #copiesFor(steps: readonly Step[]): Promise<Copies> {
+    const { signal } = this.#options;
+    const copies = new Map<Step, Copy>();
+    let rest = 0;
+    for (const step of steps) {
+      await breathe();
+      signal?.throwIfAborted();
+      if (step.kind !== "store" || step.found.type !== "file") continue;
+      const { found } = step;
+      if (await isLying(found)) {
+        copies.set(step, new Copy(found, "length"));
+        continue;
+      }
+      const time = await timeToSettle(found);
+      if (time > 0 && found.size <= SMALL) {
+        copies.set(step, new Copy(found, "recent"));
+      } else rest = Math.max(rest, time);
+    }
+    // One that is still being written then is seen to change.
+    if (rest > 0) await delay(rest, signal ? { signal } : {});
+    return copies;
   }
 
   /**
    * Has steps done.
    *
-   * @returns Those to be done once more, and whether from a copy.
+   * @returns Those to be done once more, and how.
    */
-  async #apply(
-    steps: readonly Step[],
-    copied: Copied,
-  ): Promise<Map<Step, boolean>> {
-    const { signal, onProgress, verify = false } = this.#options;
-    const staged: { readonly step: Step; readonly change: Change }[] = [];
+  async #apply(steps: readonly Step[], copies: Copies): Promise<Copies> {
+    const { signal, onProgress } = this.#options;
+    const changes: Change[] = [];
+    const owners: Step[] = [];
     for (const step of steps) {
-      for (const change of changesOf(step, copied, verify, this.#begun)) {
-        staged.push({ step, change });
+      await breathe();
+      for (const change of this.#changesOf(step, copies.get(step))) {
+        changes.push(change);
+        owners.push(step);
       }
     }
-    const results = staged.length === 0 ? [] : await this.#backend.apply(
-      staged.map(({ change }) => change),
+    const results = changes.length === 0 ? [] : await this.#backend.apply(
+      changes,
       { ...(signal && { signal }), ...(onProgress && { onProgress }) },
     );
     const errors = new Map<Step, unknown>();
-    results.forEach(({ error }, index) => {
-      const step = staged[index]?.step;
-      if (error !== undefined && step && !errors.has(step)) {
-        errors.set(step, error);
-      }
-    });
-    const isLost = errors.size === new Set(staged.map(({ step }) => step)).size;
-    const again = new Map<Step, boolean>();
+    for (const [index, step] of owners.entries()) {
+      const error = results[index]?.error;
+      if (error !== undefined && !errors.has(step)) errors.set(step, error);
+    }
+    const isLost = errors.size === new Set(owners).size;
+    const again = new Map<Step, Copy | undefined>();
     for (const step of steps) {
+      await breathe();
       const error = errors.get(step);
+      const copy = copies.get(step);
+      const next = await this.#nextTry(step, copy, error);
       // A folder has gone with the last that was in it.
       const isGone = step.kind === "remove" && isCode(error, "ENTRY_NOT_FOUND");
-      if (error === undefined && await this.#lacks(step, copied.get(step))) {
-        again.set(step, true);
-      } else if (error === undefined || isGone) {
-        this.#tally.done(step, copied.get(step));
-      } else if (!this.#isSecond && this.#isMoved(step, error, copied)) {
-        again.set(step, !copied.has(step));
-      } else if (isLost && !isOfOne(error)) throw error;
+      if (next !== undefined) again.set(step, next.copy);
+      else if (error === undefined || isGone) this.#tally.done(step, copy);
+      else if (isLost && !isOfOne(error)) throw error;
       else this.#tally.fail(step, error);
     }
     return again;
   }
 
-  /**
-   * Whether a file is to be stored in the other way: from a copy if it has
-   * changed meanwhile, as it is if there is no permission for copies.
-   */
-  #isMoved(step: Step, error: unknown, copied: Copied): boolean {
-    return copied.has(step)
-      ? error instanceof Deno.errors.NotCapable && !this.#lying.has(step)
+  /** How a file is to be stored once more, if it is. */
+  async #nextTry(
+    step: Step,
+    copy: Copy | undefined,
+    error: unknown,
+  ): Promise<{ readonly copy: Copy | undefined } | undefined> {
+    if (this.#isSecond || step.kind !== "store") return undefined;
+    const isChanging = error === undefined
+      ? await copy?.isOutdated()
       : isCode(error, "SOURCE_CHANGED");
+    if (isChanging) return { copy: new Copy(step.found, "changing") };
+    // What only might be changing is stored as it is where there is no place for copies.
+    const isPlaceless = error instanceof Deno.errors.NotCapable ||
+      isCode(error, "TARGET_UNWRITABLE");
+    return isPlaceless && copy !== undefined && copy.reason !== "length"
+      ? { copy: undefined }
+      : undefined;
   }
 
-  /** Whether the first copy of a file may lack what no time shows. */
-  async #lacks(step: Step, bytes: number | undefined): Promise<boolean> {
-    const begun = this.#begun.get(step);
-    // The next copy is begun when that second is over.
-    this.#begun.delete(step);
-    if (begun === undefined || step.kind !== "store") return false;
-    return !this.#isSecond && await isChangedUnseen(step.found, begun, bytes);
+  /** What a step is to the backend. */
+  #changesOf(step: Step, copy: Copy | undefined): Change[] {
+    switch (step.kind) {
+      case "blocked":
+        return [];
+      case "remove": {
+        const { name, type } = step.entry;
+        return [{ kind: "remove", name, recursive: type === "directory" }];
+      }
+      case "move": {
+        const { found, from } = step;
+        return [{ kind: "move", from, name: found.name }, changeTo(found)];
+      }
+      case "attributes":
+      case "keep":
+        return [changeTo(step.found)];
+      case "store":
+        return [this.#storing(step.found, copy)];
+    }
   }
-}
 
-/** What a step is to the backend. */
-function changesOf(
-  step: Step,
-  copied: Copied,
-  verify: boolean,
-  begun: Map<Step, number>,
-): Change[] {
-  switch (step.kind) {
-    case "blocked":
-      return [];
-    case "remove": {
-      const { name, type } = step.entry;
-      return [{ kind: "remove", name, recursive: type === "directory" }];
-    }
-    case "move": {
-      const { found, from } = step;
-      const { name } = found;
-      const attributes = attributesOf(found);
-      return [
-        { kind: "move", from, name },
-        { kind: "attributes", name, attributes },
-      ];
-    }
-    case "attributes":
-    case "keep": {
-      const { name } = step.found;
-      return [{
-        kind: "attributes",
-        name,
-        attributes: attributesOf(step.found),
-      }];
-    }
-    case "store":
-      return [storeChange(step, copied, verify, begun)];
+  #storing(found: Found, copy: Copy | undefined): Change {
+    const { name, path, type, link: text = "" } = found;
+    const { verify = false, signal } = this.#options;
+    const { attributes } = changeTo(found);
+    if (type === "directory") return { kind: "folder", name, attributes };
+    if (type === "link") return { kind: "link", name, text, attributes };
+    // xorriso takes the attributes of a file from the file itself.
+    if (copy === undefined) return { kind: "file", name, source: path, verify };
+    const source = copy.content(signal);
+    return { kind: "file", name, source, verify, attributes };
   }
 }
 
-function storeChange(
-  step: Step & { readonly kind: "store" },
-  copied: Copied,
-  verify: boolean,
-  begun: Map<Step, number>,
-): Change {
-  const { name, path, type, link: text = "" } = step.found;
-  const attributes = attributesOf(step.found);
-  if (type === "directory") return { kind: "folder", name, attributes };
-  if (type === "link") return { kind: "link", name, text, attributes };
-  // xorriso takes the attributes of a file from the file itself.
-  if (!copied.has(step)) return { kind: "file", name, source: path, verify };
-  const source = contentOf(path, (bytes, time) => {
-    copied.set(step, bytes);
-    begun.set(step, time);
-  });
-  return { kind: "file", name, source, verify, attributes };
-}
-
-function attributesOf(
-  { type, mode, uid, gid, mtime }: Found,
-): Attributes {
-  const date = new Date(recordable(mtime) * 1000);
-  return { ...(type !== "link" && { mode }), uid, gid, mtime: date };
+/** The change of a name's attributes to those on disk. */
+function changeTo({ name, type, mode, uid, gid, mtime }: Found) {
+  const time = new Date(recordable(mtime) * 1000);
+  const attributes: Attributes = {
+    ...{ ...(type !== "link" && { mode }), uid, gid, mtime: time },
+  };
+  return { kind: "attributes", name, attributes } as const;
 }
 
 /** Errors that are about one name, whatever becomes of the others. */

@@ -3,8 +3,9 @@
 import { notify } from "../dialogue/dialogue.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
-import type { Plan } from "./examine.ts";
+import type { Copy } from "./changing.ts";
 import type {
+  CopiedFile,
   LeftOut,
   LeftReason,
   PutTreeOptions,
@@ -17,82 +18,84 @@ import type { Found, Walked } from "./walk.ts";
 /** Bytes of a block, the least that a file takes on a medium. */
 const BLOCK = 2048;
 
+/** A result that is still being counted. */
+type Counted =
+  & { -readonly [Key in keyof PutTreeResult]: PutTreeResult[Key] }
+  & { readonly left: LeftOut[]; readonly copied: CopiedFile[] };
+
 /** Counts what is done, and tells it. */
 export class Tally {
   readonly #onEntry: PutTreeOptions["onEntry"];
-  readonly #left: LeftOut[];
-  readonly #copied: string[] = [];
-  readonly #excluded: number;
-  readonly #unchanged: number;
   readonly #inodes = new Set<string>();
-  #files = 0;
-  #bytes = 0;
-  #needed = 0;
-  #folders = 0;
-  #links = 0;
-  #attributes = 0;
-  #moved = 0;
-  #removed = 0;
+  readonly #result: Counted;
 
   /** Nothing is done yet. */
   constructor(
     { left, excluded }: Walked,
-    { unchanged }: Plan,
     onEntry: PutTreeOptions["onEntry"],
   ) {
-    this.#left = [...left];
-    this.#excluded = excluded.length;
-    this.#unchanged = unchanged.length;
     this.#onEntry = onEntry;
+    this.#result = {
+      ...{ files: 0, bytes: 0, folders: 0, links: 0, unchanged: 0 },
+      ...{ attributes: 0, moved: 0, removed: 0, needed: 0 },
+      ...{ excluded: excluded.length, copied: [], left: [...left] },
+    };
     for (const { name, error } of left) {
       this.#tell({ kind: "left", name, error });
     }
-    for (const { name } of unchanged) this.#tell({ kind: "unchanged", name });
+  }
+
+  /** What was done. */
+  get result(): PutTreeResult {
+    return this.#result;
+  }
+
+  /** Counts what is as it should be. */
+  unchanged({ name }: Found): void {
+    this.#result.unchanged++;
+    this.#tell({ kind: "unchanged", name });
   }
 
   /**
    * Counts a step that has been done, or would be.
    *
-   * @param copied Bytes of a file that was stored from a copy.
+   * @param copy The copy that a file was stored from.
    */
-  done(step: Step, copied?: number): void {
+  done(step: Step, copy?: Copy): void {
     switch (step.kind) {
       case "blocked":
         return this.fail(step, blockedError(step.found));
       case "keep":
         return;
-      case "remove": {
+      case "remove":
         if (step.count === 0) return;
-        this.#removed += step.count;
+        this.#result.removed += step.count;
         return this.#tell({ kind: "removed", name: step.entry.name });
-      }
-      case "move": {
-        this.#moved++;
-        const { found: { name }, from } = step;
-        return this.#tell({ kind: "moved", name, from });
-      }
-      case "attributes": {
-        this.#attributes++;
+      case "move":
+        this.#result.moved++;
+        return this.#tell({
+          ...{ kind: "moved", name: step.found.name, from: step.from },
+        });
+      case "attributes":
+        this.#result.attributes++;
         return this.#tell({ kind: "attributes", name: step.found.name });
-      }
       case "store":
-        return this.#stored(step, copied);
+        return this.#stored(step, copy);
     }
   }
 
   #stored(
     { found, change }: Step & { readonly kind: "store" },
-    copied: number | undefined,
+    copy: Copy | undefined,
   ): void {
     const { name, type, inode } = found;
-    const size = copied ?? found.size;
-    if (copied !== undefined) this.#copied.push(name);
-    if (type === "directory") this.#folders++;
-    else if (type === "link") this.#links++;
-    else this.#files++;
+    const { bytes: size, reason } = copy ?? { bytes: found.size };
+    const result = this.#result;
+    if (reason !== undefined) result.copied.push({ name, reason });
+    result[COUNTERS[type]]++;
     if (inode === undefined || !this.#inodes.has(inode)) {
-      this.#bytes += size;
-      this.#needed += Math.ceil(size / BLOCK) * BLOCK;
+      result.bytes += size;
+      result.needed += Math.ceil(size / BLOCK) * BLOCK;
     }
     if (inode !== undefined) this.#inodes.add(inode);
     const told = { kind: "stored", name, ...(change && { change }) } as const;
@@ -104,32 +107,19 @@ export class Tally {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     const name = step.kind === "remove" ? step.entry.name : step.found.name;
     const path = step.kind === "remove" ? {} : { path: step.found.path };
-    this.#left.push({ name, ...path, reason: reasonOf(error), error });
+    this.#result.left.push({ name, ...path, reason: reasonOf(error), error });
     this.#tell({ kind: "left", name, error });
-  }
-
-  /** What was done. */
-  result(): PutTreeResult {
-    return {
-      files: this.#files,
-      bytes: this.#bytes,
-      folders: this.#folders,
-      links: this.#links,
-      unchanged: this.#unchanged,
-      attributes: this.#attributes,
-      moved: this.#moved,
-      removed: this.#removed,
-      excluded: this.#excluded,
-      copied: this.#copied,
-      left: this.#left,
-      needed: this.#needed,
-    };
   }
 
   #tell(event: TreeEvent): void {
     notify(this.#onEntry, event);
   }
 }
+
+/** Where each kind of thing is counted. */
+const COUNTERS = {
+  ...{ file: "files", directory: "folders", link: "links" } as const,
+};
 
 function blockedError({ name, path }: Found): XorrisoError {
   return new XorrisoError(
