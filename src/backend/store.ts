@@ -1,6 +1,7 @@
 /** One medium: read from its blocks, written through a session of xorriso. */
 
 import { resolve } from "@std/path/posix/resolve";
+import type { ImageFile } from "../disk/image.ts";
 import { LONGEST } from "../async.ts";
 import type { Medium, RecordedSession } from "../dialogue/answers.ts";
 import {
@@ -185,8 +186,10 @@ export class Store {
   }
 
   /** What the medium shows, read when it is first needed. */
-  snapshot(): Promise<Snapshot> {
-    return this.#snapshot ?? this.#read();
+  async snapshot(): Promise<Snapshot> {
+    // A session that is being opened reads it first.
+    if (this.#snapshot === undefined) await this.#session?.catch(() => {});
+    return await (this.#snapshot ?? this.#read());
   }
 
   /** The same at once, if it has been read. */
@@ -395,7 +398,21 @@ export class Store {
       // Which one a time means is known only when the medium can be read.
       ...(session instanceof Date && { readOnly: true }),
       ...(signal && { signal }),
-    });
+    }, (image) => this.#readFirst(image, signal));
+  }
+
+  /** Reads an image that xorriso is about to open, unless something has been read before. */
+  async #readFirst(
+    { path, identity }: ImageFile,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    if (this.#snapshot !== undefined) return false;
+    const opening = this.#blocks ??= fileBlocks(path, identity);
+    this.#snapshot = opening.then((blocks) =>
+      readImageSnapshot(blocks, { ...this.#reading(), signal })
+    );
+    this.#known = await this.#snapshot;
+    return true;
   }
 }
 

@@ -10,10 +10,16 @@ import { delay } from "@std/async/delay";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { BLOCK, holds, u32 } from "./bytes.ts";
-import { checkSession, readFirstTag, readTags } from "./tags.ts";
+import {
+  checkSession,
+  readFirstTag,
+  readTags,
+  type SessionTags,
+} from "./tags.ts";
 import {
   blocksIn,
   damaged,
+  notIso,
   parseVolume,
   readRun,
   readVolume,
@@ -75,7 +81,7 @@ export interface Image {
 }
 
 /** Sessions in a file begin at multiples of this many blocks; the first one where the head ends. */
-const ALIGNMENT = 32;
+export const ALIGNMENT = 32;
 
 /** Blocks that are read to look for descriptors: few sessions have more. */
 const PEEK = 8;
@@ -120,13 +126,14 @@ export async function readImage(
 ): Promise<Image> {
   const { signal } = options;
   let before: Uint8Array | undefined;
+  const finder = new Finder(blocks, options);
   for (;;) {
     const head = await readRun(blocks, 0, 2 * ALIGNMENT, options);
     // A head that is being written is read again, until nobody writes.
     const last = blocks.modified === undefined ||
       isSame(head, before) && isAtRest(blocks.modified);
     try {
-      const image = await examine(blocks, head, options);
+      const image = await finder.examine(head);
       if (last || !["torn", "missing"].includes(image.head)) return image;
     } catch (error) {
       if (last || !(error instanceof XorrisoError)) throw error;
@@ -136,95 +143,233 @@ export async function readImage(
   }
 }
 
-/** What a beginning shows, and whether all of it fits together. */
-interface Shown {
-  readonly volume: Volume;
-  readonly isSound: boolean;
-}
-
 /** What has been found. */
 type Found = Pick<Image, "sessions" | "head" | "unseen">;
 
-async function examine(
-  blocks: Blocks,
-  head: Uint8Array,
-  options: BlocksReadOptions,
-): Promise<Image> {
-  if (holds(head, 16 * BLOCK + 1, "CDXX1")) {
-    throw notIso(blocks, "it has been blanked");
+/** Looks for sessions in the blocks of an image. */
+class Finder {
+  readonly #blocks: Blocks;
+  readonly #options: BlocksReadOptions;
+
+  constructor(blocks: Blocks, options: BlocksReadOptions) {
+    this.#blocks = blocks;
+    this.#options = options;
   }
-  const { volume: top, reason } = tryParse(
-    blocks,
-    head.subarray(16 * BLOCK),
-    0,
-  );
-  const chain = await chainOf(blocks, options);
-  const shown = top && await findShown(blocks, top, options);
-  const isThere = shown?.isSound &&
-    await hasTree(blocks, shown.volume, options);
-  const found = top && isThere
-    ? await whereShown(blocks, { top, own: shown.volume, chain }, options)
-    : await wherePossible(blocks, [...chain, ...shown ? [shown.volume] : []], {
-      head: shown?.isSound || reason ? "cut" : top ? "torn" : "missing",
-      options,
-    });
-  const newest = found.sessions.at(-1);
-  if (newest === undefined) {
+
+  async examine(head: Uint8Array): Promise<Image> {
+    const blocks = this.#blocks;
+    if (holds(head, 16 * BLOCK + 1, "CDXX1")) {
+      throw notIso(blocks, "it has been blanked");
+    }
+    const { volume: top, reason } = this.#parse(head.subarray(16 * BLOCK), 0);
+    const offset = partitionOffset(head);
+    const chain = await this.#chain(ALIGNMENT + offset);
+    const shown = top && await this.#shownBy(top);
+    const isThere = shown?.isSound && await this.#hasTree(shown.volume);
+    const found = top && isThere
+      ? await this.#whereShown(top, shown.volume, chain)
+      : await this.#wherePossible(
+        [...chain, ...shown ? [shown.volume] : []],
+        shown?.isSound || reason ? "cut" : top ? "torn" : "missing",
+      );
+    const newest = found.sessions.at(-1);
+    if (newest !== undefined) {
+      return { ...found, newest, partitionOffset: offset };
+    }
     throw reason ??
       (top
         ? damaged(blocks, 16, "its directories are not there")
         : notIso(blocks, "block 16 holds no volume descriptor"));
   }
-  return { ...found, newest, partitionOffset: partitionOffset(head) };
-}
 
-/** The sessions of an image whose beginning is in order. */
-async function whereShown(
-  blocks: Blocks,
-  { top, own, chain }: {
-    readonly top: Volume;
-    readonly own: Volume;
-    readonly chain: readonly Volume[];
-  },
-  options: BlocksReadOptions,
-): Promise<Found> {
-  if (chain.length === 0) {
-    // One that was appended to an image without a head has taken the place of its first session.
-    const first = { ...numbered([own])[0], lba: 0, size: top.size } as Session;
-    const later = own.lba > 0 ? [] : await findBehind(blocks, top, options);
-    const sessions = [first, ...numbered(later, 2)];
+  /** The sessions of an image whose beginning is in order. */
+  async #whereShown(
+    top: Volume,
+    own: Volume,
+    chain: readonly Volume[],
+  ): Promise<Found> {
+    if (chain.length === 0) {
+      // One that was appended to an image without a head has taken the place of its first session.
+      const first = { ...sessionOf(own, 1), lba: 0, size: top.size };
+      const later = own.lba > 0 ? [] : await this.#findBehind(top);
+      return {
+        sessions: [first, ...numbered(later, 2)],
+        head: later.length > 0 ? "behind" : "sound",
+        unseen: [],
+      };
+    }
+    const shown = [...chain.filter(({ lba }) => lba < own.lba), own];
+    // What was there before the medium was blanked is older.
+    const later = chain.filter(({ lba, created }) =>
+      lba > own.lba && Number(created) >= Number(own.created)
+    );
+    const unseen = await this.#keepWhole(later);
     return {
-      sessions,
-      head: later.length > 0 ? "behind" : "sound",
-      unseen: [],
+      sessions: numbered(shown),
+      head: "sound",
+      unseen: numbered(unseen, shown.length + 1),
     };
   }
-  const sessions = numbered([...chain.filter(({ lba }) => lba < own.lba), own]);
-  // What was there before the medium was blanked is older.
-  const later = chain.filter(({ lba, created }) =>
-    lba > own.lba && Number(created) >= Number(own.created)
-  );
-  const unseen = await keepWhole(blocks, later, options);
-  return {
-    sessions,
-    head: "sound",
-    unseen: numbered(unseen, sessions.length + 1),
-  };
-}
 
-/** What is whole of the sessions of an image whose beginning is not in order. */
-async function wherePossible(
-  blocks: Blocks,
-  volumes: readonly Volume[],
-  { head, options }: {
-    readonly head: HeadState;
-    readonly options: BlocksReadOptions;
-  },
-): Promise<Found> {
-  const byLba = new Map(volumes.map((volume) => [volume.lba, volume]));
-  const ordered = [...byLba.values()].sort((a, b) => a.lba - b.lba);
-  const whole = await keepWhole(blocks, ordered, options);
-  return { sessions: numbered(whole), head, unseen: [] };
+  /** What is whole of the sessions of an image whose beginning is not in order. */
+  async #wherePossible(
+    volumes: readonly Volume[],
+    head: HeadState,
+  ): Promise<Found> {
+    const byLba = new Map(volumes.map((volume) => [volume.lba, volume]));
+    const ordered = [...byLba.values()].sort((a, b) => a.lba - b.lba);
+    const whole = await this.#keepWhole(ordered);
+    if (whole.length === 0 && head === "cut") {
+      // As above, one has taken the place of those before it.
+      whole.push(...(await this.#keepWhole(await this.#searchAll())).slice(-1));
+    }
+    return { sessions: numbered(whole), head, unseen: [] };
+  }
+
+  /** Looks for the session that the descriptors at a file's beginning are a copy of. */
+  async #shownBy(
+    top: Volume,
+  ): Promise<{ readonly volume: Volume; readonly isSound: boolean }> {
+    const tag = await readFirstTag(this.#blocks, top, this.#options);
+    const told = tag?.kind === "head" && tag.link !== undefined
+      ? await this.#volumeAt(tag.link)
+      : undefined;
+    if (told && isCopy(top, told)) return { volume: told, isSound: true };
+    const own = await this.#findOriginal(top) ?? top;
+    // Other programs put their descriptors there and leave the tag of the session before.
+    const isForeign = own.lba > 0 && await this.#tags(own) === undefined;
+    return {
+      volume: own,
+      isSound: isForeign || told === undefined && isCopy(top, own),
+    };
+  }
+
+  /** Looks for the original of a copied descriptor: it stands a little before the path table. */
+  async #findOriginal(top: Volume): Promise<Volume | undefined> {
+    const primary = top.descriptors.subarray(0, BLOCK);
+    const end = Math.min(u32(primary, 140), top.root.lba, this.#count);
+    const start = Math.max(end - MAX_DISTANCE, 16);
+    const run = await this.#run(start, end - start);
+    for (let at = run.length - BLOCK; at >= 0; at -= BLOCK) {
+      if (!isSameDescriptor(run.subarray(at, at + BLOCK), primary)) continue;
+      const lba = start + at / BLOCK - 16;
+      const volume = lba === 0 ? top : await this.#volumeAt(lba);
+      if (volume !== undefined) return volume;
+    }
+    return undefined;
+  }
+
+  /** The sessions from a block on, each behind the one before. */
+  async #chain(first: number): Promise<Volume[]> {
+    const chain: Volume[] = [];
+    for (let lba = first;;) {
+      const volume = await this.#volumeAt(lba);
+      if (volume === undefined) return chain;
+      chain.push(volume);
+      lba = align(lba + volume.size);
+    }
+  }
+
+  /** Looks for further sessions behind the first one, as in a copy of a disc. */
+  async #findBehind(first: Volume): Promise<Volume[]> {
+    const found: Volume[] = [];
+    for (let last = first;;) {
+      const next = await this.#scan(last.lba + last.size);
+      if (next === undefined) return await this.#keepWhole(found);
+      found.push(next);
+      last = next;
+    }
+  }
+
+  /** Looks for the next descriptor of a session within the space that is left between two. */
+  async #scan(from: number): Promise<Volume | undefined> {
+    const end = Math.min(from + MAX_GAP, this.#count);
+    for (let start = from; start < end; start += RUN) {
+      const run = await this.#run(start, Math.min(RUN, end - start));
+      for (let at = 0; at < run.length; at += BLOCK) {
+        const lba = start + at / BLOCK - 16;
+        if (lba < from || !holds(run, at, "\x01CD001")) continue;
+        const volume = await this.#volumeAt(lba);
+        if (volume !== undefined) return volume;
+      }
+    }
+    return undefined;
+  }
+
+  /** Looks everywhere for sessions of libisofs, whose tags tell their place: no image in a file does. */
+  async #searchAll(): Promise<Volume[]> {
+    const found: Volume[] = [];
+    for (let lba = ALIGNMENT; lba < this.#count;) {
+      const volume = await this.#volumeAt(lba);
+      const isOwn = volume && await this.#tags(volume) !== undefined;
+      if (isOwn) found.push(volume);
+      lba = align(lba + (isOwn ? volume.size : 1));
+    }
+    return found;
+  }
+
+  /**
+   * The descriptors of a session that begins there, if one does: its root is its own. An image that
+   * is stored as a file in another has addresses that count from its own beginning.
+   */
+  async #volumeAt(lba: number): Promise<Volume | undefined> {
+    const { volume } = this.#parse(await this.#run(lba + 16, PEEK), lba);
+    if (volume === undefined) return undefined;
+    const { root, size } = volume;
+    return root.lba > lba + 16 && root.lba < lba + size ? volume : undefined;
+  }
+
+  /** What descriptors say, or why they cannot be right. */
+  #parse(
+    bytes: Uint8Array,
+    lba: number,
+  ): { readonly volume?: Volume | undefined; readonly reason?: XorrisoError } {
+    try {
+      return { volume: parseVolume(bytes, lba, this.#blocks) };
+    } catch (reason) {
+      if (isCode(reason, "IMAGE_DAMAGED")) return { reason };
+      throw reason;
+    }
+  }
+
+  /** Sessions up to the last that is whole. */
+  async #keepWhole(volumes: readonly Volume[]): Promise<Volume[]> {
+    for (let count = volumes.length; count > 0; count--) {
+      const last = volumes[count - 1];
+      if (last && await this.#isWhole(last)) return volumes.slice(0, count);
+    }
+    return [];
+  }
+
+  /** Whether a session is whole, by its checksums or, where it has none, by its size. */
+  async #isWhole(volume: Volume): Promise<boolean> {
+    try {
+      return await checkSession(this.#blocks, volume, this.#options) ||
+        volume.lba + volume.size <= this.#count;
+    } catch (error) {
+      if (isCode(error, "IMAGE_DAMAGED")) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the directories of a session have not been cut off. */
+  async #hasTree(volume: Volume): Promise<boolean> {
+    const tags = await this.#tags(volume);
+    return tags === undefined || (tags.superblock.link ?? 0) < this.#count;
+  }
+
+  #tags(volume: Volume): Promise<SessionTags | undefined> {
+    return readTags(this.#blocks, volume, this.#options);
+  }
+
+  #run(lba: number, count: number): Promise<Uint8Array> {
+    return readRun(this.#blocks, lba, count, this.#options);
+  }
+
+  /** Number of blocks that there are. */
+  get #count(): number {
+    return blocksIn(this.#blocks);
+  }
 }
 
 function numbered(volumes: readonly Volume[], from = 1): Session[] {
@@ -234,6 +379,44 @@ function numbered(volumes: readonly Volume[], from = 1): Session[] {
 function sessionOf(volume: Volume, number: number): Session {
   const { lba, size, volumeId, created } = volume;
   return { number, lba, size, volumeId, date: created, volume };
+}
+
+/** The first block from there on that a session may begin with. */
+export function align(lba: number): number {
+  return Math.ceil(lba / ALIGNMENT) * ALIGNMENT;
+}
+
+/** Whether descriptors are the same but for the number of blocks, which counts from the beginning. */
+function isCopy(
+  { descriptors: a }: Volume,
+  { descriptors: b }: Volume,
+): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at += BLOCK) {
+    const block = a.subarray(at, at + BLOCK);
+    if (!isSameDescriptor(block, b.subarray(at, at + BLOCK))) return false;
+  }
+  return true;
+}
+
+function isSameDescriptor(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((byte, i) => byte === b[i] || i >= 80 && i < 88);
+}
+
+/**
+ * The block that the first partition begins with, if there are descriptors for it, too (xorriso(1),
+ * -boot_image any partition_offset=).
+ */
+function partitionOffset(head: Uint8Array): number {
+  // The first entry of the partition table has its start in units of 512.
+  if (!holds(head, 510, "\x55\xaa")) return 0;
+  const offset = u32(head, 446 + 8) * 512 / BLOCK;
+  return holds(head, (offset + 16) * BLOCK, "\x01CD001") ? offset : 0;
+}
+
+/** Whether nobody is writing, as far as can be seen. */
+function isAtRest(modified: number): boolean {
+  return Math.abs(Date.now() - modified) > REST;
 }
 
 /**
@@ -264,214 +447,6 @@ export async function readSession(
   return sessionOf(await readVolume(blocks, lba, options), number);
 }
 
-/** Looks for the session that the descriptors at a file's beginning are a copy of. */
-async function findShown(
-  blocks: Blocks,
-  top: Volume,
-  options: BlocksReadOptions,
-): Promise<Shown | undefined> {
-  const tag = await readFirstTag(blocks, top, options);
-  const told = tag?.kind === "head" && tag.link !== undefined
-    ? await volumeAt(blocks, tag.link, options)
-    : undefined;
-  if (told && isCopy(top, told)) return { volume: told, isSound: true };
-  const own = await findOriginal(blocks, top, options) ?? top;
-  // Other programs put their descriptors there and leave the tag of the session before.
-  const isForeign = own.lba > 0 &&
-    await readTags(blocks, own, options) === undefined;
-  return {
-    volume: own,
-    isSound: isForeign || told === undefined && isCopy(top, own),
-  };
-}
-
-/** Looks for the original of a copied descriptor: it stands a little before the path table. */
-async function findOriginal(
-  blocks: Blocks,
-  top: Volume,
-  options: BlocksReadOptions,
-): Promise<Volume | undefined> {
-  const primary = primaryOf(top);
-  const end = Math.min(u32(primary, 140), top.root.lba, blocksIn(blocks));
-  const start = Math.max(end - MAX_DISTANCE, 16);
-  const run = await readRun(blocks, start, end - start, options);
-  for (let at = run.length - BLOCK; at >= 0; at -= BLOCK) {
-    if (!isSameDescriptor(run.subarray(at, at + BLOCK), primary)) continue;
-    const lba = start + at / BLOCK - 16;
-    const volume = lba === 0 ? top : await volumeAt(blocks, lba, options);
-    if (volume !== undefined) return volume;
-  }
-  return undefined;
-}
-
-function primaryOf({ descriptors }: Volume): Uint8Array {
-  return descriptors.subarray(0, BLOCK);
-}
-
-/** Whether descriptors are the same but for the number of blocks, which counts from the beginning. */
-function isCopy(one: Volume, other: Volume): boolean {
-  const { descriptors: a } = one;
-  const { descriptors: b } = other;
-  if (a.length !== b.length) return false;
-  for (let at = 0; at < a.length; at += BLOCK) {
-    const block = a.subarray(at, at + BLOCK);
-    if (!isSameDescriptor(block, b.subarray(at, at + BLOCK))) return false;
-  }
-  return true;
-}
-
-function isSameDescriptor(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i] || i >= 80 && i < 88);
-}
-
-/** The sessions from block 32 on, each behind the one before. */
-async function chainOf(
-  blocks: Blocks,
-  options: BlocksReadOptions,
-): Promise<Volume[]> {
-  const chain: Volume[] = [];
-  for (let lba = ALIGNMENT;;) {
-    const volume = await volumeAt(blocks, lba, options);
-    if (volume === undefined) return chain;
-    chain.push(volume);
-    lba = Math.ceil((lba + volume.size) / ALIGNMENT) * ALIGNMENT;
-  }
-}
-
-/** Looks for further sessions behind the first one, as in a copy of a disc. */
-async function findBehind(
-  blocks: Blocks,
-  first: Volume,
-  options: BlocksReadOptions,
-): Promise<Volume[]> {
-  const found: Volume[] = [];
-  for (let last = first;;) {
-    const next = await scan(blocks, last.lba + last.size, options);
-    if (next === undefined) return await keepWhole(blocks, found, options);
-    found.push(next);
-    last = next;
-  }
-}
-
-/** Looks for the next descriptor of a session within the space that is left between two. */
-async function scan(
-  blocks: Blocks,
-  from: number,
-  options: BlocksReadOptions,
-): Promise<Volume | undefined> {
-  const end = Math.min(from + MAX_GAP, blocksIn(blocks));
-  for (let start = from; start < end; start += RUN) {
-    const run = await readRun(
-      blocks,
-      start,
-      Math.min(RUN, end - start),
-      options,
-    );
-    for (let at = 0; at < run.length; at += BLOCK) {
-      if (!holds(run, at, "\x01CD001")) continue;
-      const lba = start + at / BLOCK - 16;
-      const volume = lba < from
-        ? undefined
-        : await volumeAt(blocks, lba, options);
-      if (volume !== undefined) return volume;
-    }
-  }
-  return undefined;
-}
-
-/**
- * The descriptors of a session that begins there, if one does: its root is its own. An image that
- * is stored as a file in another has addresses that count from its own beginning.
- */
-async function volumeAt(
-  blocks: Blocks,
-  lba: number,
-  options: BlocksReadOptions,
-): Promise<Volume | undefined> {
-  const bytes = await readRun(blocks, lba + 16, PEEK, options);
-  const { volume } = tryParse(blocks, bytes, lba);
-  if (volume === undefined) return undefined;
-  const { root, size } = volume;
-  return root.lba > lba + 16 && root.lba < lba + size ? volume : undefined;
-}
-
-/** What descriptors say, or why they cannot be right. */
-function tryParse(
-  blocks: Blocks,
-  bytes: Uint8Array,
-  lba: number,
-): { readonly volume?: Volume | undefined; readonly reason?: XorrisoError } {
-  try {
-    return { volume: parseVolume(bytes, lba, blocks) };
-  } catch (reason) {
-    if (isCode(reason, "IMAGE_DAMAGED")) return { reason };
-    throw reason;
-  }
-}
-
-/** Sessions up to the last that is whole. */
-async function keepWhole(
-  blocks: Blocks,
-  volumes: readonly Volume[],
-  options: BlocksReadOptions,
-): Promise<Volume[]> {
-  const kept = [...volumes];
-  for (let last = kept.at(-1); last !== undefined; last = kept.at(-1)) {
-    if (await isWhole(blocks, last, options)) break;
-    kept.pop();
-  }
-  return kept;
-}
-
-/** Whether a session is whole, by its checksums or, where it has none, by its size. */
-async function isWhole(
-  blocks: Blocks,
-  volume: Volume,
-  options: BlocksReadOptions,
-): Promise<boolean> {
-  try {
-    return await checkSession(blocks, volume, options) ||
-      volume.lba + volume.size <= blocksIn(blocks);
-  } catch (error) {
-    if (isCode(error, "IMAGE_DAMAGED")) return false;
-    throw error;
-  }
-}
-
-/** Whether the directories of a session have not been cut off. */
-async function hasTree(
-  blocks: Blocks,
-  volume: Volume,
-  options: BlocksReadOptions,
-): Promise<boolean> {
-  const tags = await readTags(blocks, volume, options);
-  return tags === undefined || (tags.superblock.link ?? 0) < blocksIn(blocks);
-}
-
-/**
- * The block that the first partition begins with, if there are descriptors for it, too (xorriso(1),
- * -boot_image any partition_offset=).
- */
-function partitionOffset(head: Uint8Array): number {
-  // The first entry of the partition table has its start in units of 512.
-  if (!holds(head, 510, "\x55\xaa")) return 0;
-  const offset = u32(head, 446 + 8) * 512 / BLOCK;
-  return holds(head, (offset + 16) * BLOCK, "\x01CD001") ? offset : 0;
-}
-
-function notIso({ name }: Blocks, why: string): XorrisoError {
-  return new XorrisoError(
-    "NOT_ISO",
-    `Cannot read "${name}" as an ISO 9660 image: ${why}`,
-    { path: name },
-  );
-}
-
 function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
   return a.length === b?.length && a.every((byte, i) => byte === b[i]);
-}
-
-/** Whether nobody is writing, as far as can be seen. */
-function isAtRest(modified: number): boolean {
-  return Math.abs(Date.now() - modified) > REST;
 }

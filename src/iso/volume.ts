@@ -93,11 +93,7 @@ export async function readVolume(
   const bytes = await readRun(blocks, first, MAX_DESCRIPTORS, options);
   const volume = parseVolume(bytes, lba, blocks);
   if (volume !== undefined) return volume;
-  throw new XorrisoError(
-    "NOT_ISO",
-    `Cannot read "${blocks.name}": block ${first} holds no ISO 9660 descriptor`,
-    { path: blocks.name },
-  );
+  throw notIso(blocks, `block ${first} holds no volume descriptor`);
 }
 
 /** Number of whole blocks that can be read. */
@@ -220,6 +216,15 @@ export function damaged(
   return new XorrisoError(
     "IMAGE_DAMAGED",
     `Cannot read "${name}": the volume is damaged at block ${lba}: ${why}`,
+    { path: name },
+  );
+}
+
+/** NOT_ISO, with what tells it. */
+export function notIso({ name }: Blocks, why: string): XorrisoError {
+  return new XorrisoError(
+    "NOT_ISO",
+    `Cannot read "${name}" as an ISO 9660 image: ${why}`,
     { path: name },
   );
 }

@@ -1,4 +1,4 @@
-/** What lies in an image file where a commit would write: what another has left, or what is somebody's. */
+/** An image file before xorriso opens it: its names, and what lies where a commit would write. */
 
 import { unlessAborted } from "../async.ts";
 import { notify } from "../dialogue/dialogue.ts";
@@ -11,7 +11,9 @@ import {
   headOf,
   readBehind,
   readImage,
+  readTree,
 } from "../iso/mod.ts";
+import type { XorrisoOptions } from "../options.ts";
 import { findWriter } from "./orphans.ts";
 import type { Session } from "./session.ts";
 
@@ -26,8 +28,8 @@ interface Remains {
   /** The first session, a beginning that does not fit the sessions, or one more session behind them. */
   readonly kind: "first" | "head" | "behind";
   readonly what: string;
-  /** Makes the image what it was before, or what it should have become. */
-  mend(): Promise<void>;
+  /** Makes the image what it was before, or what it should have become; undefined where nothing can. */
+  readonly mend: (() => Promise<void>) | undefined;
 }
 
 /** What lies where a commit would write. */
@@ -48,10 +50,17 @@ async function examine(image: ImageFile): Promise<Findings> {
   await using blocks = await fileBlocks(image.path, image.identity);
   try {
     const found = await readImage(blocks);
-    if (found.head === "torn" || found.head === "missing") {
+    if (found.head !== "sound" && found.head !== "behind") {
       const head = await headOf(blocks, found);
-      const what = "its beginning does not fit its sessions";
-      const mend = async () => head && await image.replaceHead(head);
+      const isCut = found.head === "cut";
+      const what = isCut
+        ? "the file ends before its newest session does"
+        : "its beginning does not fit its sessions";
+      const { lba, size } = found.newest.volume;
+      const mend = head && (async () => {
+        await image.replaceHead(head);
+        if (isCut) await image.cut((lba + size) * BLOCK);
+      });
       return { remains: { kind: "head", what, mend } };
     }
     const behind = await readBehind(blocks, found);
@@ -69,6 +78,23 @@ async function examine(image: ImageFile): Promise<Findings> {
   }
 }
 
+/** Reads all names in an image, unless whoever opens it has done so. */
+export type ReadFirst = (image: ImageFile) => Promise<boolean>;
+
+/**
+ * Reads all names of the session that xorriso is to load. Directories that lead in circles would
+ * keep it busy for ever.
+ */
+export async function readNames(
+  { path, identity }: ImageFile,
+  { session: number, signal }: XorrisoOptions,
+): Promise<void> {
+  await using blocks = await fileBlocks(path, identity);
+  const { sessions, newest } = await readImage(blocks, { signal });
+  const wanted = sessions.find((session) => session.number === number);
+  await readTree(blocks, wanted ?? newest, { signal });
+}
+
 /**
  * Looks at an image that is to be written, before xorriso opens it.
  *
@@ -84,17 +110,22 @@ export async function lookBehind(
   const { recover = false, signal } = session.options;
   const first = await examine(image);
   const keepsShut = first.remains?.kind === "first" ||
-    first.remains?.kind === "head" && recover;
+    first.remains?.kind === "head" && recover && first.remains.mend;
   if (keepsShut) {
     await settle(session, signal);
     await image.remember();
   }
   const { remains, foreign } = keepsShut ? await examine(image) : first;
   if (remains?.kind === "head") {
+    const advice = remains.mend
+      ? "open it with recover to have that mended, or with readOnly"
+      : "what belongs there, for the first partition, too, is nowhere else: " +
+        "that cannot be mended; read it with readOnly, and store what it has " +
+        "into another image";
     throw new XorrisoError(
       "IMAGE_DAMAGED",
       `Cannot open "${device}" for writing: ${remains.what}, as a write that ` +
-        `was interrupted leaves it; open it with recover to have that mended, or with readOnly`,
+        `was interrupted leaves it; ${advice}`,
       { path: device },
     );
   }
@@ -179,7 +210,7 @@ async function rest(
         `work on it any more, open it with recover to have that mended`,
     );
   }
-  await remains?.mend();
+  await remains?.mend?.();
   image.isAtRest = true;
   return await image.isUnchanged();
 }

@@ -62,7 +62,8 @@ export function stateError(state: string, device: string): XorrisoError {
     case "damaged":
       return new XorrisoError(
         "IMAGE_DAMAGED",
-        `${doing}: its volume descriptor is damaged; do not write to it`,
+        `${doing}: its volume descriptor is damaged; read what it still has ` +
+          `with readOnly, or open it with recover to have that mended`,
         { path: device },
       );
     default:

@@ -1,6 +1,6 @@
 /** Opening the medium in a drive, or an image, and what is judged at that. */
 
-import { lookBehind } from "./behind.ts";
+import { lookBehind, type ReadFirst, readNames } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -19,10 +19,13 @@ import { type Base, closeInterrupted, findBases } from "./recover.ts";
 /**
  * Starts xorriso and opens a drive or an image file; goes on from a sound
  * session where a later one is not, if that is wanted.
+ *
+ * @param readFirst Reads an image file while xorriso starts, before that opens it.
  */
 export async function openSession(
   device: string,
   options: XorrisoOptions,
+  readFirst?: ReadFirst,
 ): Promise<Session> {
   const { session, signal, xorrisoPath = "xorriso", xorrisoArgs = [] } =
     options;
@@ -30,22 +33,27 @@ export async function openSession(
   checkOptions(options);
   await requireRun(xorrisoPath);
   await requireArgs(xorrisoArgs);
-  return await openFrom(
-    device,
-    options,
-    session === undefined ? undefined : { by: "session", at: session },
-  );
+  return await openFrom(device, options, {
+    readFirst,
+    base: session === undefined ? undefined : { by: "session", at: session },
+  });
 }
 
-/** Opens it with a certain session loaded, or the newest. */
+/** How a medium is opened. */
+interface Opening {
+  readonly readFirst: ReadFirst | undefined;
+  /** The session to load; undefined for the newest. */
+  readonly base: Base | undefined;
+}
+
 async function openFrom(
   device: string,
   options: XorrisoOptions,
-  base: Base | undefined,
+  { readFirst, base }: Opening,
 ): Promise<Session> {
   const session = await Session.start(device, options);
   try {
-    await prepare(session, base);
+    await prepare(session, { readFirst, base });
     return session;
   } catch (error) {
     const bases: Base[] = [];
@@ -58,7 +66,7 @@ async function openFrom(
     }
     for (const other of bases) {
       try {
-        return await openFrom(device, options, other);
+        return await openFrom(device, options, { readFirst, base: other });
       } catch (cause) {
         if (!isCode(cause, "IMAGE_DAMAGED")) throw cause;
       }
@@ -91,14 +99,15 @@ function withWayOut(session: Session, error: unknown): unknown {
 /** Opens the drive and judges what is there. */
 async function prepare(
   session: Session,
-  base: Base | undefined,
+  { readFirst, base }: Opening,
 ): Promise<void> {
   const { options } = session;
   const { joliet = true, signal } = options;
   const { device, image } = session.target;
   const speed = options.writeSpeed ?? (image ? undefined : "min");
   const doing = "Cannot set up xorriso";
-  const [version] = await Promise.all([
+  const [state, version] = await Promise.all([
+    inspect(session, readFirst),
     session.run("-version", { doing, pipelined: true }),
     ...[
       ["-joliet", joliet ? "on" : "off"],
@@ -110,7 +119,6 @@ async function prepare(
     ].map((words) => session.run(words, { doing, pipelined: true })),
   ]);
   session.version = checkVersion(version.results);
-  const state = await inspect(session);
   const medium = await session.whenReady(
     () => openMedium(session, { ...(signal && { signal }), base }),
     signal,
@@ -174,11 +182,17 @@ export async function choose(session: Session, base: Base): Promise<Base> {
 }
 
 /** What the module itself sees in an image file, before xorriso does. */
-async function inspect(session: Session): Promise<string> {
+async function inspect(
+  session: Session,
+  readFirst?: ReadFirst,
+): Promise<string> {
   const { device, image, writable } = session.target;
   if (image === undefined) return "drive";
   if (writable) session.behind = await lookBehind(session, image);
   const state = await image.inspect();
+  if (state === "iso" && !await readFirst?.(image)) {
+    await readNames(image, session.options);
+  }
   if (state === "blank" || state === "iso") return state;
   throw stateError(state, device);
 }

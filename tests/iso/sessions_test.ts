@@ -61,9 +61,17 @@ async function examine(
 }
 
 Deno.test("readImage() finds the sessions that xorriso tells, with their times", async () => {
+  for (const settings of [[], ["-boot_image", "any", "partition_offset=16"]]) {
+    await assertTold(["-volid", "VOL ü"], settings);
+  }
+});
+
+/** Makes sessions, and compares them with what xorriso tells. */
+async function assertTold(...settings: readonly string[][]): Promise<void> {
   await using folder = await makeFolder();
   const begun = Math.floor(Date.now() / 1000) * 1000;
-  const path = await makeSessions(folder, 3, ["-volid", "VOL ü"]);
+  const lines = settings.filter(({ length }) => length > 0);
+  const path = await makeSessions(folder, 3, ...lines);
   const toc = await runXorriso([["-indev", `stdio:${path}`], ["-toc"]]);
   await using blocks = await fileBlocks(path);
   const image = await readImage(blocks);
@@ -86,7 +94,7 @@ Deno.test("readImage() finds the sessions that xorriso tells, with their times",
     [],
     image.sessions[2],
   ]);
-});
+}
 
 Deno.test("checkSession() finds what was changed, and tells where there are no checksums", async () => {
   await using folder = await makeFolder();

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Xorriso } from "../../mod.ts";
+import { Xorriso, XorrisoBackend } from "../../mod.ts";
+import { fileBlocks, readBehind, readImage } from "../../src/iso/mod.ts";
+import { directory, Forgery } from "../iso/forge.ts";
 import {
   age,
   assertRejectsCode,
@@ -9,6 +11,7 @@ import {
   listImage,
   makeFolder,
   makeImage,
+  makeScript,
   makeSparse,
   noise,
   patch,
@@ -162,6 +165,100 @@ Deno.test("Xorriso makes the beginning of an image anew where it is gone, if tha
     await using _ = await Xorriso.open(image, { recover: true });
   }
   assertEquals(await listImage(image), ["/1", "/2", "/3"]);
+});
+
+/** Cuts what is behind the tree of the newest session off an image. */
+async function cutOff(image: string): Promise<void> {
+  await using blocks = await fileBlocks(image);
+  const { newest } = await readImage(blocks);
+  await Deno.truncate(image, newest.volume.root.lba * 2048);
+  await age(image);
+}
+
+Deno.test("Xorriso goes on from before a session that was cut off, if that is wanted", async (t) => {
+  for (const first of ["its own", "that of mkisofs"]) {
+    await t.step(`behind a first session, ${first}`, async () => {
+      await using folder = await makeFolder();
+      const image = `${folder.path}/cut.iso`;
+      if (first !== "its own") {
+        const source = await folder.file("0", "/0");
+        const words = ["-as", "mkisofs", "-o", image, "-R", source, "--"];
+        await runXorriso([words, ["-commit"]]);
+      }
+      for (const path of ["/1", "/2"]) {
+        await writeSession(image, { [path]: path });
+      }
+      await cutOff(image);
+      const before = await hash(image);
+      const error = await assertRejectsCode(
+        Xorriso.open(image),
+        "IMAGE_DAMAGED",
+      );
+      assertStringIncludes(error.message, "open it with recover");
+      assertEquals(await hash(image), before);
+      {
+        await using session = await Xorriso.open(image, { recover: true });
+        await session.map(await folder.file("3", "/3"), "/3");
+        await session.commit();
+      }
+      const kept = first === "its own" ? ["/1", "/3"] : ["/0", "/1", "/3"];
+      assertEquals(await listImage(image), kept);
+      await using blocks = await fileBlocks(image);
+      const found = await readImage(blocks);
+      assertEquals(found.head, "sound");
+      assertEquals(await readBehind(blocks, found), undefined);
+    });
+  }
+});
+
+Deno.test("Xorriso tells what cannot be mended", async () => {
+  await using folder = await makeFolder();
+  const image = `${folder.path}/partition.iso`;
+  const partition = ["-boot_image", "any", "partition_offset=16"];
+  for (const path of ["/1", "/2"]) {
+    await writeSession(image, { [path]: path }, partition);
+  }
+  await cutOff(image);
+  const before = await hash(image);
+  for (const recover of [false, true]) {
+    const error = await assertRejectsCode(
+      Xorriso.open(image, { recover }),
+      "IMAGE_DAMAGED",
+    );
+    assertStringIncludes(error.message, "cannot be mended");
+    assertStringIncludes(error.message, "readOnly");
+  }
+  assertEquals(await hash(image), before);
+  await using backend = await XorrisoBackend.open(`xorriso://${image}`, {
+    readOnly: true,
+  });
+  assertEquals((await backend.list()).map(({ name }) => name), ["1"]);
+});
+
+Deno.test("Xorriso opens no image whose directories lead in circles", async () => {
+  await using folder = await makeFolder();
+  const forgery = new Forgery();
+  const lba = forgery.reserve();
+  forgery.list(20, [directory("a", lba)]);
+  forgery.list(lba, [directory("b", lba)]);
+  const image = await folder.file("circle.iso", forgery.bytes());
+  await age(image);
+  const log = await folder.file("log", "");
+  const xorrisoPath = await makeScript(
+    folder,
+    "logged-xorriso",
+    `tee -a '${log}' | xorriso "$@"`,
+  );
+  for (const readOnly of [false, true]) {
+    const options = { readOnly, xorrisoPath };
+    for (const open of [Xorriso.open, XorrisoBackend.open]) {
+      const address = open === Xorriso.open ? image : `xorriso://${image}`;
+      await assertRejectsCode(open(address, options), "IMAGE_DAMAGED");
+    }
+  }
+  const lines = await Deno.readTextFile(log);
+  assertStringIncludes(lines, "-version");
+  assert(!/-(in)?dev/.test(lines));
 });
 
 Deno.test("Xorriso mends nothing where nothing is to be mended", async () => {
