@@ -11,26 +11,41 @@
  * `help` shows the commands, `help COMMAND` its flags and the Deno permissions that it needs; nothing ever asks
  * for one. Ctrl-C stops in an orderly way: what was not committed is discarded, and the medium stays as it was.
  *
- * With `--json` each line of standard output is one of these objects, and each of standard error a `Failure`
- * or a `LeftOut`:
+ * With `--json` each line of standard output is one of these objects, and each of standard error a `Failure`, a
+ * `LeftOut` or a `Warning`:
  *
  * ```ts
- * // put, get, verify, delete, move: one for each name, then one Summary
+ * // put, get, verify, delete, move: one for each name, then a Summary
  * interface Named {
- *   kind: "stored" | "attributes" | "moved" | "removed" | "restored" | "verified";
+ *   kind:
+ *     | "added" | "content" | "type" | "attributes" | "removed" // as of diff
+ *     | "moved" | "copied" | "restored" | "verified"
+ *     | "unchanged"; // with -v
  *   name: string;
  *   size?: number; // bytes
  *   from?: string; // the name before it was moved
  * }
  * interface Summary {
  *   summary: {
- *     files: number; // with the bytes of their content
- *     bytes: number;
- *     left: number;
- *     seconds: number;
+ *     files?: number; // with the bytes of their content
+ *     bytes?: number;
+ *     folders?: number;
+ *     links?: number;
+ *     attributes?: number; // names of which nothing else was changed
+ *     moved?: number;
+ *     removed?: number;
+ *     unchanged?: number;
+ *     copied?: { // files that were stored from a copy
+ *       name: string;
+ *       reason: "recent" | "changing" | "length";
+ *     }[];
+ *     verified?: number;
+ *     failed?: number;
+ *     left: number; // out
  *     session?: number; // the one that was written
- *     // folders, links, attributes, moved, removed, unchanged, verified, failed, ...
- *     [count: string]: number | string | undefined;
+ *     needed?: number; // bytes, with --dry-run
+ *     free?: number;
+ *     seconds: number;
  *   };
  * }
  * interface Listed { // list
@@ -42,7 +57,7 @@
  *   uid: number;
  *   gid: number;
  *   link?: string; // where a link points to
- *   md5?: string | null; // with --md5
+ *   md5?: string | null; // of a file, with --md5
  * }
  * interface Change { // diff
  *   kind: "added" | "removed" | "type" | "content" | "attributes";
@@ -50,11 +65,14 @@
  *   type: Listed["type"];
  *   attributes: ("mode" | "owner" | "mtime")[];
  * }
- * interface Info { // info; bytes, null where unknown
+ * interface Medium { // blank, format, finish, load
  *   drive: string;
  *   profile: string;
  *   status: "blank" | "appendable" | "closed" | "absent";
  *   volumeId: string | null;
+ *   free: number; // bytes
+ * }
+ * interface Info extends Omit<Medium, "free"> { // info; bytes, null where unknown
  *   used: number;
  *   free: number | null;
  *   room: number | null;
@@ -67,6 +85,13 @@
  *     volumeId: string;
  *   }[];
  * }
+ * interface Device { // devices
+ *   device: string;
+ *   vendor: string;
+ *   product: string;
+ *   medium: Omit<Medium, "drive"> | null;
+ *   error: string | null; // the code of it
+ * }
  * interface Failure {
  *   error: {
  *     code: string; // a XorrisoErrorCode, USAGE, NOT_CAPABLE, NO_XORRISO, INTERRUPTED
@@ -78,6 +103,9 @@
  * }
  * interface LeftOut {
  *   left: { name: string; path?: string; reason: string; message: string };
+ * }
+ * interface Warning {
+ *   warning: { message: string };
  * }
  * ```
  *

@@ -28,7 +28,10 @@ export async function completions(run: Run): Promise<void> {
 
 const { commands, topics, name } = PROGRAM;
 
-/** The words that each command, also by its shorter name, can be called by. */
+/** What `help` is given. */
+const PAGES = [...commands, ...topics].map(({ name }) => name).join(" ");
+
+/** The words that a command can be called by. */
 function namesOf({ name, alias }: Command): string[] {
   return alias === undefined ? [name] : [name, alias];
 }
@@ -38,25 +41,30 @@ function flagsOf(command: Command): Flag[] {
   return [...command.flags, ...PROGRAM.flags];
 }
 
-/** Writes a text as one word of any of the shells; help has no apostrophes. */
-function quote(text: string): string {
-  return `'${text}'`;
+/** Writes words as one word of any of the shells; help has no apostrophes. */
+function quote(...words: readonly string[]): string {
+  return `'${words.join(" ")}'`;
 }
 
 function forBash(): string[] {
-  const words = commands.flatMap(namesOf).join(" ");
-  const pages = [...commands, ...topics].map(({ name }) => name).join(" ");
   return [
     "_xorriso_backend() {",
     '  local word=${COMP_WORDS[COMP_CWORD]} words=""',
-    '  case "$COMP_CWORD ${COMP_WORDS[1]} $word" in',
-    `    1\\ *) words=${quote(words)} ;;`,
-    `    2\\ help\\ *) words=${quote(pages)} ;;`,
-    `    2\\ completions\\ *) words=${quote(SHELLS.join(" "))} ;;`,
-    ...commands.map((command) => {
-      const flags = flagsOf(command).map(({ name }) => `--${name}`);
-      const cases = namesOf(command).map((each) => `*\\ ${each}\\ -*`);
-      return `    ${cases.join(" | ")}) words=${quote(flags.join(" "))} ;;`;
+    "  local before=${COMP_WORDS[COMP_CWORD - 1]}",
+    '  case "$COMP_CWORD ${COMP_WORDS[1]} $before $word" in',
+    `    1\\ *) words=${quote(...commands.flatMap(namesOf))} ;;`,
+    `    2\\ help\\ *) words=${quote(PAGES)} ;;`,
+    `    2\\ completions\\ *) words=${quote(...SHELLS)} ;;`,
+    ...commands.flatMap((command) => {
+      const flags = flagsOf(command);
+      const match = (end: string) =>
+        namesOf(command).map((each) => `*\\ ${each}\\ ${end}`).join(" | ");
+      return [
+        ...flags.flatMap(({ name, choices }) =>
+          choices ? [[`--${name}\\ *`, quote(...choices)] as const] : []
+        ),
+        ["*\\ -*", quote(...flags.map(({ name }) => `--${name}`))] as const,
+      ].map(([end, words]) => `    ${match(end)}) words=${words} ;;`);
     }),
     "  esac",
     '  COMPREPLY=($(compgen -W "$words" -- "$word"))',
@@ -70,7 +78,6 @@ function forZsh(): string[] {
   const described = commands.flatMap((command) =>
     namesOf(command).map((each) => quote(`${each}:${command.summary}`))
   );
-  const pages = [...commands, ...topics].map(({ name }) => name);
   return [
     `#compdef ${name}`,
     "_xorriso_backend() {",
@@ -78,21 +85,20 @@ function forZsh(): string[] {
     `  commands=(${described.join(" ")})`,
     "  if (( CURRENT == 2 )); then _describe command commands; return; fi",
     "  case $words[2] in",
-    `    help) compadd ${pages.join(" ")}; return ;;`,
+    `    help) compadd ${PAGES}; return ;;`,
     `    completions) compadd ${SHELLS.join(" ")}; return ;;`,
     ...commands.map((command) => {
       const flags = flagsOf(command).flatMap(
         ({ name, letter, value, choices, summary }) => {
-          const about = `[${summary}]`;
           const words = choices ? `(${choices.join(" ")})` : "_files";
           const argument = value === undefined ? "" : `:${value}:${words}`;
-          const long = `--${name}${value === undefined ? "" : "="}`;
-          return [
-            quote(`*${long}${about}${argument}`),
-            ...letter === undefined
-              ? []
-              : [quote(`*-${letter}${about}${argument}`)],
+          const spelled = [
+            `--${name}${value === undefined ? "" : "="}`,
+            ...letter === undefined ? [] : [`-${letter}`],
           ];
+          return spelled.map((each) =>
+            quote(`*${each}[${summary}]${argument}`)
+          );
         },
       );
       return `    ${namesOf(command).join("|")}) flags=(${flags.join(" ")}) ;;`;
@@ -107,9 +113,8 @@ function forZsh(): string[] {
 
 function forFish(): string[] {
   const complete = `complete -c ${name}`;
-  const behind = (names: readonly string[]) =>
-    `${complete} -n ${quote(`__fish_seen_subcommand_from ${names.join(" ")}`)}`;
-  const pages = [...commands, ...topics].map(({ name }) => name).join(" ");
+  const behind = (...names: readonly string[]) =>
+    `${complete} -n ${quote("__fish_seen_subcommand_from", ...names)}`;
   return [
     ...commands.flatMap((command) =>
       namesOf(command).map((each) =>
@@ -118,16 +123,16 @@ function forFish(): string[] {
         }`
       )
     ),
-    `${behind(["help"])} -f -a ${quote(pages)}`,
-    `${behind(["completions"])} -f -a ${quote(SHELLS.join(" "))}`,
+    `${behind("help")} -f -a ${quote(PAGES)}`,
+    `${behind("completions")} -f -a ${quote(...SHELLS)}`,
     ...commands.flatMap((command) =>
       flagsOf(command).map(({ name, letter, value, choices, summary }) =>
         [
-          behind(namesOf(command)),
+          behind(...namesOf(command)),
           `-l ${name}`,
           ...letter === undefined ? [] : [`-s ${letter}`],
           ...value === undefined ? [] : ["-r"],
-          ...choices ? [`-f -a ${quote(choices.join(" "))}`] : [],
+          ...choices ? [`-f -a ${quote(...choices)}`] : [],
           `-d ${quote(summary)}`,
         ].join(" ")
       )

@@ -22,7 +22,7 @@ export async function info(run: Run): Promise<void> {
   const volumeId = medium.volumeId ?? null;
   const lines = alignColumns([
     [isImage ? "Image" : "Drive", run.name(drive)],
-    ["Medium", `${profile}, ${status}`],
+    ["Medium", `${isImage ? "image file" : profile}, ${status}`],
     ["Volume id", volumeId === null ? "none" : run.name(volumeId)],
     ["Used", run.size(used)],
     ...free === undefined ? [] : [["Free", run.size(free)]],

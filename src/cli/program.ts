@@ -294,7 +294,9 @@ const COMMANDS: readonly Command[] = [
     operands: "bash|zsh|fish",
     flags: [],
     permissions: [],
-    details: [],
+    details: [
+      'In ~/.bashrc or, behind compinit, ~/.zshrc: "source <(xorriso-backend completions bash)", or zsh, which needs "setopt complete_aliases" for an alias. In fish: "xorriso-backend completions fish | source".',
+    ],
   },
 ];
 

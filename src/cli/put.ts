@@ -4,6 +4,7 @@ import type { BackendOptions } from "../backend/options.ts";
 import type { Medium } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
 import type {
+  CopiedFile,
   PutTreeOptions,
   PutTreeResult,
   TreeSource,
@@ -88,7 +89,9 @@ async function putPaths(
   );
   const { left, copied, needed, free } = result;
   for (const each of left) run.leaveOut(each);
-  for (const { name } of copied) run.tellEntry({ kind: "copied", name });
+  for (const { name } of copied.filter(isMoving)) {
+    run.tellEntry({ kind: "copied", name });
+  }
   const isTooLarge = free !== undefined && needed > free;
   if (isTooLarge) run.fail(tooLarge(needed, free));
   await sumUp(run, backend, result);
@@ -139,7 +142,7 @@ async function sumUp(
       moved,
       removed,
       unchanged,
-      "stored from a copy": copied.length,
+      "stored from a copy": copied.filter(isMoving).length,
     }),
     ...session === undefined ? [] : [`session ${session}`],
   ], {
@@ -148,6 +151,11 @@ async function sumUp(
     session,
     ...dryRun && { needed: result.needed, free: result.free },
   });
+}
+
+/** Whether a copy was taken of what moves, not only to be sure. */
+function isMoving({ reason }: CopiedFile): boolean {
+  return reason !== "recent";
 }
 
 /** Whether nothing was changed on the medium. */

@@ -1,6 +1,11 @@
 /** The commands of the program that are for drives. */
 import { makeFolder, noise } from "../support/helpers.ts";
-import { type Outcome, parseLines, run } from "../support/program.ts";
+import {
+  assertDocumented,
+  type Outcome,
+  parseLines,
+  run,
+} from "../support/program.ts";
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Burner, burnerTests } from "../burner/burner.ts";
@@ -84,6 +89,7 @@ together(
         const { code, stdout } = await onDrive(burner, "blank", ...words);
         assertEquals(code, 0);
         assertMatch(stdout, /"profile":"CD-RW","status":"blank"/);
+        await assertDocumented({ Medium: stdout });
         assertEquals((await onDrive(burner, "list")).stdout, "");
       },
       format: async () => {
@@ -238,7 +244,9 @@ together(
       /^\/dev\/sr0 {2}FAKE BURNER {2}BD-R sequential.*, blank/,
     );
     assertMatch(stdout, /^\/dev\/sr1 {2}FAKE BURNER {2}NO_MEDIUM$/m);
-    const [first, second] = parseLines((await devices("--json")).stdout) as {
+    const json = (await devices("--json")).stdout;
+    await assertDocumented({ Device: json });
+    const [first, second] = parseLines(json) as {
       medium: { status: string } | null;
       error: string | null;
     }[];

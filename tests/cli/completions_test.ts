@@ -33,6 +33,8 @@ Deno.test("completions bash offers commands, the flags of each, and pages of hel
   assertEquals(await inBash("list", "--cr"), []);
   assertEquals(await inBash("help", "ex"), ["exit"]);
   assertEquals(await inBash("completions", "z"), ["zsh"]);
+  assertEquals(await inBash("blank", "url", "--mode", "fa"), ["fast"]);
+  assertEquals(await inBash("format", "url", "--mode", "a"), ["as_needed"]);
   assertEquals(await inBash("put", "url", "name"), []);
 });
 

@@ -70,6 +70,34 @@ export function parseLines(text: string): unknown[] {
   );
 }
 
+/**
+ * Makes sure that output is what the documentation of the command line says, key by key.
+ *
+ * @param output Lines of JSON by the types that they may have.
+ */
+export async function assertDocumented(
+  output: Readonly<Record<string, string>>,
+): Promise<void> {
+  const cli = new URL("../../src/cli.ts", import.meta.url);
+  const doc = (await Deno.readTextFile(cli)).replace(/^ \* ?/gm, "");
+  const [, schema = ""] = doc.match(/```ts\n(\/\/ put, [^]*?)```/) ?? [];
+  const values = Object.entries(output).flatMap(([types, text]) =>
+    text.trimEnd().split("\n").map((line) =>
+      `export const _: ${types} = ${line};`
+    )
+  ).map((line, i) => line.replace("_", `_${i}`));
+  const path = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(path, [schema, ...values].join("\n"));
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--quiet", "--no-config", path],
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
 /** Files below a folder with their content, by path. */
 export async function readTree(
   folder: string,
