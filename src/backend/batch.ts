@@ -97,7 +97,8 @@ export class Batch {
         force,
       });
       const bad = await this.#moved();
-      const written = await this.#check({ before, view, lba, problem, bad });
+      const result = { before, view, lba, problem, bad };
+      const written = await this.#check(session, result);
       if (bad.size === 0 && written) return this.#store.replace(written);
       // xorriso has written wrong bytes, perhaps over a good older version: go
       // back to the tree before it, which is the one that readers see, and
@@ -115,7 +116,7 @@ export class Batch {
   }
 
   /** Reads what has been written; adds to `bad` what is not as it should be. */
-  async #check({ before, view, lba = 0, problem, bad }: {
+  async #check(session: Session, { before, view, lba = 0, problem, bad }: {
     readonly before: Index;
     readonly view: View;
     readonly lba: number | undefined;
@@ -128,6 +129,8 @@ export class Batch {
     try {
       written = await this.#store.next({ lba, paths });
     } catch (error) {
+      // What a session that has died had written is taken back under a reader.
+      session.requireOpen(session.doing("check what was stored on"));
       if (operations.length === 0 || isLoss(error)) throw error;
       // What cannot be read is not stored.
       for (const operation of operations) bad.set(operation, error);

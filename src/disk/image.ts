@@ -67,6 +67,8 @@ export class ImageFile implements AsyncDisposable {
   #before: Before | undefined;
   /** Whether a commit has begun of which nobody knows how it ended. */
   #committing = false;
+  /** Settled when the last one has been taken back. */
+  #restoring: Promise<void> | undefined;
 
   /** Whether nobody else can be at work on it. */
   isAtRest: boolean;
@@ -280,7 +282,8 @@ export class ImageFile implements AsyncDisposable {
    * xorriso opens the path by itself, and somebody may have put another file
    * there; and of its own fsync it takes ENOSPC for success.
    *
-   * Throws with MEDIUM_CHANGED, MEDIUM_FULL or WRITE_ERROR.
+   * Throws with MEDIUM_CHANGED, MEDIUM_FULL or WRITE_ERROR; with SESSION_LOST
+   * where `restore()` was called meanwhile, which takes the commit back.
    *
    * @param written Whether anything was to be written.
    */
@@ -296,6 +299,14 @@ export class ImageFile implements AsyncDisposable {
       );
     }
     await this.#sync();
+    if (!this.#committing) {
+      throw new XorrisoError(
+        "SESSION_LOST",
+        `Cannot commit to "${this.path}": xorriso has died meanwhile`,
+        { path: this.path },
+      );
+    }
+    this.#committing = false;
     await this.remember();
   }
 
@@ -325,11 +336,25 @@ export class ImageFile implements AsyncDisposable {
    * has succeeded, however far it came. Nobody may be writing.
    */
   async restore(): Promise<void> {
-    if (this.#before === undefined || !this.#committing) return;
-    const changed = !isAlike(await this.#file.stat(), this.#known);
-    if (changed && this.#isInPlace()) await this.#takeBack(this.#before);
-    this.#before = undefined;
-    await this.remember();
+    if (this.#before !== undefined && this.#committing) {
+      // At once: the commit has succeeded, or is taken back, never both.
+      this.#committing = false;
+      this.#restoring = this.#restore(this.#before);
+    }
+    // Whoever closes the file next must not do so in the middle of it.
+    await this.#restoring;
+  }
+
+  async #restore(before: Before): Promise<void> {
+    try {
+      const changed = !isAlike(await this.#file.stat(), this.#known);
+      if (changed && this.#isInPlace()) await this.#takeBack(before);
+      this.#before = undefined;
+      await this.remember();
+    } catch (error) {
+      this.#committing = true;
+      throw error;
+    }
   }
 
   /**

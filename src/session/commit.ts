@@ -83,7 +83,7 @@ export async function commit(
       doing,
       isSource ? undefined : problem,
     );
-    await image?.afterCommit(written);
+    if (image) await session.whileOpen(image.afterCommit(written));
     session.loaded = session.medium?.sessions ?? 0;
     session.forgetStaged();
     return { base, lba, problem: isSource ? problem : undefined };

@@ -14,6 +14,7 @@ import {
   makeFifo,
   makeFolder,
   makeImage,
+  outcome,
   patch,
   rejection,
   writeSession,
@@ -478,6 +479,23 @@ Deno.test("ImageFile.restore() takes back a session that nobody was told of", as
     assertEquals(await hash(path), before);
     if (create) await writeSession(path, { "/a": "content" });
   }
+});
+
+Deno.test("ImageFile.restore() takes back a commit that is being completed, which is told", async () => {
+  await using folder = await makeFolder();
+  await using image = await openOld(folder, "x".repeat(100_000));
+  await image.beforeCommit();
+  await append(image.path, "y".repeat(100_000));
+  const completed = outcome(image.afterCommit(true));
+  await image.restore();
+  assertEquals(await completed, "SESSION_LOST");
+  assertEquals((await Deno.stat(image.path)).size, 100_000);
+  // Once it is complete, it stays.
+  await image.beforeCommit();
+  await append(image.path, "z");
+  await image.afterCommit(true);
+  await image.restore();
+  assertEquals((await Deno.stat(image.path)).size, 100_001);
 });
 
 Deno.test("ImageFile.restore() cuts nothing off when no commit is under way", async () => {
