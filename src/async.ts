@@ -1,4 +1,4 @@
-/** Waiting, so far as @std/async has no words for it: for one's turn, and while this program runs. */
+/** Waiting, so far as @std/async has no words for it: for one's turn, and while this program runs; and listeners. */
 
 import { delay } from "@std/async/delay";
 
@@ -103,5 +103,21 @@ export async function running(
 ): Promise<void> {
   for (let left = milliseconds; left > 0; left -= STEP) {
     await delay(Math.min(left, STEP), { signal });
+  }
+}
+
+/**
+ * Calls a listener of the user's. What it throws must not stop the reader, nor
+ * be swallowed: it is reported to the program, as that of an event listener.
+ */
+export function notify<T>(
+  listener: ((value: T) => void) | undefined,
+  value: T,
+): void {
+  if (listener === undefined) return;
+  try {
+    listener(value);
+  } catch (error) {
+    reportError(error);
   }
 }

@@ -1,7 +1,7 @@
 /** The storage: names and contents on one medium, through one session. */
 
+import { notify } from "../async.ts";
 import type { Medium, RecordedSession } from "../dialogue/answers.ts";
-import { notify } from "../dialogue/dialogue.ts";
 import { TempFolder } from "../disk/temp.ts";
 import { XorrisoError } from "../errors.ts";
 import { checkName, show } from "../names.ts";

@@ -1,8 +1,7 @@
 /** When changes are committed: those that come close together share a session. */
 
-import { breathe, eachOf, onAbort, unlessAborted } from "../async.ts";
+import { breathe, eachOf, notify, onAbort, unlessAborted } from "../async.ts";
 import type { Medium } from "../dialogue/answers.ts";
-import { notify } from "../dialogue/dialogue.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Progress } from "../options.ts";

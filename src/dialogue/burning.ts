@@ -7,13 +7,12 @@ const ROUNDING = 0.001;
 
 /** What is being burned. */
 export class Burning {
-  #size: number | undefined;
+  readonly #size: number | undefined;
   #guess: number | undefined;
 
-  /** Notes that something begins or ends, and its bytes where they are known. */
-  reset(size?: number): void {
+  /** With its bytes, where they are known. */
+  constructor(size?: number) {
     this.#size = size;
-    this.#guess = undefined;
   }
 
   /**

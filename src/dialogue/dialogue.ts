@@ -1,5 +1,6 @@
 /** The exchange of lines with one xorriso process: first come, first served, each line with a mark. */
 
+import { notify } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Progress } from "../options.ts";
 import { type Answer, Exchange, type ExchangeOptions } from "./exchange.ts";
@@ -141,7 +142,7 @@ export class Dialogue {
     signal?.throwIfAborted();
     const dialogue = new Dialogue(command, options);
     const doing = `Cannot start "${command}"`;
-    const exchange = { doing, ...(signal && { signal }) };
+    const exchange = { doing, signal };
     try {
       await dialogue.#launch(dialogue.#newExchange("", START_MARK, exchange));
       if (words.length > 0) {
@@ -386,8 +387,8 @@ export class Dialogue {
     }
     this.#lastPacket = text;
     if (progress !== undefined) {
-      notify(first(this.#flight)?.options.onProgress, progress);
-      notify(this.#options.onProgress, progress);
+      const told = first(this.#flight)?.addProgress(progress) ?? progress;
+      notify(this.#options.onProgress, told);
     } else if (channel === "R") {
       first(this.#flight)?.addResult(text);
     } else if (channel === "M") {
@@ -473,20 +474,4 @@ export class Dialogue {
 
 function first<T>(set: ReadonlySet<T>): T | undefined {
   return set.values().next().value;
-}
-
-/**
- * Calls a listener of the user's. What it throws must not stop the reader, nor
- * be swallowed: it is reported to the program, as that of an event listener.
- */
-export function notify<T>(
-  listener: ((value: T) => void) | undefined,
-  value: T,
-): void {
-  if (listener === undefined) return;
-  try {
-    listener(value);
-  } catch (error) {
-    reportError(error);
-  }
 }

@@ -1,6 +1,7 @@
 /** One line to xorriso and its answer: what is asked, what came, whether it went well. */
 
-import { onAbort } from "../async.ts";
+import { notify, onAbort } from "../async.ts";
+import { Burning } from "./burning.ts";
 import { advice, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { findProblem, parseShortage, type Problem } from "./messages.ts";
 import type { Progress } from "../options.ts";
@@ -21,7 +22,7 @@ export interface ExchangeOptions {
   /** What fails if this fails, for the error: `Cannot list "/2026"`. */
   readonly doing: string;
   /** The path that the exchange is about, for the error. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /**
    * Whether the line may be sent before the answers to the lines before it are
    * there; for lines that do not depend on each other. @default {false}
@@ -34,12 +35,14 @@ export interface ExchangeOptions {
    * for a write-once medium may be lost by it. @default {false}
    */
   readonly writes?: boolean;
+  /** Bytes that are written, where that is known: what progress reports count up to. */
+  readonly size?: number | undefined;
   /** Names that xorriso repeats when it confirms a change: `'/a'='/home/a'`. */
   readonly repeats?: readonly string[];
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   /**
    * Called when nothing has moved for some seconds, to find out what it may be
    * that xorriso waits for: resolves with the fate of the exchange if it waits
@@ -47,7 +50,7 @@ export interface ExchangeOptions {
    */
   readonly onStill?: () => Promise<XorrisoError | undefined>;
   /** Drops the line if it is not sent yet, else ends the dialogue. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An exchange that is waiting or under way. */
@@ -62,6 +65,7 @@ export class Exchange {
   readonly messages: string[] = [];
   /** Why it fails, where that is not why the dialogue ends. */
   fate: Pick<XorrisoError, "code" | "message" | "path"> | undefined;
+  readonly #burning: Burning;
   readonly #results: string[] = [];
   /** What came on standard error: outside of packets it is always trouble. */
   readonly #errors: string[] = [];
@@ -78,6 +82,7 @@ export class Exchange {
     this.line = line;
     this.mark = mark;
     this.options = options;
+    this.#burning = new Burning(options.size);
     this.#forgetSignal = onAbort(options.signal, () => aborted(this));
   }
 
@@ -90,6 +95,13 @@ export class Exchange {
   addResult(line: string): void {
     if (this.options.onResult) this.options.onResult(line);
     else this.#results.push(line);
+  }
+
+  /** Takes a progress report; adds what it counts up to. */
+  addProgress(progress: Progress): Progress {
+    const told = this.#burning.withTotal(progress);
+    notify(this.options.onProgress, told);
+    return told;
   }
 
   /** Takes a line of standard error. */

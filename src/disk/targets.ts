@@ -5,9 +5,9 @@
  * part file, and then renamed. Whatever fails before leaves the target as it was, and no part file.
  */
 
+import { notify } from "../async.ts";
 import { dirname } from "@std/path/posix/dirname";
 import type { Progress } from "../options.ts";
-import { notify } from "../dialogue/dialogue.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
 import { type DiskAttributes, setAttributesSync } from "./attributes.ts";
 import { type Identity, isSame, stat, writeAll } from "./files.ts";

@@ -68,9 +68,8 @@ export async function commit(
       doing,
       tolerant: true,
       onStill: () => fifos.look(),
-      signal,
-      ...(onProgress && { onProgress }),
-    }, size);
+      ...{ signal, onProgress, size },
+    });
     const problem = told ?? fifos.problem;
     const isSource = problem !== undefined && isSourceProblem(problem);
     written = parseWritten(messages) !== undefined;

@@ -115,7 +115,7 @@ async function scan(options: DevicesOptions): Promise<Answer> {
     const answer = await dialogue.exchange("-devices", {
       doing: "Cannot look for drives",
       tolerant: true,
-      ...(signal && { signal }),
+      signal,
     });
     const { problem } = answer;
     // That some drives cannot be opened is told as a problem, too.

@@ -58,11 +58,7 @@ export async function erase(
     const doing = session.doing(`${what} the medium in`);
     await session.requireSame(doing);
     try {
-      await session.burn(`-${what} ${mode}`, {
-        doing,
-        signal,
-        ...(onProgress && { onProgress }),
-      });
+      await session.burn(`-${what} ${mode}`, { doing, signal, onProgress });
     } catch (error) {
       await resume(session);
       throw error;

@@ -83,7 +83,7 @@ export async function copyBlocks(
     `min_lba=${lba}`,
     ...[`max_lba=${lba + blocks - 1}`, `data_to=${target}`, "--"],
     // That a block cannot be read is told by a problem, too.
-  ], { doing, tolerant: true, ...(signal && { signal }) });
+  ], { doing, tolerant: true, signal });
   await session.requireSame(doing);
   // Where the drive itself fails, xorriso takes zeros for good blocks.
   if (messages.some(isFailure)) throw problem ?? session.nonsense(doing);

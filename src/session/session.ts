@@ -1,10 +1,9 @@
 /** One xorriso process with one drive or image, and all that is known of it. */
 
-import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
-import { Dialogue, notify } from "../dialogue/dialogue.ts";
+import { notify, unlessAborted } from "../async.ts";
+import { Dialogue } from "../dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
-import { Burning } from "./burning.ts";
 import { DriveLog } from "./drive.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { requireWrite } from "../disk/permissions.ts";
@@ -66,7 +65,6 @@ export class Session implements AsyncDisposable {
   /** Settles when the image has rested, while that is waited for. */
   resting: Promise<boolean> | undefined;
   readonly #dialogue: Dialogue;
-  readonly #burning: Burning;
   /** Settled when all work is that has its turn or waits for it. */
   #last: Promise<unknown> = Promise.resolve();
   /** Given when it is disposed of. */
@@ -77,13 +75,11 @@ export class Session implements AsyncDisposable {
     target: Target,
     options: XorrisoOptions,
     log: DriveLog,
-    burning: Burning,
   ) {
     this.#dialogue = dialogue;
     this.target = target;
     this.options = options;
     this.log = log;
-    this.#burning = burning;
     log.onLate = () => this.#giveUp();
     this.closed = dialogue.closed.then((gone) => release(target.image, gone));
     // Whoever waits for the end is told; nobody has to.
@@ -97,7 +93,6 @@ export class Session implements AsyncDisposable {
   ): Promise<Session> {
     const target = await acquire(device, options);
     const log = new DriveLog(options.readyTimeout ?? READY_TIMEOUT);
-    const burning = new Burning();
     try {
       const dialogue = await Dialogue.start(
         options.xorrisoPath ?? "xorriso",
@@ -108,13 +103,12 @@ export class Session implements AsyncDisposable {
           mayKill: target.image !== undefined,
           device: target.address,
           onMessage: options.onMessage,
-          onProgress: (progress) =>
-            notify(options.onProgress, burning.withTotal(progress)),
+          onProgress: options.onProgress,
           onLog: (line) => log.take(line),
           signal: options.signal,
         },
       );
-      return new Session(dialogue, target, options, log, burning);
+      return new Session(dialogue, target, options, log);
     } catch (error) {
       await release(target.image, true);
       throw error;
@@ -164,7 +158,7 @@ export class Session implements AsyncDisposable {
     const { promise: done, resolve } = Promise.withResolvers<void>();
     this.#last = before.then(() => done);
     try {
-      await (signal ? abortable(before, signal) : before);
+      await unlessAborted(before, signal);
       return await work();
     } finally {
       resolve();
@@ -300,31 +294,14 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /**
-   * One exchange that writes to the medium.
-   *
-   * @param size Bytes that are written, where that is known.
-   */
-  async burn(
-    line: string,
-    { onProgress, ...options }: ExchangeOptions,
-    size?: number,
-  ): Promise<Answer> {
-    this.#burning.reset(size);
+  /** One exchange that writes to the medium. */
+  async burn(line: string, options: ExchangeOptions): Promise<Answer> {
     const doing = this.doing("set up");
     // Each block that is written would be told.
     if (!this.isImage) await this.run("-scsi_log off", doing);
     try {
-      return await this.run(line, {
-        ...options,
-        writes: true,
-        ...(onProgress && {
-          onProgress: (progress) =>
-            onProgress(this.#burning.withTotal(progress)),
-        }),
-      });
+      return await this.run(line, { ...options, writes: true });
     } finally {
-      this.#burning.reset();
       if (!this.isImage && !this.lost) {
         await this.run("-scsi_log on", doing);
         this.log.reset();
@@ -409,7 +386,7 @@ export class Session implements AsyncDisposable {
           if (!isCode(error, "NOT_READY") || this.lost) throw error;
           if (performance.now() > deadline) throw error;
         }
-        await delay(TICK, { ...(signal && { signal }) });
+        await delay(TICK, signal ? { signal } : {});
       }
     } finally {
       clearInterval(timer);

@@ -458,7 +458,7 @@ export class Xorriso implements AsyncDisposable {
       await requireArgs(words);
       const { results, messages } = await session.run(line, {
         doing: session.doing(`run ${words[0]} on`),
-        ...(signal && { signal }),
+        signal,
       });
       return { results, messages };
     }, signal);

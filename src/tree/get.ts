@@ -1,8 +1,8 @@
 /** Restoring whole trees. */
 
+import { notify } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import { SET_ID } from "../backend/placing.ts";
-import { notify } from "../dialogue/dialogue.ts";
 import {
   type DiskAttributes,
   probeAttributes,

@@ -1,6 +1,6 @@
 /** Counting what is stored of a tree. */
 
-import { notify } from "../dialogue/dialogue.ts";
+import { notify } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Copy } from "./changing.ts";

@@ -1,7 +1,8 @@
 /** What reports of a burn tell of its size. */
+
 import { assertEquals } from "@std/assert";
 import type { Progress } from "../../src/options.ts";
-import { Burning } from "../../src/session/burning.ts";
+import { Burning } from "../../src/dialogue/burning.ts";
 
 /** A report with a total of a share that is rounded to 0.1 percent, as xorriso tells it. */
 function report(done: number, size: number): Progress {
@@ -27,11 +28,9 @@ Deno.test("Burning.withTotal() guesses a size that does not go up and down", () 
   }
 });
 
-Deno.test("Burning.withTotal() tells a size that is known, and forgets it", () => {
-  const burning = new Burning();
-  burning.reset(1000);
+Deno.test("Burning.withTotal() tells a size that is known", () => {
+  const burning = new Burning(1000);
   assertEquals(burning.withTotal(report(300, 990)).total, 1000);
   assertEquals(burning.withTotal(report(1100, 1100)).total, 1100);
-  burning.reset();
-  assertEquals(burning.withTotal(report(0, 990)).total, undefined);
+  assertEquals(new Burning().withTotal(report(0, 990)).total, undefined);
 });
