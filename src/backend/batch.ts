@@ -13,12 +13,12 @@ import { makeWritable } from "../session/open.ts";
 import { rollback, undo } from "../session/rollback.ts";
 import type { Session } from "../session/session.ts";
 import type { Pending } from "./change.ts";
-import { changedPaths, checkWritten } from "./check.ts";
+import { checkWritten } from "./check.ts";
 import type { CommitOptions } from "../options.ts";
 import { folderOf, type Index } from "./index.ts";
 import { type FolderEntry, isLong, refusedFolders } from "./long_names.ts";
 import type { Operation, View } from "./plan.ts";
-import { stage, type Steps, stepsOf } from "./steps.ts";
+import { type Step, type Steps, stepsOf } from "./steps.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 
@@ -90,8 +90,10 @@ export class Batch {
       options.signal?.throwIfAborted();
       if (!isChecked) await this.#dropTooLarge(session);
       const { index: before } = await this.#store.snapshot();
-      const { view, isEmpty } = await this.#stage(session, changes, before);
-      if (isEmpty && !force) return;
+      const { view, steps, last } = await this.#stage(
+        ...[session, changes, before] as const,
+      );
+      if (steps.length + last.length === 0 && !force) return;
       const { base, lba, problem } = await commit(changes, {
         ...options,
         force,
@@ -118,13 +120,17 @@ export class Batch {
   /** Reads what has been written; adds to `bad` what is not as it should be. */
   async #check(session: Session, { before, view, lba = 0, problem, bad }: {
     readonly before: Index;
-    readonly view: View;
+    readonly view: Steps["view"];
     readonly lba: number | undefined;
     readonly problem: XorrisoError | undefined;
     readonly bad: Failures;
   }): Promise<Snapshot | undefined> {
     const operations = this.#operations;
-    const paths = changedPaths(this.#store.directory, operations);
+    const paths = new Set<string>();
+    for (const { last: { name, from = name } } of operations) {
+      paths.add(join(this.#store.directory, name));
+      paths.add(join(this.#store.directory, from));
+    }
     let written: Snapshot;
     try {
       written = await this.#store.next({ lba, paths });
@@ -201,21 +207,23 @@ export class Batch {
   ): Promise<Steps> {
     // A source may be a link by now, to what the script may not read.
     this.#drop(await this.#moved());
+    let together = TOGETHER;
     for (;;) {
-      const steps = stepsOf(index, this.#operations);
+      const steps = await stepsOf(index, this.#operations);
       this.#drop(steps.refused);
       const tooLong = await this.#tooLong(session, steps.view, index);
       if (tooLong.size > 0) {
         this.#drop(tooLong);
         continue;
       }
-      const failed = await tell(changes, steps);
+      const failed = await tell(changes, steps, together);
       if (failed.size === 0) return steps;
       const lost = [...failed.values()].find(isLoss);
       if (lost !== undefined) throw lost;
       // A file that cannot be staged has removed the one that it should have
-      // replaced: begin again without it.
-      this.#drop(failed);
+      // replaced: begin again without it, once it is known.
+      if (together === 1) this.#drop(failed);
+      together = 1;
       await rollback(changes);
     }
   }
@@ -223,7 +231,7 @@ export class Batch {
   /** The changes with long names that xorriso cannot write. */
   async #tooLong(
     session: Session,
-    view: View,
+    view: View<unknown>,
     index: Index,
   ): Promise<Failures> {
     const tooLong: Failures = new Map();
@@ -322,32 +330,49 @@ function withResting(
   return all;
 }
 
+/** Files that are told in one exchange, of which xorriso refuses none as a rule. */
+const TOGETHER = 64;
+
 /** Sends all lines of a batch; returns what xorriso refuses. */
 async function tell(
   changes: Changes,
-  { first, last }: Steps,
+  { steps, last }: Steps,
+  together: number,
 ): Promise<Failures> {
   const failed: Failures = new Map();
-  await eachOf(first, async ([operation, steps]) => {
-    try {
-      await Promise.all(steps.map((step) => stage(changes, step)));
-    } catch (error) {
-      failed.set(operation, error);
-    }
-  });
-  // What is deeper changes the time of what is above.
-  const deepestFirst = [...last].toSorted(([, a], [, b]) =>
-    b.path.split("/").length - a.path.split("/").length
-  );
-  await eachOf(deepestFirst, async ([operation, step]) => {
-    if (failed.has(operation)) return;
-    try {
-      await stage(changes, step);
-    } catch (error) {
-      failed.set(operation, error);
-    }
-  });
+  for (const part of [steps, last]) {
+    await eachOf(groupsOf(part, together), async (group) => {
+      if (group.some(({ operation }) => failed.has(operation))) return;
+      const files = group.flatMap(({ file = [] }) => file);
+      const [{ lines }] = group;
+      try {
+        if (files.length > 1) await changes.stageAll(files);
+        else await Promise.all(lines.map((line) => line(changes)));
+      } catch (error) {
+        for (const { operation } of group) failed.set(operation, error);
+      }
+    });
+  }
   return failed;
+}
+
+/** Puts files together that are stored one after the other. */
+function* groupsOf(
+  steps: readonly Step[],
+  together: number,
+): Generator<readonly [Step, ...Step[]]> {
+  let group: Step[] = [];
+  for (const step of steps) {
+    const [first, ...others] = group;
+    const isFull = group.length === together;
+    if (first && (isFull || !first.file || !step.file)) {
+      yield [first, ...others];
+      group = [];
+    }
+    group.push(step);
+  }
+  const [first, ...others] = group;
+  if (first) yield [first, ...others];
 }
 
 /** Bytes that an operation needs on the medium. */

@@ -52,29 +52,50 @@ function isWhole({ kind, recursive = false }: PlannedChange): boolean {
   return kind === "file" || kind === "remove" && !recursive;
 }
 
+/** What a name would be. */
+export interface Named<Maker> {
+  /** What it is. */
+  readonly type: EntryType;
+  /** The changes that have made it so, the oldest first. */
+  readonly makers: readonly Maker[];
+  /** Its name before, unless something new is stored under it. */
+  readonly origin: string | undefined;
+}
+
 /**
  * Names as they would be if changes were made.
  *
  * A folder goes with its last entry, unless it is kept: one that was empty
  * before is nobody's to remove.
  */
-export class View {
+export class View<Maker> {
   readonly #index: Index;
   readonly #kept: ReadonlySet<string>;
-  /** What differs from the index; undefined is gone. */
-  readonly #types = new Map<string, EntryType | undefined>();
+  readonly #changed = new Map<string, Named<Maker> | undefined>();
   readonly #counts = new Map<string, number>();
 
   /** The names of an index. */
-  constructor(index: Index, kept: ReadonlySet<string> = new Set()) {
+  constructor(index: Index, kept: ReadonlySet<string>) {
     this.#index = index;
     this.#kept = kept;
   }
 
+  /** The names that differ from those of the index; undefined is gone. */
+  get changed(): ReadonlyMap<string, Named<Maker> | undefined> {
+    return this.#changed;
+  }
+
+  /** What is under a name; undefined if it is not there. */
+  get(name: string): Named<Maker> | undefined {
+    if (this.#changed.has(name)) return this.#changed.get(name);
+    const type = this.#index.typeOf(name);
+    return type && { type, makers: [], origin: name };
+  }
+
   /** What a name is; undefined if it is not there. */
   typeOf(name: string): EntryType | undefined {
-    return this.#types.has(name)
-      ? this.#types.get(name)
+    return this.#changed.has(name)
+      ? this.#changed.get(name)?.type
       : this.#index.typeOf(name);
   }
 
@@ -83,25 +104,48 @@ export class View {
     return this.#counts.get(folder) ?? this.#index.countIn(folder);
   }
 
+  /**
+   * Makes a change.
+   *
+   * @param maker What it is a part of.
+   * @returns The folders above that go by it, the lowest first.
+   */
+  apply({ kind, name, from = "" }: PlannedChange, maker: Maker): string[] {
+    const before = this.get(name);
+    switch (kind) {
+      case "file":
+      case "link":
+        this.#add(name, { type: kind, makers: [maker], origin: undefined });
+        return [];
+      case "folder":
+      case "attributes": {
+        const { type = "directory", makers = [], origin } = before ?? {};
+        this.#add(name, { type, makers: [...makers, maker], origin });
+        return [];
+      }
+      case "move":
+        return this.#move(from, name, maker);
+      case "remove":
+        return this.#remove(name);
+    }
+  }
+
   /** Adds a name, and the folders above it. */
-  add(name: string, type: EntryType): void {
+  #add(name: string, named: Named<Maker>): void {
     const folder = folderOf(name);
     if (this.typeOf(name) === undefined) {
       if (folder !== "" && this.typeOf(folder) === undefined) {
-        this.add(folder, "directory");
+        const made = { makers: [], origin: undefined } as const;
+        this.#add(folder, { type: "directory", ...made });
       }
       this.#counts.set(folder, this.countIn(folder) + 1);
     }
-    this.#types.set(name, type);
+    this.#changed.set(name, named);
   }
 
-  /**
-   * Removes a name and all below it.
-   *
-   * @returns The folders above that go with it, the lowest first.
-   */
-  remove(name: string): string[] {
-    for (const below of this.below(name)) this.#drop(below);
+  /** Removes a name and all below it. */
+  #remove(name: string): string[] {
+    for (const below of this.#below(name)) this.#drop(below);
     this.#drop(name);
     const gone: string[] = [];
     for (
@@ -123,24 +167,27 @@ export class View {
     return this.countIn(folder) === 0 && !wasEmpty;
   }
 
-  /** Gives a name and all below it another one; as {@linkcode View.remove}. */
-  move(from: string, to: string): string[] {
-    const moved: [string, EntryType | undefined][] = this.below(from)
-      .map((name) => [to + name.slice(from.length), this.typeOf(name)]);
-    const type = this.typeOf(from);
-    if (type !== undefined) this.add(to, type);
-    for (const [name, type] of moved) if (type) this.add(name, type);
-    return this.remove(from);
+  /** Gives a name and all below it another one. */
+  #move(from: string, to: string, maker: Maker): string[] {
+    const moved = [from, ...this.#below(from)].map((name) =>
+      [to + name.slice(from.length), this.get(name)] as const
+    );
+    for (const [name, named] of moved) {
+      if (named === undefined) continue;
+      const makers = name === to ? [...named.makers, maker] : named.makers;
+      this.#add(name, { ...named, makers });
+    }
+    return this.#remove(from);
   }
 
   /** All names below a folder. */
-  below(folder: string): string[] {
+  #below(folder: string): string[] {
     if (this.typeOf(folder) !== "directory") return [];
     if (this.countIn(folder) === 0) return [];
     const prefix = `${folder}/`;
     const names = new Set<string>();
     for (const [name] of this.#index.below(folder)) names.add(name);
-    for (const name of this.#types.keys()) {
+    for (const name of this.#changed.keys()) {
       if (name.startsWith(prefix)) names.add(name);
     }
     return [...names].filter((name) => this.typeOf(name) !== undefined);
@@ -150,7 +197,7 @@ export class View {
   entriesOf(
     folders: ReadonlySet<string>,
   ): Map<string, { readonly name: string; readonly type: EntryType }[]> {
-    const names = new Set<string>(this.#types.keys());
+    const names = new Set<string>(this.#changed.keys());
     for (const folder of folders) {
       const inside = this.#index.entry(folder)?.children?.keys() ?? [];
       const prefix = folder === "" ? "" : `${folder}/`;
@@ -165,7 +212,7 @@ export class View {
 
   #drop(name: string): void {
     if (this.typeOf(name) === undefined) return;
-    this.#types.set(name, undefined);
+    this.#changed.set(name, undefined);
     const folder = folderOf(name);
     this.#counts.set(folder, this.countIn(folder) - 1);
   }
@@ -180,7 +227,7 @@ export class View {
 export class Plan<Change extends PlannedChange> {
   readonly #index: Index;
   readonly #kept = new Set<string>();
-  readonly #view: View;
+  readonly #view: View<Change>;
   readonly #changes = new Set<Change>();
   readonly #operations = new Set<Operation<Change>>();
   /** Operations that a later change of the name may become a part of. */
@@ -221,7 +268,7 @@ export class Plan<Change extends PlannedChange> {
   add(change: Change): void {
     this.check(change);
     const { kind, name } = change;
-    apply(this.#view, change);
+    this.#view.apply(change, change);
     if (isKept(change)) this.#kept.add(name);
     this.#changes.add(change);
     const open = this.#open.get(name);
@@ -249,28 +296,6 @@ export function isKept({ kind }: PlannedChange): boolean {
   return kind === "folder" || kind === "attributes";
 }
 
-/** Makes a change in a view; returns the folders that go by it. */
-export function apply(
-  view: View,
-  { kind, name, from = "" }: PlannedChange,
-): string[] {
-  switch (kind) {
-    case "file":
-    case "link":
-      view.add(name, kind);
-      return [];
-    case "folder":
-      view.add(name, "directory");
-      return [];
-    case "attributes":
-      return [];
-    case "move":
-      return view.move(from, name);
-    case "remove":
-      return view.remove(name);
-  }
-}
-
 /**
  * Refuses what would bend the tree, or is about what is not there.
  *
@@ -279,7 +304,7 @@ export function apply(
 export function checkChange(
   change: PlannedChange,
   { directory, above }: Index,
-  view: View,
+  view: View<unknown>,
 ): void {
   const { kind, name, from = "", overwrite = true } = change;
   const type = view.typeOf(name);

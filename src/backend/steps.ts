@@ -1,58 +1,38 @@
-/** What xorriso is told for each change of a batch, line by line. */
+/** What xorriso is told for each change of a batch. */
 
+import { breathe } from "../async.ts";
 import { join } from "../names.ts";
-import type { Attributes, Changes } from "../session/changes.ts";
+import type { Changes } from "../session/changes.ts";
 import type { Pending } from "./change.ts";
 import type { EntryType, Index } from "./index.ts";
-import { apply, checkChange, isKept, type Operation, View } from "./plan.ts";
+import { checkChange, isKept, type Operation, View } from "./plan.ts";
 
-/** One step; all paths but `source` are absolute ones on the medium. */
-export type Step =
-  & { readonly path: string }
-  & (
-    | { readonly kind: "store"; readonly source: string }
-    | { readonly kind: "link"; readonly text: string }
-    | { readonly kind: "makeFolder" | "removeFolder" }
-    | { readonly kind: "remove"; readonly recursive: boolean }
-    | { readonly kind: "move"; readonly from: string }
-    | { readonly kind: "attributes"; readonly attributes: Attributes }
-  );
+/** Stages one line. */
+type Line = (changes: Changes) => Promise<void>;
 
-/** Stages one step. */
-export function stage(changes: Changes, step: Step): Promise<void> {
-  switch (step.kind) {
-    case "store":
-      return changes.stage(step.source, step.path);
-    case "link":
-      return changes.link(step.text, step.path);
-    case "makeFolder":
-      return changes.makeFolder(step.path);
-    case "removeFolder":
-      return changes.removeFolder(step.path);
-    case "remove":
-      return changes.remove(step.path, { recursive: step.recursive });
-    case "move":
-      return changes.move(step.from, step.path);
-    case "attributes":
-      return changes.setAttributes(step.path, step.attributes);
-  }
+/** The lines of one operation. */
+export interface Step {
+  /** The operation. */
+  readonly operation: Operation<Pending>;
+  /** The lines, in the order to send them. */
+  readonly lines: readonly Line[];
+  /** Where that is one alone, that stores a file: the file, and its place. */
+  readonly file?: { readonly source: string; readonly path: string };
 }
 
-/** The lines of a batch. */
+/** What a batch does. */
 export interface Steps {
-  /** The lines of each operation, in the order to send them. */
-  readonly first: ReadonlyMap<Operation<Pending>, readonly Step[]>;
+  /** What to tell, in order. */
+  readonly steps: readonly Step[];
   /**
-   * What is told when all else is staged, since what comes into a folder
-   * changes its time.
+   * What to tell when all that is staged: what comes into a folder changes its
+   * time, and the attributes of folders those of what they are in.
    */
-  readonly last: ReadonlyMap<Operation<Pending>, Step>;
+  readonly last: readonly Step[];
   /** Operations that cannot be done, each with its error. */
   readonly refused: ReadonlyMap<Operation<Pending>, unknown>;
   /** The names as they are when all is done. */
-  readonly view: View;
-  /** Whether there is nothing to be done. */
-  readonly isEmpty: boolean;
+  readonly view: View<Operation<Pending>>;
 }
 
 /**
@@ -61,21 +41,22 @@ export interface Steps {
  * What was planned is checked once more: it may have been planned on another
  * tree, which somebody else has changed while the medium was free.
  */
-export function stepsOf(
+export async function stepsOf(
   index: Index,
   operations: readonly Operation<Pending>[],
-): Steps {
+): Promise<Steps> {
   const { directory } = index;
-  const kept = new Set(
-    operations.filter(({ last }) => isKept(last)).map(({ last }) => last.name),
-  );
-  const view = new View(index, kept);
-  const first = new Map<Operation<Pending>, readonly Step[]>();
-  const last = new Map<Operation<Pending>, Step>();
+  const kept = new Set<string>();
+  for (const { last } of operations) if (isKept(last)) kept.add(last.name);
+  const view = new View<Operation<Pending>>(index, kept);
+  const steps: Step[] = [];
+  const last: (Step & { readonly depth: number })[] = [];
   const refused = new Map<Operation<Pending>, unknown>();
   for (const operation of operations) {
+    await breathe();
     const change = operation.last;
-    const type = view.typeOf(change.name);
+    const { name, attributes } = change;
+    const type = view.typeOf(name);
     // What came and went within this batch was never there.
     if (cameAndWent(change, type)) continue;
     // An older version of this batch is no file that must be kept.
@@ -90,22 +71,26 @@ export function stepsOf(
       refused.set(operation, error);
       continue;
     }
-    const steps = own(change, type, directory);
-    const path = join(directory, change.name);
-    for (const folder of apply(view, change)) {
-      steps.push({ kind: "removeFolder", path: join(directory, folder) });
+    const path = join(directory, name);
+    const lines = linesOf(change, type, directory);
+    for (const folder of view.apply(change, operation)) {
+      lines.push((changes) => changes.removeFolder(join(directory, folder)));
     }
-    const { attributes } = change;
     if (attributes !== undefined) {
-      const step: Step = { kind: "attributes", path, attributes };
-      if (view.typeOf(change.name) === "directory") last.set(operation, step);
-      else steps.push(step);
+      const line: Line = (changes) => changes.setAttributes(path, attributes);
+      if (view.typeOf(name) !== "directory") lines.push(line);
+      else {
+        const depth = path.split("/").length;
+        last.push({ operation, lines: [line], depth });
+      }
     }
-    first.set(operation, steps);
+    const source = change.prepared?.source.path;
+    if (source !== undefined && lines.length === 1) {
+      steps.push({ operation, lines, file: { source, path } });
+    } else if (lines.length > 0) steps.push({ operation, lines });
   }
-  const isEmpty = last.size === 0 &&
-    first.values().every((steps) => steps.length === 0);
-  return { first, last, refused, view, isEmpty };
+  last.sort((a, b) => b.depth - a.depth);
+  return { steps, last, refused, view };
 }
 
 /** Whether there is nothing to remove, since it was put in the same batch. */
@@ -118,29 +103,28 @@ function cameAndWent(
 }
 
 /** The lines about the name itself, which is of a type until now. */
-function own(
+function linesOf(
   { kind, name, from = "", text = "", prepared }: Pending,
   type: EntryType | undefined,
   directory: string,
-): Step[] {
+): Line[] {
   const path = join(directory, name);
+  const remove: Line = (changes) =>
+    changes.remove(path, { recursive: type === "directory" });
   switch (kind) {
     case "file":
-      return [{ kind: "store", path, source: prepared?.source.path ?? "" }];
-    case "link":
-      return [
-        ...type === undefined
-          ? []
-          : [{ kind: "remove", path, recursive: false } as const],
-        { kind: "link", path, text },
-      ];
+      return [(changes) => changes.stage(prepared?.source.path ?? "", path)];
+    case "link": {
+      const link: Line = (changes) => changes.link(text, path);
+      return type === undefined ? [link] : [remove, link];
+    }
     case "folder":
-      return type === undefined ? [{ kind: "makeFolder", path }] : [];
+      return type === undefined ? [(changes) => changes.makeFolder(path)] : [];
     case "attributes":
       return [];
     case "move":
-      return [{ kind: "move", path, from: join(directory, from) }];
+      return [(changes) => changes.move(join(directory, from), path)];
     case "remove":
-      return [{ kind: "remove", path, recursive: type === "directory" }];
+      return [remove];
   }
 }

@@ -164,6 +164,23 @@ export function commandLines(
   return lines;
 }
 
+/** Puts lines of complete commands together, in as few as may be sent. */
+export function joinLines(commands: readonly string[]): string[] {
+  const lines: string[] = [];
+  let bytes = MAX_LINE;
+  for (const command of commands) {
+    const more = 1 + byteLength(command);
+    if (bytes + more > MAX_LINE) {
+      lines.push(command);
+      bytes = more - 1;
+      continue;
+    }
+    lines[lines.length - 1] += ` ${command}`;
+    bytes += more;
+  }
+  return lines;
+}
+
 function byteLength(text: string): number {
   return encoder.encode(text).length;
 }

@@ -1,6 +1,6 @@
 /** What alters the tree that xorriso holds: files, folders, links, attributes. */
 
-import { commandLine, commandLines } from "../dialogue/protocol.ts";
+import { commandLine, commandLines, joinLines } from "../dialogue/protocol.ts";
 import { show } from "../names.ts";
 import { damagedLinks } from "./long_links.ts";
 import type { Session } from "./session.ts";
@@ -82,6 +82,22 @@ export class Changes {
       repeats: [`'${path}'='${source}'`],
     });
     this.session.sources.add(source);
+  }
+
+  /** The same for many files; where one fails, it is not told which. */
+  async stageAll(
+    files: readonly { readonly source: string; readonly path: string }[],
+  ): Promise<void> {
+    const [{ source: path } = { source: "" }] = files;
+    const doing = this.#doing("store", files.map(({ path }) => path));
+    const repeats = files.map(({ source, path }) => `'${path}'='${source}'`);
+    const lines = joinLines(
+      files.map(({ source, path }) => commandLine(["-map", source, path])),
+    );
+    await Promise.all(
+      lines.map((line) => this.#stage(line, { doing, path, repeats })),
+    );
+    for (const { source } of files) this.session.sources.add(source);
   }
 
   /**

@@ -1,6 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { XorrisoError } from "../../mod.ts";
+import { Caller, type Pending } from "../../src/backend/change.ts";
 import { Index } from "../../src/backend/index.ts";
 import { Plan, type PlannedChange } from "../../src/backend/plan.ts";
+import { stepsOf } from "../../src/backend/steps.ts";
 import { Entry, Tree } from "../../src/iso/mod.ts";
 import { assertCode } from "../support/helpers.ts";
 
@@ -292,5 +295,43 @@ Deno.test("Plan.add() agrees with a plain model on random changes", () => {
       else result.delete(last.name);
     }
     assertEquals([...result].sort(), [...files].sort(), `seed ${seed}`);
+  }
+});
+
+Deno.test("stepsOf() does again what Plan.add() has taken, whatever comes and goes", async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  let state = seed;
+  const pick = <T>(...values: readonly T[]): T => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return values[(state >> 8) % values.length] as T;
+  };
+  const names = ["a", "a/a", "a/b", "a/a/a", "b", "b/a", "c"];
+  const index = indexOf({ "/a/a/a": "file", "/b": "file" }, "/");
+  const kinds = ["file", "folder", "link", "move", "remove"] as const;
+  for (let round = 0; round < 500; round++) {
+    const plan = new Plan<Pending>(index);
+    for (let step = 0; step < 8; step++) {
+      try {
+        plan.add({
+          ...{ kind: pick(...kinds), name: pick(...names) },
+          ...{ from: pick(...names), recursive: pick(true, false) },
+          ...{ prepared: undefined, caller: new Caller(undefined, () => {}) },
+          tell: () => {},
+        });
+      } catch (error) {
+        assertInstanceOf(error, XorrisoError);
+      }
+    }
+    const { refused, view } = await stepsOf(index, plan.operations());
+    const told = Array.from(
+      plan.changes,
+      ({ kind, from, name }) => `${kind} ${from} ${name}`,
+    );
+    assertEquals([...refused], [], `seed ${seed}: ${told.join(", ")}`);
+    assertEquals(
+      names.map((name) => view.typeOf(name)),
+      names.map((name) => plan.typeOf(name)),
+      `seed ${seed}: ${told.join(", ")}`,
+    );
   }
 });
