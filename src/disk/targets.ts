@@ -12,7 +12,7 @@ import { systemError, systemName, XorrisoError } from "../errors.ts";
 import { type DiskAttributes, setAttributesSync } from "./attributes.ts";
 import { type Identity, isSame, stat, writeAll } from "./files.ts";
 import { cleanAtExit } from "./leftovers.ts";
-import { resolveForWrite } from "./permissions.ts";
+import { isUnderDev, resolveForWrite } from "./permissions.ts";
 
 /** How a file that is complete gets its name. */
 export interface Placing {
@@ -20,38 +20,6 @@ export interface Placing {
   readonly attributes?: DiskAttributes | undefined;
   /** Whether what has the name gives way; else TARGET_EXISTS. @default {true} */
   readonly replace?: boolean | undefined;
-}
-
-/** How to write a target. */
-export interface WriteOptions extends Placing {
-  /** Whether its bytes are on the disk before it has its name. @default {true} */
-  readonly sync?: boolean | undefined;
-  /** Bytes that are to come, for the progress. */
-  readonly total?: number;
-  /** Takes the bytes done. */
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
-}
-
-/**
- * Writes a stream to a target on disk.
- *
- * @param target Path on disk, in a folder that exists.
- * @param open Begins the stream; not called if the target cannot be written.
- * @throws {XorrisoError} TARGET_UNWRITABLE, or what the stream fails with.
- */
-export async function writeTarget(
-  target: string,
-  open: () => ReadableStream<Uint8Array>,
-  { sync = true, total, onProgress, ...placing }: WriteOptions = {},
-): Promise<void> {
-  using part = await PartFile.create(await resolveTarget(target));
-  const report = meter(total, onProgress);
-  for await (const chunk of open()) {
-    await part.write(chunk);
-    report(chunk.length);
-  }
-  if (sync) await part.sync();
-  part.place(placing);
 }
 
 /** Counts bytes and reports how many are done. */
@@ -72,6 +40,7 @@ export class PartFile implements Disposable {
   readonly #target: string;
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  readonly #identity: Identity;
   readonly #cleaning: Disposable;
   #state: "open" | "closed" | "placed" = "open";
 
@@ -79,6 +48,7 @@ export class PartFile implements Disposable {
     this.#target = target;
     this.#path = path;
     this.#file = file;
+    this.#identity = file.statSync();
     this.#cleaning = cleanAtExit(() => Deno.removeSync(path));
   }
 
@@ -147,11 +117,27 @@ export class PartFile implements Disposable {
       else renameNew(this.#path, this.#target);
       this.#state = "placed";
       this.#cleaning[Symbol.dispose]();
+      this.#requireInPlace();
     } catch (cause) {
       throw cause instanceof Deno.errors.AlreadyExists
         ? alreadyThere(this.#target)
         : unwritableBy(cause, this.#target);
     }
+  }
+
+  /**
+   * Makes sure that the path, which had no links when it was checked, leads to the file without any: a
+   * stranger may have exchanged a folder above it meanwhile, for one where the script may not write.
+   */
+  #requireInPlace(): void {
+    const target = this.#target;
+    // Links below /dev are taken as they are.
+    const isStraight = isUnderDev(target) || !hasLink(dirname(target));
+    if (isStraight && isSame(Deno.lstatSync(target), this.#identity)) return;
+    throw unwritable(
+      target,
+      "a folder above it was exchanged meanwhile, so that it may lie elsewhere",
+    );
   }
 
   /** Removes the file, unless it has become the target. */
@@ -188,6 +174,13 @@ function renameNew(path: string, target: string): void {
     return Deno.renameSync(path, target);
   }
   Deno.removeSync(path);
+}
+
+/** Whether there is a link among the folders of an absolute path. */
+function hasLink(path: string): boolean {
+  // Where case does not count, the same folder may be spelled otherwise.
+  if (path === "/" || Deno.realPathSync(path) === path) return false;
+  return Deno.lstatSync(path).isSymlink || hasLink(dirname(path));
 }
 
 /** What a file system says that gives files no second name. */

@@ -1,89 +1,52 @@
-import { writeTarget } from "../../src/disk/targets.ts";
-import { assert, assertEquals } from "@std/assert";
-import { Buffer } from "node:buffer";
-import { CHUNK } from "../../src/iso/content.ts";
-import type { Progress } from "../../src/options.ts";
-import {
-  assertRejectsCode,
-  makeFolder,
-  noise,
-  rejection,
-  toBytes,
-} from "../support/helpers.ts";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { XorrisoError } from "../../src/errors.ts";
+import { PartFile, resolveTarget } from "../../src/disk/targets.ts";
+import { makeFolder, toBytes } from "../support/helpers.ts";
 
-async function assertContent(path: string, wanted: Uint8Array): Promise<void> {
-  assert(Buffer.from(await Deno.readFile(path)).equals(wanted), path);
-}
-
-/** All names in a folder. */
-async function names(folder: string): Promise<string[]> {
-  const found = await Array.fromAsync(Deno.readDir(folder));
-  return found.map(({ name }) => name).sort();
-}
-
-const LARGE = 2.5 * CHUNK + 1;
-
-Deno.test("writeTarget() writes a stream", async () => {
+Deno.test("PartFile.place() gives a file its name, and leaves nothing else", async () => {
   await using folder = await makeFolder();
-  const target = await folder.file("x", "old");
-  const reports: Progress[] = [];
-  await writeTarget(
-    target,
-    () => ReadableStream.from([toBytes("a"), noise(LARGE), toBytes("z")]),
-    { total: LARGE + 2, onProgress: (progress) => reports.push(progress) },
-  );
-  await assertContent(
-    target,
-    Buffer.concat([toBytes("a"), noise(LARGE), toBytes("z")]),
-  );
-  assertEquals(reports.map(({ done }) => done), [1, LARGE + 1, LARGE + 2]);
-  assertEquals(await names(folder.path), ["x"]);
+  const target = await resolveTarget(`${folder.path}/x`);
+  using part = PartFile.createSync(target, toBytes("content"));
+  part.place();
+  assertEquals(await Deno.readTextFile(target), "content");
+  const names = await Array.fromAsync(Deno.readDir(folder.path));
+  assertEquals(names.map(({ name }) => name), ["x"]);
 });
 
-Deno.test("writeTarget() leaves the target as it was when the stream fails", async () => {
-  await using folder = await makeFolder();
-  const target = await folder.file("x", "old");
-  const failing = new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(toBytes("new")),
-    pull: (controller) => controller.error("broken"),
-  }, { highWaterMark: 0 });
-  assertEquals(await rejection(writeTarget(target, () => failing)), "broken");
-  assertEquals(await Deno.readTextFile(target), "old");
-  assertEquals(await names(folder.path), ["x"]);
-});
-
-Deno.test("writeTarget() cancels the stream when it cannot write", async () => {
-  await using folder = await makeFolder();
-  let cancelled = false;
-  const endless = new ReadableStream<Uint8Array>({
-    pull: (controller) => controller.enqueue(toBytes("new")),
-    cancel: () => {
-      cancelled = true;
-    },
-  });
-  const { prototype } = Deno.FsFile;
-  const { write } = prototype;
-  prototype.write = () =>
-    Promise.reject(new Error("No space left on device (os error 28)"));
-  try {
-    const error = await assertRejectsCode(
-      writeTarget(`${folder.path}/x`, () => endless),
-      "TARGET_UNWRITABLE",
-    );
-    assert(error.message.endsWith(": No space left on device"), error.message);
-  } finally {
-    Object.assign(prototype, { write });
-  }
-  assert(cancelled);
-  assertEquals(await names(folder.path), []);
-});
-
-Deno.test("writeTarget() begins no stream for a target it cannot write", async () => {
-  await using folder = await makeFolder();
-  const open = () => {
-    throw new Error("It was begun");
+/** Has something done right after the next call of `Deno.renameSync()`. */
+function afterRename(work: () => void): Disposable {
+  const { renameSync } = Deno;
+  const back = () => void Object.assign(Deno, { renameSync });
+  Deno.renameSync = (from, to) => {
+    back();
+    renameSync(from, to);
+    work();
   };
-  for (const target of [folder.path, `${folder.path}/none/x`]) {
-    await assertRejectsCode(writeTarget(target, open), "TARGET_UNWRITABLE");
+  return { [Symbol.dispose]: back };
+}
+
+Deno.test("PartFile.place() tells that a folder above was exchanged after the check", async (t) => {
+  for (const isBack of [false, true]) {
+    await t.step(isBack ? "and is back" : "for good", async () => {
+      await using folder = await makeFolder();
+      const { path } = folder;
+      await Deno.mkdir(`${path}/other`);
+      await Deno.mkdir(`${path}/d`);
+      await folder.file("d/x", "old");
+      const target = await resolveTarget(`${path}/d/x`);
+      await Deno.rename(`${path}/d`, `${path}/aside`);
+      await Deno.symlink("other", `${path}/d`);
+      using part = PartFile.createSync(target, toBytes("content"));
+      using _ = afterRename(() => {
+        if (!isBack) return;
+        Deno.removeSync(`${path}/d`);
+        Deno.renameSync(`${path}/aside`, `${path}/d`);
+      });
+      const error = assertThrows(() => part.place(), XorrisoError);
+      assertEquals(error.code, "TARGET_UNWRITABLE");
+      assertStringIncludes(error.message, "folder above it was exchanged");
+      const old = `${path}/${isBack ? "d" : "aside"}/x`;
+      assertEquals(await Deno.readTextFile(old), "old");
+    });
   }
 });
