@@ -54,9 +54,12 @@ export interface Abilities {
 export async function probeAttributes(folder: string): Promise<Abilities> {
   const path = await Deno.makeTempFile({ dir: folder, prefix: ".xorriso-" });
   try {
-    const isRoot = (await Deno.lstat(path)).uid === 0;
+    const { uid } = await Deno.lstat(path);
+    const isRoot = uid === 0;
     const mode = await tryOut(path, { mode: 0o640 });
-    const owner = await tryOut(path, { uid: NOBODY, gid: NOBODY });
+    // Anybody may give a file to himself.
+    const other = (uid ?? 0) + 1;
+    const owner = await tryOut(path, { uid: other, gid: other });
     // An odd second, which FAT does not know.
     const slack = await tryOut(path, { mtime: new Date(1e12 + 1000) }) ? 1 : 0;
     return { isRoot, mode, owner, slack };
@@ -64,9 +67,6 @@ export async function probeAttributes(folder: string): Promise<Abilities> {
     await Deno.remove(path);
   }
 }
-
-/** An owner that no file is given by itself. */
-const NOBODY = 65_534;
 
 /** What is wrong with setting an attribute: some file systems do not even say so. */
 async function tryOut(

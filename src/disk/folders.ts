@@ -1,12 +1,31 @@
 /** Folders on disk that files are restored into. */
 import { resolve } from "@std/path/posix/resolve";
 import { systemError, XorrisoError } from "../errors.ts";
+import { show } from "../names.ts";
 import { resolveForWrite } from "./permissions.ts";
 
 /** Whether a name on a medium can be that of a file or folder on disk, and stays where it is put. */
-export function isFileName(part: string): boolean {
+function isFileName(part: string): boolean {
   return part !== "" && part !== "." && part !== ".." &&
     part.isWellFormed() && !/[\0/]/.test(part);
+}
+
+/**
+ * Makes sure that a name on a medium can be a path below a folder on disk.
+ *
+ * @param path The name as it would be on disk.
+ * @param name The whole name.
+ * @throws {XorrisoError} TARGET_UNWRITABLE.
+ */
+export function requireFileNames(path: string, name: string): void {
+  if (path.split("/").every(isFileName)) return;
+  throw new XorrisoError(
+    "TARGET_UNWRITABLE",
+    `Cannot restore ${
+      show(name)
+    }: it cannot be a file name, use the module to read it`,
+    { path: name },
+  );
 }
 
 /** A folder that files are restored into, and never out of. */
@@ -45,14 +64,8 @@ export class TargetFolder {
    * @throws {XorrisoError} TARGET_UNWRITABLE when there can be no such file.
    */
   async prepare(name: string): Promise<string> {
+    requireFileNames(name, name);
     const parts = name.split("/");
-    if (!parts.every(isFileName)) {
-      throw new XorrisoError(
-        "TARGET_UNWRITABLE",
-        `Cannot restore "${name}": it cannot be a file name, use the module to read it`,
-        { path: name },
-      );
-    }
     let folder = this.#root;
     for (const part of parts.slice(0, -1)) {
       folder = resolve(folder, part);

@@ -1,6 +1,6 @@
 /** Restoring whole trees. */
 
-import { notify } from "../async.ts";
+import { breathe, notify } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import { SET_ID } from "../backend/placing.ts";
 import {
@@ -9,11 +9,11 @@ import {
   setAttributesSync,
   setLinkAttributes,
 } from "../disk/attributes.ts";
-import { isFileName } from "../disk/folders.ts";
+import { requireFileNames } from "../disk/folders.ts";
 import { resolveForWrite } from "../disk/permissions.ts";
 import { md5Of } from "../disk/sources.ts";
 import { alreadyThere, unwritableBy } from "../disk/targets.ts";
-import { reasonOf, XorrisoError } from "../errors.ts";
+import { isCode, reasonOf, XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Stored } from "./difference.ts";
 import { listStored } from "./examine.ts";
@@ -36,7 +36,6 @@ import {
   placed,
   separateLinks,
   type Target,
-  wordFor,
 } from "./target.ts";
 
 /**
@@ -102,9 +101,7 @@ export async function getTree(
   }
   const base = options.base ?? baseOf(wanted, entries);
   const root = await resolveForWrite(folder, "the target folder");
-  const restoring = new Restoring(backend, root, base, options);
-  await restoring.run(found);
-  return restoring.result();
+  return await new Restoring(backend, root, base, options).run(found);
 }
 
 /** The directory that is named alone. */
@@ -124,21 +121,18 @@ class Restoring {
   readonly #root: string;
   readonly #base: string;
   readonly #options: GetTreeOptions;
-  readonly #filter: Filter;
-  readonly #left: LeftOut[] = [];
-  /** Folders on disk that can be restored into, by name; "" is the target. */
-  readonly #folders = new Map<string, { readonly isNew: boolean }>();
+  readonly #result = {
+    ...{ files: 0, bytes: 0, folders: 0, links: 0, unchanged: 0 },
+    left: [] as LeftOut[],
+  } satisfies GetTreeResult;
+  /** Folders on disk that can be restored into, by name, and whether they are new; "" is the target. */
+  readonly #folders = new Map<string, boolean>();
   /** Which name each file and folder on disk stands for. */
   readonly #taken = new Map<string, string>();
   #owner = false;
   #mode = true;
   /** Seconds by which times on this disk may be wrong. */
   #slack = 0;
-  #files = 0;
-  #bytes = 0;
-  #made = 0;
-  #links = 0;
-  #unchanged = 0;
 
   constructor(
     backend: XorrisoBackend,
@@ -150,21 +144,19 @@ class Restoring {
     this.#root = root;
     this.#base = base;
     this.#options = options;
-    this.#filter = new Filter(options.exclude ?? []);
   }
 
   /** Restores entries. */
-  async run(entries: readonly Stored[]): Promise<void> {
+  async run(entries: readonly Stored[]): Promise<GetTreeResult> {
     const { dryRun = false } = this.#options;
-    const sorted = this.#below(entries);
-    const isNew = await this.#makeRoot();
-    this.#folders.set("", { isNew });
+    const wanted = this.#wanted(entries);
+    this.#folders.set("", await this.#makeRoot());
     if (!dryRun) await this.#probe();
     const folders: Target[] = [];
     const files: Target[] = [];
     const links: Target[] = [];
-    for (const entry of sorted) {
-      this.#options.signal?.throwIfAborted();
+    for (const entry of wanted) {
+      await this.#goOn();
       try {
         const target = await this.#prepare(entry);
         if (entry.type === "directory") folders.push(target);
@@ -176,29 +168,23 @@ class Restoring {
     const [contents, doubles] = separateLinks(files);
     await this.#copy(contents);
     for (const double of doubles) await this.#link(double);
-    for (const link of links) {
-      if (link.there !== "same") await this.#symlink(link);
-    }
+    for (const link of links) await this.#symlink(link);
     // What is put into a folder changes its time.
     if (!dryRun) {
-      for (const target of folders.toReversed()) this.#finish(target);
+      for (const target of folders.toReversed()) await this.#finish(target);
     }
+    return this.#result;
   }
 
-  /** What was restored. */
-  result(): GetTreeResult {
-    return {
-      files: this.#files,
-      bytes: this.#bytes,
-      folders: this.#made,
-      links: this.#links,
-      unchanged: this.#unchanged,
-      left: this.#left,
-    };
+  /** Lets all else come in between, and gives up if that is wanted. */
+  async #goOn(): Promise<void> {
+    await breathe();
+    this.#options.signal?.throwIfAborted();
   }
 
   /** The entries below the base that are not left out, folders before what is in them. */
-  #below(entries: readonly Stored[]): Stored[] {
+  #wanted(entries: readonly Stored[]): Stored[] {
+    const filter = new Filter(this.#options.exclude ?? []);
     const prefix = this.#base === "" ? "" : `${this.#base}/`;
     for (const { name } of entries) {
       if (name === this.#base || name.startsWith(prefix)) continue;
@@ -208,7 +194,7 @@ class Restoring {
       );
     }
     return entries.filter(({ name, type }) =>
-      !this.#filter.excludes(name.slice(prefix.length), type === "directory")
+      !filter.excludes(name.slice(prefix.length), type === "directory")
     ).toSorted((a, b) => a.name < b.name ? -1 : 1);
   }
 
@@ -227,30 +213,27 @@ class Restoring {
         `Cannot restore ${what} in "${this.#root}": ${reasonOf(cause)}`,
         { path: this.#root, cause },
       );
-      this.#left.push({ name: this.#base, reason: "attributes", error });
+      this.#result.left.push({ name: this.#base, reason: "attributes", error });
     }
   }
 
   /** Makes the target folder; tells whether it was not there. */
   async #makeRoot(): Promise<boolean> {
+    const path = this.#root;
     try {
-      if ((await Deno.stat(this.#root)).isDirectory) return false;
-      throw alreadyThere(
-        this.#root,
-        "it is no folder",
-        false,
-      );
+      if ((await Deno.stat(path)).isDirectory) return false;
+      throw alreadyThere(path, "it is no folder", false);
     } catch (cause) {
       if (!(cause instanceof Deno.errors.NotFound)) {
-        throw unwritableBy(cause, this.#root);
+        throw unwritableBy(cause, path);
       }
     }
     if (this.#options.dryRun) return true;
     try {
-      await Deno.mkdir(this.#root, { recursive: true });
+      await Deno.mkdir(path, { recursive: true });
       return true;
     } catch (cause) {
-      throw unwritableBy(cause, this.#root);
+      throw unwritableBy(cause, path);
     }
   }
 
@@ -258,12 +241,12 @@ class Restoring {
   async #prepare(entry: Stored): Promise<Target> {
     const name = this.#nameOf(entry);
     if (name === "") return { entry, path: this.#root, there: "nothing" };
-    await this.#makeFolders(folderOf(name), entry);
     const path = `${this.#root}/${name}`;
     if (entry.type === "directory") {
       await this.#makeFolder(name, entry);
       return { entry, path, there: "nothing" };
     }
+    await this.#makeFolder(folderOf(name), entry);
     if (entry.type === "other") {
       throw new XorrisoError(
         "TARGET_UNWRITABLE",
@@ -271,33 +254,24 @@ class Restoring {
         { path: entry.name },
       );
     }
-    return { entry, path, there: await this.#look(path, entry) };
+    // Nothing is in a new folder; should anything come in, it is not replaced.
+    const there = this.#folders.get(folderOf(name))
+      ? "nothing"
+      : await this.#look(path, entry);
+    return { entry, path, there };
   }
 
   /** Its name below the target folder. */
   #nameOf({ name }: Stored): string {
     const below = this.#base === "" ? name : name.slice(this.#base.length + 1);
-    if (below === "" || below.split("/").every(isFileName)) return below;
-    throw new XorrisoError(
-      "TARGET_UNWRITABLE",
-      `Cannot restore ${
-        show(name)
-      }: it cannot be a file name, use the module ` +
-        `to read it`,
-      { path: name },
-    );
+    if (below !== "") requireFileNames(below, name);
+    return below;
   }
 
-  /** Makes the folders above a name that are not there. */
-  async #makeFolders(name: string, entry: Stored): Promise<void> {
-    if (this.#folders.has(name)) return;
-    await this.#makeFolders(folderOf(name), entry);
-    await this.#makeFolder(name, entry);
-  }
-
-  /** Makes one folder, or finds it there; a link is none. */
+  /** Makes a folder and those above that are not there; a link is none. */
   async #makeFolder(name: string, entry: Stored): Promise<void> {
     if (this.#folders.has(name)) return;
+    await this.#makeFolder(folderOf(name), entry);
     const path = `${this.#root}/${name}`;
     let isNew = false;
     if (!this.#options.dryRun) {
@@ -305,9 +279,7 @@ class Restoring {
         Deno.mkdirSync(path, { mode: OWN });
         isNew = true;
       } catch (cause) {
-        if (!(cause instanceof Deno.errors.AlreadyExists)) {
-          throw unwritableBy(cause, path);
-        }
+        if (!isExists(cause)) throw unwritableBy(cause, path);
       }
     }
     const info = await lookAt(path);
@@ -319,10 +291,10 @@ class Restoring {
       this.#take(info, name, path, entry);
     }
     if (isNew) {
-      this.#made++;
+      this.#result.folders++;
       this.#tell({ kind: "restored", name: entry.name });
     }
-    this.#folders.set(name, { isNew });
+    this.#folders.set(name, isNew);
   }
 
   /** Looks whether something is there already. */
@@ -337,9 +309,9 @@ class Restoring {
     if (overwrite === "always") return "other";
     if (await isAlready(path, info, entry, this.#slack)) {
       if (overwrite === "differing" && info.isFile) {
-        setAttributesSync(path, this.#attributesOf(entry));
+        this.#setAttributes(path, entry);
       }
-      this.#unchanged++;
+      this.#result.unchanged++;
       this.#tell({ kind: "unchanged", name: entry.name });
       return "same";
     }
@@ -350,21 +322,17 @@ class Restoring {
   /** Notes what stands for a name, so that nothing stands for two. */
   #take(info: Deno.FileInfo, name: string, path: string, entry: Stored): void {
     const key = `${info.dev}:${info.ino}`;
-    const other = this.#taken.get(key);
+    const other = this.#taken.get(key) ?? name;
     // Files that have several names may have any of these.
-    if (other !== undefined && other !== name && (info.nlink ?? 1) < 2) {
-      throw collision(path, entry, other);
-    }
-    if (other !== undefined && other !== name && info.isDirectory) {
-      throw collision(path, entry, other);
-    }
+    const isAlone = info.isDirectory || (info.nlink ?? 1) < 2;
+    if (other !== name && isAlone) throw collision(path, entry, other);
     this.#taken.set(key, name);
   }
 
   /** Restores contents. */
   async #copy(targets: readonly Target[]): Promise<void> {
     if (this.#options.dryRun) {
-      for (const target of targets) this.#done(target);
+      for (const { entry } of targets) this.#done(entry, entry.size);
       return;
     }
     const { verify, sync, signal, onProgress, setId = false } = this.#options;
@@ -384,23 +352,25 @@ class Restoring {
           ...(onProgress && { onProgress }),
         },
       );
-      results.forEach(({ error }, index) => {
-        const target = group[index];
-        if (target === undefined) return;
-        if (error === undefined) this.#done(target);
-        else this.#leave(target.entry, error);
-      });
+      for (const [index, { entry }] of group.entries()) {
+        await breathe();
+        const error = results[index]?.error;
+        if (error === undefined) this.#done(entry, entry.size);
+        else this.#leave(entry, error);
+      }
     }
   }
 
-  #done({ entry: { name, size } }: Target): void {
-    this.#files++;
-    this.#bytes += size;
+  /** Counts a file, and the bytes that were written of it. */
+  #done({ name }: Stored, size: number): void {
+    this.#result.files++;
+    this.#result.bytes += size;
     this.#tell({ kind: "restored", name, size });
   }
 
   /** Gives a file that is restored another name. */
   async #link({ target, first }: Double): Promise<void> {
+    await this.#goOn();
     const { entry, path, there } = target;
     // Size and time alone do not show that what is there has this content.
     if (first.there === "same" && !await this.#isSound(first)) {
@@ -410,8 +380,7 @@ class Restoring {
       if (!this.#options.dryRun) {
         await placed(path, there, (part) => Deno.link(first.path, part));
       }
-      this.#files++;
-      this.#tell({ kind: "restored", name: entry.name, size: 0 });
+      this.#done(entry, 0);
     } catch (error) {
       if (isExists(error)) return this.#leave(entry, alreadyThere(path));
       // Not every file system knows links.
@@ -428,33 +397,38 @@ class Restoring {
 
   /** Makes a symbolic link. */
   async #symlink({ entry, path, there }: Target): Promise<void> {
-    const text = entry.link ?? "";
+    if (there === "same") return;
+    await this.#goOn();
     try {
       if (!this.#options.dryRun) {
         await placed(path, there, async (part) => {
-          await Deno.symlink(text, part);
+          await Deno.symlink(entry.link ?? "", part);
           await setLinkAttributes(part, this.#attributesOf(entry));
         });
       }
-      this.#links++;
+      this.#result.links++;
       this.#tell({ kind: "restored", name: entry.name });
     } catch (error) {
-      this.#leave(
-        entry,
-        isExists(error) ? alreadyThere(path) : unwritableBy(error, path),
-        "links",
-      );
+      this.#leave(entry, noLink(error, path, entry), "links");
     }
   }
 
   /** Gives a folder its attributes; the target only if it was made. */
-  #finish({ entry, path }: Target): void {
-    const name = this.#nameOf(entry);
-    if (name === "" && !this.#folders.get("")?.isNew) return;
+  async #finish({ entry, path }: Target): Promise<void> {
+    await breathe();
+    if (this.#nameOf(entry) === "" && !this.#folders.get("")) return;
+    try {
+      this.#setAttributes(path, entry);
+    } catch (error) {
+      this.#leave(entry, error, "attributes");
+    }
+  }
+
+  #setAttributes(path: string, entry: Stored): void {
     try {
       setAttributesSync(path, this.#attributesOf(entry));
-    } catch (error) {
-      this.#leave(entry, unwritableBy(error, path), "attributes");
+    } catch (cause) {
+      throw unwritableBy(cause, path);
     }
   }
 
@@ -469,11 +443,26 @@ class Restoring {
 
   #leave({ name }: Stored, cause: unknown, reason?: LeftReason): void {
     const error = cause instanceof Error ? cause : new Error(String(cause));
-    this.#left.push({ name, reason: reason ?? wordFor(error), error });
+    const word = isCode(error, "TARGET_EXISTS") ? "exists" : "failed";
+    this.#result.left.push({ name, reason: reason ?? word, error });
     this.#tell({ kind: "left", name, error });
   }
 
   #tell(event: TreeEvent): void {
     notify(this.#options.onEntry, event);
   }
+}
+
+/** What has kept a link from being made. */
+function noLink(cause: unknown, path: string, { name }: Stored): unknown {
+  if (isExists(cause)) return alreadyThere(path);
+  if (!(cause instanceof Deno.errors.NotCapable)) {
+    return unwritableBy(cause, path);
+  }
+  return new XorrisoError(
+    "TARGET_UNWRITABLE",
+    `Cannot restore the link ${show(name)}: Deno makes links only with ` +
+      `--allow-read and --allow-write for all paths; add both, without a path`,
+    { path, cause },
+  );
 }

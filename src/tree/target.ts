@@ -2,10 +2,9 @@
 
 import { lstat, readLink } from "../disk/files.ts";
 import { unwritableBy } from "../disk/targets.ts";
-import { isCode, XorrisoError } from "../errors.ts";
+import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import { secondsOf, type Stored } from "./difference.ts";
-import type { LeftReason } from "./options.ts";
 
 /** Something to be restored, and where. */
 export interface Target {
@@ -104,9 +103,4 @@ export function collision(
       `name for that of ${show(other)}; choose a folder on another one`,
     { path },
   );
-}
-
-/** In one word, why something could not be restored. */
-export function wordFor(error: Error): LeftReason {
-  return isCode(error, "TARGET_EXISTS") ? "exists" : "failed";
 }
