@@ -149,12 +149,13 @@ export type { Device, DevicesOptions } from "./src/session/devices.ts";
 export type { Answer } from "./src/dialogue/exchange.ts";
 export type { BackendEntry, EntryType } from "./src/backend/index.ts";
 export type { Attributes } from "./src/session/changes.ts";
-export type { Node, NodeType } from "./src/session/nodes.ts";
 export type {
   Entry,
   Extent,
   Medium,
   MediumStatus,
+  Node,
+  NodeType,
   RecordedSession,
 } from "./src/dialogue/answers.ts";
 export type { Content } from "./src/disk/temp.ts";

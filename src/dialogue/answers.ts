@@ -1,10 +1,4 @@
-/**
- * xorriso's listings, tables and progress lines as values.
- *
- * Everything here is pure and takes lines without packet prefix. The shapes of
- * the lines were obtained from xorriso 1.5.4, with image files and with
- * emulated drives.
- */
+/** xorriso's listings and tables as values; takes lines without packet prefixes. */
 
 import { unescape, unquote } from "./protocol.ts";
 
@@ -61,6 +55,15 @@ export interface Entry {
    * extents; hard links have the same.
    */
   readonly extents: readonly Extent[];
+}
+
+/** What a path of the tree that xorriso holds is; others are links, devices, FIFOs. */
+export type NodeType = "file" | "directory" | "other";
+
+/** One path of the tree that xorriso holds, staged changes included. */
+export interface Node extends Entry {
+  /** What it is. Only files have a size, and extents once they are written. */
+  readonly type: NodeType;
 }
 
 /**
@@ -152,17 +155,6 @@ export interface Medium {
   readonly sessions: number;
 }
 
-/** What `report_lba` tells of a file. */
-export interface FileEntry extends Entry {
-  /** It tells of no other kinds. */
-  readonly type: "file";
-}
-
-/** An entry that can still get extents. */
-interface GrowingEntry extends FileEntry {
-  readonly extents: Extent[];
-}
-
 /**
  * `File data lba:  0 ,       57 ,        1 ,        3 , '/a'`: number of the
  * extent, address, blocks, size of the file.
@@ -172,7 +164,7 @@ const FILE_DATA =
 
 /** Makes entries of the lines of `-exec report_lba`. */
 export class FileListing {
-  #last: GrowingEntry | undefined;
+  #last: Node & { readonly extents: Extent[] } | undefined;
   /** The quoted path of the last entry. */
   #word = "";
 
@@ -182,7 +174,7 @@ export class FileListing {
    * @returns The entry that begins with this line. Later lines may add to its
    * extents.
    */
-  add(line: string): FileEntry | undefined {
+  add(line: string): Node | undefined {
     const match = FILE_DATA.exec(line);
     if (match === null) return undefined;
     const [, number = "", lba = "", blocks = "", size = "", word = ""] = match;
@@ -221,29 +213,19 @@ function detach(text: string): string {
 const LONG_LINE =
   /^(.)\S{9,} +\d+ +\S+ +\S+ +([\d,]+) \w{3} [ \d]{2} [ \d:]{5} ((?:'[^']*'|"[^"]*")+)(?: -> (.*))?$/;
 
-/** Reads a line of `-exec lsdl`. */
-export function parseLongLine(line: string): LongEntry | undefined {
+/** Reads a line of `-exec lsdl`: what it is, and what a link leads to. */
+export function parseLongLine(
+  line: string,
+): { node: Node; target: string | undefined } | undefined {
   const [, mode, size, word = "", text] = LONG_LINE.exec(line) ?? [];
   const path = unquote(word);
   if (path === undefined) return undefined;
   const type = mode === "-" ? "file" : mode === "d" ? "directory" : "other";
+  const bytes = type === "file" ? Number(size) : 0;
   return {
-    ...{ path: detach(path), type },
-    size: type === "file" ? Number(size) : 0,
-    ...(text !== undefined && { target: unquote(text) }),
+    node: { path: detach(path), type, size: bytes, extents: [] },
+    target: text && unquote(text),
   };
-}
-
-/** What `lsdl` tells of a path. */
-export interface LongEntry {
-  /** Absolute path on the medium. */
-  readonly path: string;
-  /** What it is. */
-  readonly type: "file" | "directory" | "other";
-  /** Bytes of a file; 0 for all else. */
-  readonly size: number;
-  /** What a link leads to. */
-  readonly target?: string | undefined;
 }
 
 /**
@@ -262,8 +244,8 @@ export function parseMd5Line(
 export interface Toc {
   /** The sessions with an ISO 9660 image, oldest first. */
   readonly sessions: RecordedSession[];
-  /** Address of the next block that can be written; absent if none can. */
-  readonly nwa?: number;
+  /** Address of the next block that can be written; undefined if none can. */
+  readonly nwa: number | undefined;
 }
 
 /** Reads the answer to `-toc`. */
@@ -282,11 +264,7 @@ export function parseToc(lines: readonly string[]): Toc {
       volumeId: trimVolumeId(unescape(volumeId)),
     });
   }
-  const nwa = lastMatch(lines, /^Media nwa *: (\d+)s$/)?.[1];
-  return {
-    sessions,
-    ...(nwa !== undefined && { nwa: Number(nwa) }),
-  };
+  return { sessions, nwa: lastNumber(lines, /^Media nwa *: (\d+)s$/) };
 }
 
 /** Volume ids are padded with blanks (ECMA-119, 8.4.7). */
@@ -331,10 +309,10 @@ export interface Space {
 
 /** Reads the answer to `-tell_media_space`. */
 export function parseSpace(lines: readonly string[]): Space | undefined {
-  const free = lastMatch(lines, /^Media space *: (-?\d+)s$/)?.[1];
-  const after = lastMatch(lines, /^After commit *: (-?\d+)s$/)?.[1];
+  const free = lastNumber(lines, /^Media space *: (-?\d+)s$/);
+  const after = lastNumber(lines, /^After commit *: (-?\d+)s$/);
   if (free === undefined || after === undefined) return undefined;
-  return { free: Number(free) * BLOCK, afterCommit: Number(after) * BLOCK };
+  return { free: free * BLOCK, afterCommit: after * BLOCK };
 }
 
 /**
@@ -410,35 +388,21 @@ export function parseSize(text: string): number | undefined {
   return Math.round(Number(value) * 1024 ** Math.max(0, "bkmgt".indexOf(unit)));
 }
 
-/** What a commit wrote. */
-export interface Written {
-  /** Blocks, with padding. */
-  readonly blocks: number;
-  /** Address of the first one. */
-  readonly lba: number;
-}
-
-/**
- * Reads `Written to medium : 288 sectors at LBA 384` of a commit's messages;
- * undefined if nothing was written.
- */
-export function parseWritten(messages: readonly string[]): Written | undefined {
-  const match = lastMatch(
-    messages,
-    /^Written to medium : (\d+) sectors at LBA (\d+)$/,
-  );
-  return match && { blocks: Number(match[1]), lba: Number(match[2]) };
+/** The first block of what a commit has written; undefined if nothing was. */
+export function parseWrittenLba(
+  messages: readonly string[],
+): number | undefined {
+  return lastNumber(messages, /^Written to medium : \d+ sectors at LBA (\d+)$/);
 }
 
 /** The address of the tree that was loaded last; undefined if none was. */
 export function parseLoadedLba(
   messages: readonly string[],
 ): number | undefined {
-  const match = lastMatch(
+  return lastNumber(
     messages,
     /^xorriso : NOTE : Loading ISO image tree from LBA (\d+)$/,
   );
-  return match && Number(match[1]);
 }
 
 function firstMatch(
@@ -452,9 +416,10 @@ function firstMatch(
   return undefined;
 }
 
-function lastMatch(
+function lastNumber(
   lines: readonly string[],
   pattern: RegExp,
-): RegExpExecArray | undefined {
-  return firstMatch(lines.toReversed(), pattern);
+): number | undefined {
+  const match = firstMatch(lines.toReversed(), pattern);
+  return match && Number(match[1]);
 }

@@ -1,7 +1,6 @@
 /** An image file before xorriso opens it: its names, and what lies where a commit would write. */
 
-import { notify } from "../async.ts";
-import { unlessAborted } from "../async.ts";
+import { notify, unlessAborted } from "../async.ts";
 import { type ImageFile, WARM } from "../disk/image.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { BLOCK } from "../iso/bytes.ts";

@@ -4,7 +4,7 @@ import {
   parseLoadedLba,
   parseMedium,
   parseSpace,
-  parseWritten,
+  parseWrittenLba,
 } from "../dialogue/answers.ts";
 import { Fifos } from "../disk/fifos.ts";
 import { keepTempFiles } from "../disk/temp.ts";
@@ -72,7 +72,7 @@ export async function commit(
     });
     const problem = told ?? fifos.problem;
     const isSource = problem !== undefined && isSourceProblem(problem);
-    written = parseWritten(messages) !== undefined;
+    written = parseWrittenLba(messages) !== undefined;
     if (problem && !(written && (isSource || isDisplaced(messages)))) {
       throw problem;
     }
@@ -146,8 +146,8 @@ async function checkCommit(
   doing: string,
   problem: XorrisoError | undefined,
 ): Promise<number | undefined> {
-  const written = parseWritten(messages);
-  if (written === undefined) {
+  const lba = parseWrittenLba(messages);
+  if (lba === undefined) {
     if (!messages.some((line) => line.includes("-commit: No image"))) {
       throw session.nonsense(doing, messages);
     }
@@ -169,25 +169,25 @@ async function checkCommit(
   }
   session.medium = parseMedium(messages) ?? session.medium;
   const loaded = parseLoadedLba(messages);
-  if (loaded === written.lba) return written.lba;
+  if (loaded === lba) return lba;
   // On media that are written again in place, the newest header is mirrored
   // at block 0, and the list of sessions tells where it is from. Of an image
   // that another program made there is no such list: one session, at 0.
   const newest = loaded === 0 && problem === undefined
     ? (await readSessions(session)).at(-1)?.lba
     : loaded;
-  if (newest === written.lba) return written.lba;
-  if (newest === 0 && isOverwritable(session.medium)) return written.lba;
-  if (session.isImage || !await rescue(session, written.lba)) {
+  if (newest === lba) return lba;
+  if (newest === 0 && isOverwritable(session.medium)) return lba;
+  if (session.isImage || !await rescue(session, lba)) {
     throw new XorrisoError(
       "WRITE_ERROR",
-      `${doing}: the session written at block ${written.lba} is not the ` +
+      `${doing}: the session written at block ${lba} is not the ` +
         `one that the medium shows, at block ${newest ?? "none"}; use ` +
         `another medium`,
       { messages, cause: problem },
     );
   }
-  return written.lba;
+  return lba;
 }
 
 /**
@@ -205,8 +205,8 @@ async function rescue(session: Session, lba: number): Promise<boolean> {
   await session.run("-changes_pending yes", doing);
   const { messages } = await session.burn("-commit", { doing });
   session.medium = parseMedium(messages) ?? session.medium;
-  const written = parseWritten(messages);
-  return written !== undefined && parseLoadedLba(messages) === written.lba;
+  const written = parseWrittenLba(messages);
+  return written !== undefined && parseLoadedLba(messages) === written;
 }
 
 /** Whether the session was written, but with zeros for some source. */
@@ -229,5 +229,5 @@ function isBurnFailure(error: unknown): boolean {
 function isDisplaced(messages: readonly string[]): boolean {
   const loaded = parseLoadedLba(messages);
   return loaded !== undefined && loaded !== 0 &&
-    loaded !== parseWritten(messages)?.lba;
+    loaded !== parseWrittenLba(messages);
 }

@@ -1,13 +1,15 @@
 /** What xorriso tells of the tree that it holds: nodes and their checksums. */
 
+import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import {
   FileListing,
+  type Node,
+  type NodeType,
   parseLongLine,
   parseMd5Line,
 } from "../dialogue/answers.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import { show } from "../names.ts";
-import type { Node, NodeType } from "./nodes.ts";
+import { baseName, show } from "../names.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -27,30 +29,25 @@ export async function find(
     other: [],
   };
   const listing = new FileListing();
-  const tree = findWords(path, depth);
+  const tree = ["-find", path, ...depthWords(depth)];
   const options = { doing: session.doing("list"), path, pipelined: true };
   await Promise.all([
     session.run([...tree, "-type", "f", "-exec", "report_lba"], {
       ...options,
       onResult: (line) => {
-        const entry = listing.add(line);
-        if (entry) nodes.file.push(entry);
+        const node = listing.add(line);
+        if (node) nodes.file.push(node);
       },
     }),
     // Files that are staged have no place on the medium yet, and no other
     // command tells their size.
     session.run(
-      [
-        ...[...tree, "-not", "-type", "f", "-or", "-pending_data"],
-        ...["-exec", "lsdl"],
-      ],
+      [...tree, "-not", "-type", "f", "-or", "-pending_data", "-exec", "lsdl"],
       {
         ...options,
         onResult: (line) => {
           const found = parseLongLine(line);
-          if (found === undefined) return;
-          const { path, type, size } = found;
-          nodes[type].push({ path, type, size, extents: [] });
+          if (found) nodes[found.node.type].push(found.node);
         },
       },
     ),
@@ -58,12 +55,33 @@ export async function find(
   return [...nodes.file, ...nodes.directory, ...nodes.other];
 }
 
-function findWords(path: string, depth: number | undefined): string[] {
-  return [
-    "-find",
-    path,
-    ...depth === undefined ? [] : ["-maxdepth", `${depth}`],
-  ];
+function depthWords(depth: number | undefined): string[] {
+  return depth === undefined ? [] : ["-maxdepth", `${depth}`];
+}
+
+/**
+ * What a path is, or is in it if it is a folder; or what a glob in its last part
+ * matches, if there is no such path.
+ */
+export async function findMatches(
+  session: Session,
+  path: string,
+): Promise<Node[]> {
+  const name = baseName(path);
+  try {
+    const nodes = await find(session, path, 1);
+    const self = nodes.filter((node) => node.path === path);
+    return self[0]?.type === "directory"
+      ? nodes.filter((node) => node.path !== path)
+      : self;
+  } catch (error) {
+    if (!isCode(error, "ENTRY_NOT_FOUND") || !/[*?[{]/.test(name)) throw error;
+  }
+  const glob: RegExp = globToRegExp(name, { globstar: false });
+  const folder = path.slice(0, path.lastIndexOf("/")) || "/";
+  return (await find(session, folder, 1)).filter((node) =>
+    node.path !== folder && glob.test(baseName(node.path))
+  );
 }
 
 /**
@@ -109,7 +127,7 @@ export async function readMd5s(
 ): Promise<Map<string, string>> {
   const sums = new Map<string, string>();
   await session.run(
-    [...findWords(path, depth), "-type", "f", "-exec", "get_md5"],
+    ["-find", path, ...depthWords(depth), "-type", "f", "-exec", "get_md5"],
     {
       doing: session.doing("look for checksums on"),
       path,

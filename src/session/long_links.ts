@@ -30,8 +30,8 @@ export async function damagedLinks(session: Session): Promise<Entry[]> {
   await session.run(["-find", "/", "-type", "l", "-exec", "lsdl"], {
     doing,
     onResult: (line) => {
-      const { path = "", target = "" } = parseLongLine(line) ?? {};
-      if (target.length > SHORT) held.set(path, target);
+      const { node, target = "" } = parseLongLine(line) ?? {};
+      if (node && target.length > SHORT) held.set(node.path, target);
     },
   });
   if (held.size === 0) return [];

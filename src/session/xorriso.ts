@@ -1,12 +1,22 @@
 /** The public face of a session: what a user may ask of one drive or image. */
 
-import { globToRegExp } from "@std/path/posix/glob-to-regexp";
-import type { Entry, Medium, RecordedSession } from "../dialogue/answers.ts";
+import type {
+  Entry,
+  Medium,
+  Node,
+  RecordedSession,
+} from "../dialogue/answers.ts";
 import type { Answer } from "../dialogue/exchange.ts";
 import { commandLine } from "../dialogue/protocol.ts";
 import { requireArgs } from "../disk/permissions.ts";
-import { isCode } from "../errors.ts";
-import { baseName, checkNewPath, checkPath, join, show } from "../names.ts";
+import {
+  baseName,
+  checkNewPath,
+  checkPath,
+  join,
+  relative,
+  show,
+} from "../names.ts";
 import type {
   BlankOptions,
   CommitOptions,
@@ -18,10 +28,9 @@ import type {
 import { exclusive } from "./changes.ts";
 import { commit } from "./commit.ts";
 import { readFile, restoreFile } from "./content.ts";
-import { find, readMd5, readMd5s, typeOf } from "./entries.ts";
+import { find, findMatches, readMd5, readMd5s, typeOf } from "./entries.ts";
 import { eject, erase, finish, loadTray, readRoom } from "./maintain.ts";
 import { readMedium, readSessions } from "./medium.ts";
-import type { Node } from "./nodes.ts";
 import { openSession } from "./open.ts";
 import { revert, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
@@ -70,21 +79,13 @@ export class Xorriso implements AsyncDisposable {
    * @param options How to open it.
    * @returns The session; end it by `end()` or `await using`.
    * @throws {XorrisoError} When there is no such drive or image (NO_DRIVE),
-   * it is in use (DRIVE_BUSY), not ready (NOT_READY), may not be opened
-   * (PERMISSION_DENIED), has no medium (NO_MEDIUM), holds something else
-   * (NOT_ISO) or a damaged image (IMAGE_DAMAGED), another volume id than
-   * asserted (VOLUME_MISMATCH), or no such session (SESSION_NOT_FOUND).
+   * it is DRIVE_BUSY, NOT_READY, or may not be opened (PERMISSION_DENIED), has
+   * NO_MEDIUM, something else (NOT_ISO), a damaged image (IMAGE_DAMAGED),
+   * another volume id than asserted (VOLUME_MISMATCH), or no such session
+   * (SESSION_NOT_FOUND).
    * @throws {TypeError} When an option has a value that cannot be.
    * @throws {Deno.errors.NotCapable} When a permission is missing.
    * @throws {Deno.errors.NotFound} When xorriso is not installed.
-   *
-   * @example Look at what is there
-   * ```ts ignore
-   * import { Xorriso } from "@xorriso/backend";
-   *
-   * await using session = await Xorriso.open("/dev/sr0", { readOnly: true });
-   * console.log(await session.medium());
-   * ```
    */
   static async open(
     device: string,
@@ -113,45 +114,17 @@ export class Xorriso implements AsyncDisposable {
    *
    * @param pattern Path of a directory, whose names are listed, or of anything
    * else; its last part may be a glob (`/2026/*.tar`).
-   * @returns Names without their directory, in the order of the medium, then
-   * what is staged.
-   * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path. A glob
-   * that matches nothing gives an empty list.
+   * @returns Names without their directory, in the order of the medium by type;
+   * none where a glob matches nothing.
+   * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path.
    */
   async ls(pattern: string = "/"): Promise<string[]> {
     return (await this.lsl(pattern)).map(({ path }) => baseName(path));
   }
 
-  /**
-   * Lists entries with type and size.
-   *
-   * @param pattern As for {@linkcode Xorriso.ls}.
-   * @returns One node for each name, in the order of the medium by type.
-   * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path.
-   *
-   * @example Sizes at the top
-   * ```ts ignore
-   * for (const { path, size } of await session.lsl()) console.log(path, size);
-   * ```
-   */
+  /** Lists the same as {@linkcode Xorriso.ls} with types and sizes. */
   async lsl(pattern: string = "/"): Promise<Node[]> {
-    const path = checkPath(pattern);
-    const exact = await find(this.#session, path, 1).catch((error: unknown) => {
-      if (isCode(error, "ENTRY_NOT_FOUND") && isGlob(baseName(path))) {
-        return undefined;
-      }
-      throw error;
-    });
-    if (exact !== undefined) {
-      const inside = exact.filter((node) => node.path !== path);
-      const self = exact.find((node) => node.path === path);
-      return self === undefined || self.type === "directory" ? inside : [self];
-    }
-    const glob: RegExp = globToRegExp(baseName(path), { globstar: false });
-    const folder = path.slice(0, path.lastIndexOf("/")) || "/";
-    return (await find(this.#session, folder, 1)).filter((node) =>
-      node.path !== folder && glob.test(baseName(node.path))
-    );
+    return await findMatches(this.#session, checkPath(pattern));
   }
 
   /**
@@ -161,12 +134,6 @@ export class Xorriso implements AsyncDisposable {
    * @returns The path itself and all below it: files, directories, others,
    * each in the order of the medium.
    * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path.
-   *
-   * @example All bytes below a directory
-   * ```ts ignore
-   * let bytes = 0;
-   * for (const { size } of await session.find("/2026")) bytes += size;
-   * ```
    */
   async find(isoPath: string = "/"): Promise<Node[]> {
     return await find(this.#session, checkPath(isoPath));
@@ -194,8 +161,8 @@ export class Xorriso implements AsyncDisposable {
       const into = files.length !== 1 || dest.endsWith("/") ||
         await typeOf(this.#session, path) === "directory";
       for (const file of files) {
-        const target = into ? join(path, sourceName(file)) : path;
-        await stageFile(changes, file, target);
+        const name = baseName(file.replace(/\/+$/, ""));
+        await stageFile(changes, file, into ? join(path, name) : path);
       }
     });
   }
@@ -249,7 +216,7 @@ export class Xorriso implements AsyncDisposable {
    */
   async rename(from: string, to: string): Promise<void> {
     const [path, target] = [checkPath(from), checkNewPath(to)];
-    if (`${target}/`.startsWith(path === "/" ? path : `${path}/`)) {
+    if (path === target || relative(path, target) !== undefined) {
       throw new TypeError(
         `Cannot rename ${show(path)} to ${show(target)}: that is in itself`,
       );
@@ -329,11 +296,6 @@ export class Xorriso implements AsyncDisposable {
    * @param isoPath Absolute path on the medium.
    * @returns 32 hexadecimal digits by absolute path.
    * @throws {XorrisoError} ENTRY_NOT_FOUND when there is no such path.
-   *
-   * @example A list like that of md5sum
-   * ```ts ignore
-   * for (const [path, md5] of await session.md5s()) console.log(md5, path);
-   * ```
    */
   async md5s(isoPath: string = "/"): Promise<Map<string, string>> {
     return await readMd5s(this.#session, checkPath(isoPath));
@@ -342,24 +304,18 @@ export class Xorriso implements AsyncDisposable {
   /**
    * Writes what is staged as one session on the medium.
    *
-   * When it resolves, xorriso has flushed the session to the medium and loaded
-   * it again, and that is the session that it had written. When it fails, what
-   * was staged is discarded and the medium shows what it did before; only with
-   * SOURCE_CHANGED or SOURCE_UNREADABLE has a session been written, with zeros
-   * in place of what could not be read: `revert()` to the one before it. When
-   * writing to an image file itself fails, or a file has become a FIFO that the
-   * script may not open, the session is ended.
+   * When it resolves, the session is on the medium, which shows it. When it
+   * fails, what was staged is discarded and the medium shows what it did before;
+   * only with SOURCE_CHANGED or SOURCE_UNREADABLE has a session been written,
+   * with zeros in place of what could not be read: `revert()` to the one before
+   * it. When writing to an image file itself fails, or a file has become a FIFO
+   * that the script may not open, the session is ended.
    *
    * @throws {XorrisoError} MEDIUM_FULL with `needed` and `free`, WRITE_ERROR,
    * MEDIUM_NOT_WRITABLE, MEDIUM_CHANGED when another program has written
    * meanwhile, SOURCE_CHANGED when a file has vanished or cannot be opened any
    * more, SOURCE_UNREADABLE when it cannot be read.
    * @throws {Deno.errors.NotCapable} Without write permission for the medium.
-   *
-   * @example Write what is staged
-   * ```ts ignore
-   * await session.commit({ onProgress: ({ done }) => console.log(done) });
-   * ```
    */
   async commit(options: CommitOptions = {}): Promise<void> {
     const { problem } = await exclusive(this.#session, async (changes) => {
@@ -384,18 +340,9 @@ export class Xorriso implements AsyncDisposable {
    *
    * @param session Its number, as `sessions()` tells it.
    * @throws {XorrisoError} SESSION_NOT_FOUND when there is none.
-   *
-   * @example Back to the first session
-   * ```ts ignore
-   * await session.revert(1);
-   * await session.commit({ force: true });
-   * ```
    */
   async revert(session: number): Promise<void> {
-    await exclusive(
-      this.#session,
-      (changes) => revert(changes, session),
-    );
+    await exclusive(this.#session, (changes) => revert(changes, session));
   }
 
   /**
@@ -415,12 +362,6 @@ export class Xorriso implements AsyncDisposable {
    *
    * @returns Bytes; 0 on a medium that cannot be written.
    * @throws {XorrisoError} When the drive does not answer.
-   *
-   * @example Does it fit?
-   * ```ts ignore
-   * const { size } = await Deno.stat("a.tar");
-   * if (size > await session.room()) console.log("Insert another medium");
-   * ```
    */
   async room(): Promise<number> {
     return await exclusive(this.#session, readRoom);
@@ -552,13 +493,4 @@ export class Xorriso implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session[Symbol.asyncDispose]();
   }
-}
-
-function isGlob(name: string): boolean {
-  return /[*?[{]/.test(name);
-}
-
-/** The own name of a file on disk. */
-function sourceName(file: string): string {
-  return baseName(file.replace(/\/+$/, ""));
 }

@@ -597,8 +597,8 @@ Deno.test("Xorriso.medium() and sessions() tell what is there", async () => {
     [1, 32],
     [2, sessions[1]?.lba],
   ]);
-  const room = await session.room();
-  assert(room > 0 && room < medium.free, `${room} of ${medium.free}`);
+  // How much less than what is free is tried on drives: others use this disk.
+  assert(await session.room() > 0);
 });
 
 Deno.test("Xorriso.command() sends any command, and no second one", async () => {
