@@ -43,7 +43,7 @@ for (const entry of tree.walk()) {
     folders.push(entry);
   } else if (type === "file") {
     // It fails at its end if it is not what was stored.
-    const stream = content(blocks, entry, { md5: checksums.get(entry) });
+    const stream = content(blocks, entry, { md5: checksums(entry) });
     await Deno.writeFile(folder + path, stream, { createNew: true });
     await restoreAttributes(entry);
   } else {

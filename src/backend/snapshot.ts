@@ -98,7 +98,7 @@ export class Snapshot {
       if (tables.has(table)) continue;
       tables.set(table, await this.#read(table, entry));
     }
-    return (entry) => tables.get(entry.checksums)?.get(entry);
+    return (entry) => tables.get(entry.checksums)?.(entry);
   }
 
   #read(table: ChecksumTable, entry: Entry): Promise<Checksums> {
@@ -157,31 +157,11 @@ export async function readImageSnapshot(
   const { sessions, newest } = image;
   const session = findSession(sessions, options.wanted, blocks.name) ?? newest;
   const steady = await sealed(blocks, image, session, { signal });
-  const { byteLength } = steady;
-  const open = () => kept(steady, byteLength);
+  const open = () => steady;
   return await readSnapshot(steady, session, {
     ...options,
     ...{ open, image, sessions: sessions.map(recorded) },
   });
-}
-
-/**
- * Blocks that stay open for others when they are disposed of.
- *
- * @param byteLength How many bytes there were: where they are fewer now, that
- * is a change, not damage.
- */
-function kept(blocks: Blocks, byteLength: number): Blocks {
-  return {
-    name: blocks.name,
-    file: blocks.file,
-    byteLength,
-    get modified() {
-      return blocks.modified;
-    },
-    read: (buffer, position, options) => blocks.read(buffer, position, options),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
 }
 
 /** An image with one session more; undefined where all of it must be read. */

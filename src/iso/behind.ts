@@ -2,7 +2,8 @@
 
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { BLOCK, holds, isZero, u32 } from "./bytes.ts";
-import type { Image } from "./sessions.ts";
+import { align, type Image } from "./sessions.ts";
+import { SYSTEM_AREA } from "./volume.ts";
 
 /** Something behind the newest session. */
 export interface Behind {
@@ -16,12 +17,6 @@ export interface Behind {
   /** The block behind the newest session. */
   readonly end: number;
 }
-
-/** Blocks that a session in a file begins at multiples of. */
-const ALIGNMENT = 32;
-
-/** Blocks of a session before its descriptors (ECMA-119, 6.2.1). */
-const SYSTEM_AREA = 16;
 
 /** Bytes that are read at once. */
 const CHUNK = 1 << 20;
@@ -63,7 +58,7 @@ export async function readBehind(
   if (lba === undefined) return undefined;
   let from = end;
   for (let used: number | undefined = lba; used !== undefined;) {
-    const start = Math.ceil(from / ALIGNMENT) * ALIGNMENT;
+    const start = align(from);
     const size = used < start ? 0 : await sizeAt(blocks, start, options);
     if (size === 0) return { kind: "other", lba: used, end };
     from = start + size;

@@ -9,55 +9,8 @@ import { damaged } from "./volume.ts";
 /** Bytes of an MD5. */
 const SIZE = 16;
 
-/**
- * Recorded MD5s of files.
- *
- * @example The checksum of each file
- * ```ts
- * import {
- *   fileBlocks,
- *   readChecksums,
- *   readImage,
- *   readTree,
- * } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * const tree = await readTree(blocks, (await readImage(blocks)).newest);
- * const checksums = await readChecksums(blocks, tree.walk());
- * for (const entry of tree.walk()) console.log(checksums.get(entry), entry.path);
- * ```
- */
-export class Checksums {
-  readonly #tables: ReadonlyMap<ChecksumTable, Uint8Array>;
-
-  /**
-   * Made by {@linkcode readChecksums}.
-   *
-   * @param tables The tables that were read.
-   */
-  constructor(tables: ReadonlyMap<ChecksumTable, Uint8Array>) {
-    this.#tables = tables;
-  }
-
-  /**
-   * The MD5 of a file's content, as it is stored.
-   *
-   * @param entry The file, one of those that the checksums were read for.
-   * @returns 32 hexadecimal digits; undefined if none is recorded.
-   */
-  get({ checksumIndex: index, checksums, type }: Entry): string | undefined {
-    if (index === undefined || checksums === undefined || type !== "file") {
-      return undefined;
-    }
-    const table = this.#tables.get(checksums);
-    // The first is the session's, the last that of the table itself.
-    const end = (index + 1) * SIZE;
-    if (table === undefined || index < 1 || end > table.length - SIZE) {
-      return undefined;
-    }
-    return table.subarray(end - SIZE, end).toHex();
-  }
-}
+/** Tells the MD5 of a file's content as it is stored, in 32 hexadecimal digits; undefined if none is recorded. */
+export type Checksums = (entry: Entry) => string | undefined;
 
 /**
  * Reads the checksums that are recorded for files.
@@ -65,22 +18,17 @@ export class Checksums {
  * @param blocks Where they are.
  * @param entries The files, of one or more trees; what is none has none.
  * @param options How to read.
- * @returns Their checksums.
+ * @returns What tells their checksums.
  * @throws {XorrisoError} IMAGE_DAMAGED when their own checksum does not fit, or as `blocks` tells.
  *
- * @example The checksum of one file
+ * @example The checksum of each file
  * ```ts
- * import {
- *   fileBlocks,
- *   readChecksums,
- *   readImage,
- *   readTree,
- * } from "@xorriso/backend/iso";
+ * import { fileBlocks, readChecksums, readImage, readTree } from "@xorriso/backend/iso";
  *
  * await using blocks = await fileBlocks("examples/photos.iso");
  * const tree = await readTree(blocks, (await readImage(blocks)).newest);
- * const entry = tree.get("/photos/notes.txt");
- * if (entry) console.log((await readChecksums(blocks, [entry])).get(entry));
+ * const checksumOf = await readChecksums(blocks, tree.walk());
+ * for (const entry of tree.walk()) console.log(checksumOf(entry), entry.path);
  * ```
  */
 export async function readChecksums(
@@ -94,7 +42,14 @@ export async function readChecksums(
     if (tables.has(checksums)) continue;
     tables.set(checksums, await readTable(blocks, checksums, options));
   }
-  return new Checksums(tables);
+  return ({ checksumIndex: index = 0, checksums, type }) => {
+    const table = checksums && tables.get(checksums);
+    if (table === undefined || type !== "file") return undefined;
+    // The first is the session's, the last that of the table itself.
+    const end = (index + 1) * SIZE;
+    if (index < 1 || end > table.length - SIZE) return undefined;
+    return table.subarray(end - SIZE, end).toHex();
+  };
 }
 
 async function readTable(

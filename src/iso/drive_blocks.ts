@@ -1,20 +1,13 @@
 /** The blocks of a medium in a drive: whoever has the drive copies runs of them to files. */
 
 import { unlessAborted } from "../async.ts";
+import type { BlockRange } from "../dialogue/answers.ts";
 import { readFull } from "../disk/files.ts";
 import { TempFolder } from "../disk/temp.ts";
 import { systemError, XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import { damaged } from "./volume.ts";
-
-/** A run of blocks. */
-export interface BlockRange {
-  /** The first block. */
-  readonly lba: number;
-  /** Number of blocks. */
-  readonly blocks: number;
-}
 
 /** A drive that blocks are read from. */
 export interface DriveBlocksOptions {

@@ -3,6 +3,7 @@
 import type { Extent } from "../dialogue/answers.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import type { Compression } from "./rock_ridge.ts";
+import type { Section } from "./volume.ts";
 
 /** What a name stands for. */
 export type EntryType =
@@ -15,14 +16,6 @@ export type EntryType =
   | "socket";
 
 export type { Extent };
-
-/** Bytes of a file that lie together. */
-export interface Section {
-  /** The first block. */
-  readonly lba: number;
-  /** Number of bytes. */
-  readonly size: number;
-}
 
 /** A table of MD5s that libisofs has left behind the content of a session. */
 export interface ChecksumTable {
@@ -45,7 +38,9 @@ export interface FileContent {
 }
 
 /** Bytes of a file as it is stored. */
-export function storedSize({ sections }: FileContent): number {
+export function storedSize(
+  { sections }: Pick<FileContent, "sections">,
+): number {
   return sections.reduce((sum, { size }) => sum + size, 0);
 }
 
@@ -67,48 +62,33 @@ export function fromExtents(
 }
 
 /** What an entry is made from. */
-export interface EntryFields {
+export interface EntryFields extends
+  Pick<
+    Entry,
+    | "name"
+    | "type"
+    | "size"
+    | "mode"
+    | "uid"
+    | "gid"
+    | "sections"
+    | "checksumIndex"
+    | "checksums"
+    | "children"
+  > {
   /** Path of its directory; undefined for the root. */
   readonly folder: string | undefined;
-  /** The last part of its path. */
-  readonly name: string;
-  /** What it is. */
-  readonly type: EntryType;
-  /** Bytes of a file's content, inflated; 0 for all else. */
-  readonly size: number;
-  /** Permission bits. */
-  readonly mode: number;
   /** When it was last changed, in seconds since 1970. */
   readonly seconds: number;
-  /** The owner's number. */
-  readonly uid: number;
-  /** The group's number. */
-  readonly gid: number;
-  /** Where it is stored. */
-  readonly sections: readonly Section[];
-  /** Which of the recorded MD5s is that of its content. */
-  readonly checksumIndex: number | undefined;
-  /** Where they are. */
-  readonly checksums: ChecksumTable | undefined;
-  /** What is in it. */
-  readonly children: ReadonlyMap<string, Entry> | undefined;
   /** What few have. */
   readonly rare: RareFields | undefined;
 }
 
 /** What few entries have. */
-export interface RareFields {
-  /** How many names the file had. */
-  readonly links: number;
-  /** The number of the file that it is a name of. */
-  readonly inode: number | undefined;
-  /** Text of a symbolic link. */
-  readonly target: string | undefined;
-  /** Numbers of a device file. */
-  readonly device: Device | undefined;
-  /** How its content is compressed. */
-  readonly compression: Compression | undefined;
-}
+export type RareFields = Pick<
+  Entry,
+  "links" | "inode" | "target" | "device" | "compression"
+>;
 
 /** Numbers of a device file. */
 export interface Device {

@@ -6,7 +6,7 @@ import type { Identity } from "../disk/files.ts";
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK } from "./bytes.ts";
-import type { Section } from "./entry.ts";
+import type { Section } from "./volume.ts";
 
 /** Bytes of files from which on starting workers pays: each takes 60 ms. */
 const WORTH = 128 << 20;

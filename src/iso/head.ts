@@ -5,10 +5,7 @@ import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { BLOCK, u32 } from "./bytes.ts";
 import type { Image } from "./sessions.ts";
 import { readTags } from "./tags.ts";
-import { readRun } from "./volume.ts";
-
-/** Blocks before the descriptors (ECMA-119, 6.2.1). */
-const SYSTEM_AREA = 16;
+import { readRun, SYSTEM_AREA } from "./volume.ts";
 
 /**
  * Makes the beginning that an image file must have to show its newest session: as libisofs does, a copy of

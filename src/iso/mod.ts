@@ -35,14 +35,11 @@ export {
   fileBlocks,
   memoryBlocks,
 } from "./blocks.ts";
+export type { BlockRange } from "../dialogue/answers.ts";
 export type { Identity } from "../disk/files.ts";
-export { Checksums, readChecksums } from "./checksums.ts";
+export { type Checksums, readChecksums } from "./checksums.ts";
 export { content, type ContentOptions } from "./content.ts";
-export {
-  type BlockRange,
-  driveBlocks,
-  type DriveBlocksOptions,
-} from "./drive_blocks.ts";
+export { driveBlocks, type DriveBlocksOptions } from "./drive_blocks.ts";
 export { sealed } from "./sealed.ts";
 export {
   type ChecksumTable,
@@ -53,7 +50,6 @@ export {
   type Extent,
   type FileContent,
   type RareFields,
-  type Section,
 } from "./entry.ts";
 export { headOf } from "./head.ts";
 export { readTree, type ReadTreeOptions, rereadTree } from "./read_tree.ts";
@@ -67,4 +63,4 @@ export {
 } from "./sessions.ts";
 export { checkSession } from "./tags.ts";
 export { Tree, type TreeParts, type TreeProblem } from "./tree.ts";
-export { type Naming, readVolume, type Region, type Volume } from "./volume.ts";
+export { readVolume, type Section, type Volume } from "./volume.ts";

@@ -1,9 +1,14 @@
 /** A queue from which what lies first on the medium comes first. */
 
-import type { Region } from "./volume.ts";
+import type { Section } from "./volume.ts";
+
+/** What has a place on the medium. */
+interface Placed {
+  readonly section: Section;
+}
 
 /** A binary heap by block: its first is where nothing before it waits. */
-export class Queue<T extends { readonly region: Region }> {
+export class Queue<T extends Placed> {
   readonly #heap: T[] = [];
 
   /** Adds one. */
@@ -43,8 +48,8 @@ export class Queue<T extends { readonly region: Region }> {
 }
 
 function isBefore(
-  { region: one }: { readonly region: Region },
-  { region: other }: { readonly region: Region },
+  { section: one }: Placed,
+  { section: other }: Placed,
 ): boolean {
   return one.lba < other.lba;
 }

@@ -4,12 +4,7 @@ import { parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import { parseTable } from "./checksums.ts";
-import {
-  type ChecksumTable,
-  Entry,
-  type EntryType,
-  type Section,
-} from "./entry.ts";
+import { type ChecksumTable, Entry } from "./entry.ts";
 import { Queue } from "./queue.ts";
 import {
   type DirectoryRecord,
@@ -17,6 +12,7 @@ import {
   FLAGS,
   isSelfOrParent,
   nameOf,
+  type Naming,
   NOTHING,
   recordAt,
   typeOf,
@@ -25,13 +21,7 @@ import { type Continuation, RockRidge } from "./rock_ridge.ts";
 import { Runs } from "./runs.ts";
 import type { Session } from "./sessions.ts";
 import { Tree, type TreeProblem } from "./tree.ts";
-import {
-  damaged,
-  type Naming,
-  type Region,
-  regionAt,
-  regionProblem,
-} from "./volume.ts";
+import { damaged, type Section, sectionAt, sectionProblem } from "./volume.ts";
 
 /** How to read a tree. */
 export interface ReadTreeOptions {
@@ -52,7 +42,7 @@ const MAX_ENTRIES = 5_000_000;
 /** Bytes that a path may have: what Linux and xorriso take. */
 const MAX_PATH = 4095;
 
-/** Problems that are kept; the others are counted. */
+/** Problems that are told. */
 const MAX_PROBLEMS = 1000;
 
 /** Bytes of a directory that are taken at once. */
@@ -131,7 +121,7 @@ interface Pending {
   readonly path: string;
   /** Bytes of the path. */
   readonly bytes: number;
-  readonly region: Region;
+  readonly section: Section;
   readonly children: Map<string, Entry>;
   /** Whether all below it is wanted. */
   readonly whole: boolean;
@@ -143,14 +133,15 @@ class TreeReader {
   readonly #known: Tree | undefined;
   readonly #maxEntries: number;
   readonly #runs: Runs;
-  readonly #rockRidge = new RockRidge();
   readonly #entered = new Set<number>();
   readonly #problems: TreeProblem[] = [];
   /** Paths that are wanted with all below them; undefined where everything is. */
   readonly #wanted: ReadonlySet<string> | undefined;
   /** Directories above them. */
-  readonly #above = new Set<string>();
-  #problemCount = 0;
+  readonly #above: ReadonlySet<string>;
+  readonly #queue = new Queue<Pending>();
+  /** What the record that was taken last says. */
+  #rockRidge = new RockRidge();
   #checksums: ChecksumTable | undefined;
   #naming: Naming = "plain";
   /** Bytes that come first in each system use field but the first (SUSP 1.12, 5.3). */
@@ -159,7 +150,6 @@ class TreeReader {
   #taken = 0;
   /** Sections of a file whose last record is still to come. */
   #sections: Section[] = [];
-  readonly #queue = new Queue<Pending>();
 
   constructor(
     blocks: Blocks,
@@ -173,9 +163,7 @@ class TreeReader {
     this.#maxEntries = maxEntries;
     this.#runs = new Runs(blocks, signal);
     this.#wanted = paths && new Set(paths);
-    for (const path of this.#wanted ?? []) {
-      for (const parent of parents(path)) this.#above.add(parent);
-    }
+    this.#above = new Set(this.#wanted?.values().flatMap(parents));
   }
 
   async read(): Promise<Tree> {
@@ -184,13 +172,8 @@ class TreeReader {
     for (let next = this.#queue.pop(); next; next = this.#queue.pop()) {
       await this.#readDirectory(next);
     }
-    return new Tree({
-      root,
-      session: this.#session,
-      naming: this.#naming,
-      problems: this.#problems,
-      problemCount: this.#problemCount,
-    });
+    const [session, problems] = [this.#session, this.#problems];
+    return new Tree({ root, session, problems });
   }
 
   /** Reads what the root says of itself, and chooses the names by that. */
@@ -199,27 +182,23 @@ class TreeReader {
     const self = await this.#takeSelf(plain.lba);
     const { isUsed, mode, skip, checksums } = this.#rockRidge;
     this.#checksums = checksums && parseTable(checksums);
-    let region = plain;
+    let section = plain;
     if (isUsed && mode !== undefined) {
       this.#naming = "rock ridge";
       this.#skip = skip;
     } else if (joliet !== undefined) {
       this.#naming = "joliet";
-      region = joliet;
+      section = joliet;
     }
     const children = new Map<string, Entry>();
-    const root = new Entry({
-      ...fieldsOf(self, this.#rockRidge, this.#naming, {
-        checksums: this.#checksums,
-        ...{ type: "directory", name: "", sections: NOTHING },
-        folder: undefined,
-      }),
-      sections: [region],
-      children,
-    });
     const whole = this.#wanted?.has("/") ?? true;
-    this.#queue.push({ path: "/", bytes: 0, region, children, whole });
-    return root;
+    this.#queue.push({ path: "/", bytes: 0, section, children, whole });
+    const fields = fieldsOf(self, this.#rockRidge, this.#naming, {
+      checksums: this.#checksums,
+      ...{ type: "directory", name: "", sections: NOTHING },
+      folder: undefined,
+    });
+    return new Entry({ ...fields, sections: [section], children });
   }
 
   /** Takes the record that a directory begins with: what it says of itself. */
@@ -237,9 +216,9 @@ class TreeReader {
   }
 
   async #readDirectory(directory: Pending): Promise<void> {
-    const { lba } = directory.region;
-    const size = directory.region.size || await this.#sizeOf(lba);
-    const problem = regionProblem({ lba, size }, this.#blocks);
+    const { lba } = directory.section;
+    const size = directory.section.size || await this.#sizeOf(lba);
+    const problem = sectionProblem({ lba, size }, this.#blocks);
     if (problem !== undefined) {
       throw damaged(this.#blocks, lba, `the directory there ${problem}`);
     }
@@ -251,23 +230,42 @@ class TreeReader {
     const end = (lba + blocksOf(size)) * BLOCK;
     for (let position = lba * BLOCK; position < end; position += PORTION) {
       const length = Math.min(PORTION, end - position);
-      for (let at = 0; at < length;) {
-        const bytes = await this.#runs.get(position, length);
-        const missing = this.#takeRecords(
-          ...[directory, bytes, at, position / BLOCK] as const,
-        );
-        if (missing === undefined) break;
-        await this.#fetch(missing.area);
-        at = missing.at;
-      }
+      await this.#readRecords(directory, position, length);
     }
     this.#sections = [];
   }
 
+  /** Reads the records of a part of a directory. */
+  async #readRecords(
+    directory: Pending,
+    position: number,
+    length: number,
+  ): Promise<void> {
+    let bytes = await this.#runs.get(position, length);
+    for (let at = 0; at < length;) {
+      const lba = Math.floor((position + at) / BLOCK);
+      const record = recordAt(this.#blocks, bytes, at, lba);
+      if (record === undefined) {
+        at += BLOCK - at % BLOCK;
+        continue;
+      }
+      if (!isSelfOrParent(record)) {
+        const missing = this.#take(record);
+        if (missing !== undefined) {
+          await this.#fetch(missing);
+          bytes = await this.#runs.get(position, length);
+          continue;
+        }
+        this.#add(directory, record);
+      }
+      at += record.length;
+    }
+  }
+
   /** Bytes of a relocated directory, by its record of itself. */
   async #sizeOf(lba: number): Promise<number> {
-    if (regionProblem({ lba, size: BLOCK }, this.#blocks)) return BLOCK;
-    return regionAt(await this.#runs.get(lba * BLOCK, BLOCK), 0).size || BLOCK;
+    if (sectionProblem({ lba, size: BLOCK }, this.#blocks)) return BLOCK;
+    return sectionAt(await this.#runs.get(lba * BLOCK, BLOCK), 0).size || BLOCK;
   }
 
   /** More bytes in directories than the medium has overlap, so that they could be endless. */
@@ -283,44 +281,12 @@ class TreeReader {
     await this.#runs.get(lba * BLOCK + offset, length);
   }
 
-  /**
-   * Takes the records of a part of a directory.
-   *
-   * @returns Where to go on when an area has been fetched; undefined when all are taken.
-   */
-  #takeRecords(
-    directory: Pending,
-    bytes: Uint8Array,
-    start: number,
-    lba: number,
-  ): { readonly at: number; readonly area: Continuation } | undefined {
-    for (let at = start; at < bytes.length;) {
-      const record = recordAt(
-        this.#blocks,
-        bytes,
-        at,
-        lba + Math.floor(at / BLOCK),
-      );
-      if (record === undefined) {
-        at += BLOCK - at % BLOCK;
-        continue;
-      }
-      if (!isSelfOrParent(record)) {
-        const area = this.#take(record);
-        if (area !== undefined) return { at, area };
-        this.#add(directory, record);
-      }
-      at += record.length;
-    }
-    return undefined;
-  }
-
   /** Takes the system use field of a record; returns an area of it that has not been read. */
   #take(record: DirectoryRecord): Continuation | undefined {
     const { bytes, at, length, nameLength, lba } = record;
     // It begins at an even place (ECMA-119, 9.1.12).
     const start = 33 + nameLength + (nameLength + 1) % 2 + this.#skip;
-    this.#rockRidge.clear();
+    this.#rockRidge = new RockRidge();
     return this.#rockRidge.take(bytes, at + start, at + length, (area) => {
       const position = area.lba * BLOCK + area.offset;
       if (position + area.length > this.#blocks.byteLength) {
@@ -334,55 +300,52 @@ class TreeReader {
 
   /** Adds what a record says to its directory. */
   #add(directory: Pending, record: DirectoryRecord): void {
-    const { isRelocated, child } = this.#rockRidge;
+    const { isRelocated, child, name: own } = this.#rockRidge;
     if (isRelocated || (record.flags & FLAGS.associated) !== 0) return;
     // A large file has a record for each of its sections; all but the last say that it goes on.
-    const section = regionAt(record.bytes, record.at);
+    const section = sectionAt(record.bytes, record.at);
     if (section.size > 0) this.#sections.push(section);
     if ((record.flags & FLAGS.goesOn) !== 0) return;
     const sections = this.#sections.length > 0 ? this.#sections : NOTHING;
     if (sections.length > 0) this.#sections = [];
     const name = nameOf(record, this.#rockRidge, this.#naming);
-    const own = this.#rockRidge.name?.length ?? 3 * name.length;
-    const bytes = directory.bytes + 1 + own;
+    const bytes = directory.bytes + 1 + (own?.length ?? 3 * name.length);
     const type = typeOf(record, this.#rockRidge);
-    const problem = this.#problemOf(name, bytes, type, directory);
-    if (problem !== undefined || type === undefined) {
-      return this.#leaveOut(directory, record, problem ?? "");
+    const problem = problemOf(name, bytes, directory);
+    if (type === undefined || problem !== undefined) {
+      const reason = problem ?? `${show(name)} is a directory without a place`;
+      return this.#leaveOut(directory.path, record.lba, reason);
     }
     if (++this.#entries > this.#maxEntries) {
       const why = `there are more than ${this.#maxEntries} names`;
       throw damaged(this.#blocks, record.lba, why);
     }
-    const fields = fieldsOf(record, this.#rockRidge, this.#naming, {
+    let fields = fieldsOf(record, this.#rockRidge, this.#naming, {
       checksums: this.#checksums,
       ...{ type, name, sections },
       folder: directory.path,
     });
-    if (type !== "directory") {
-      directory.children.set(name, new Entry(fields));
-      return;
+    if (type === "directory") {
+      const place = child === undefined ? section : { lba: child, size: 0 };
+      const children = this.#childrenOf({
+        path: directory.path === "/" ? `/${name}` : `${directory.path}/${name}`,
+        ...{ bytes, section: place, children: new Map() },
+        whole: directory.whole,
+      });
+      fields = { ...fields, sections: [place], children };
     }
-    const region = child === undefined ? section : { lba: child, size: 0 };
-    const children = this.#childrenOf({
-      path: directory.path === "/" ? `/${name}` : `${directory.path}/${name}`,
-      ...{ bytes, region },
-      children: new Map(),
-      whole: directory.whole,
-    });
-    const entry = new Entry({ ...fields, sections: [region], children });
-    directory.children.set(name, entry);
+    directory.children.set(name, new Entry(fields));
   }
 
   /** What is in a directory: to be read, known already, or not wanted. */
   #childrenOf(directory: Pending): Entry["children"] {
-    const { path, region, children } = directory;
+    const { path, section, children } = directory;
     const wanted = directory.whole || this.#wanted?.has(path) === true;
     if (!wanted && !this.#above.has(path)) {
       const known = this.#known?.get(path);
       if (this.#known === undefined) return undefined;
       // Of the same size: who says that nothing changed there is most likely right.
-      if (known?.children && known.sections[0]?.size === region.size) {
+      if (known?.children && known.sections[0]?.size === section.size) {
         return known.children;
       }
     }
@@ -391,34 +354,23 @@ class TreeReader {
     return children;
   }
 
-  #leaveOut(
-    directory: Pending,
-    { lba }: DirectoryRecord,
-    reason: string,
-  ): void {
-    this.#problemCount++;
-    if (this.#problems.length >= MAX_PROBLEMS) return;
-    this.#problems.push({ path: directory.path, lba, reason });
+  #leaveOut(path: string, lba: number, reason: string): void {
+    const { length } = this.#problems;
+    if (length < MAX_PROBLEMS) this.#problems.push({ path, lba, reason });
+    if (length !== MAX_PROBLEMS) return;
+    this.#problems.push({ path, lba, reason: "there are more of these" });
   }
+}
 
-  /** Why there can be no such name in a directory. */
-  #problemOf(
-    name: string,
-    bytes: number,
-    type: EntryType | undefined,
-    { children }: Pending,
-  ): string | undefined {
-    if (
-      name === "" || name === "." || name === ".." || name.includes("/") ||
-      name.includes("\0")
-    ) {
-      return `${show(name)} cannot be a name`;
-    }
-    if (bytes > MAX_PATH) return `its path has more than ${MAX_PATH} bytes`;
-    if (children.has(name)) return `${show(name)} is there twice`;
-    if (type === undefined) {
-      return `${show(name)} is a directory without a place`;
-    }
-    return undefined;
+/** Why there can be no such name in a directory. */
+function problemOf(
+  name: string,
+  bytes: number,
+  { children }: Pending,
+): string | undefined {
+  if (["", ".", ".."].includes(name) || /[/\0]/.test(name)) {
+    return `${show(name)} cannot be a name`;
   }
+  if (bytes > MAX_PATH) return `its path has more than ${MAX_PATH} bytes`;
+  return children.has(name) ? `${show(name)} is there twice` : undefined;
 }

@@ -3,9 +3,17 @@
 import { decodeName } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK, shortDate } from "./bytes.ts";
-import type { EntryFields, EntryType, RareFields, Section } from "./entry.ts";
+import {
+  type EntryFields,
+  type EntryType,
+  type RareFields,
+  storedSize,
+} from "./entry.ts";
 import type { Compression, RockRidge } from "./rock_ridge.ts";
-import { damaged, type Naming } from "./volume.ts";
+import { damaged } from "./volume.ts";
+
+/** How the names of a tree are written. */
+export type Naming = "rock ridge" | "joliet" | "plain";
 
 /** Where a directory record is. */
 export interface DirectoryRecord {
@@ -116,7 +124,7 @@ export function fieldsOf(
   const time = Number.isNaN(mtime) ? shortDate(bytes, at + 18) : mtime;
   return {
     ...{ type, name, folder, uid, gid, checksumIndex, checksums },
-    size: !isFile ? 0 : compression ? inflated : sizeOf(sections),
+    size: !isFile ? 0 : compression ? inflated : storedSize({ sections }),
     mode: mode & 0o7777,
     seconds: Number.isNaN(time) ? 0 : Math.floor(time / 1000),
     sections: isFile ? sections : NOTHING,
@@ -133,10 +141,4 @@ function rareOf(
   if (any === undefined && links === 1) return undefined;
   const text = target && decodeName(Uint8Array.from(target));
   return { links, inode, target: text, device, compression };
-}
-
-function sizeOf(sections: readonly Section[]): number {
-  let size = 0;
-  for (const section of sections) size += section.size;
-  return size;
 }

@@ -5,7 +5,6 @@
 
 import { bigEndian, longDate, shortDate, u32 } from "./bytes.ts";
 
-const _x = 0;
 /** Signatures of entries, as numbers. */
 const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, Z2, ZF] = [
   ...["AA", "AL", "CE", "CL", "NM", "PN", "PX"],
@@ -39,7 +38,7 @@ export interface Compression {
   readonly block: number;
 }
 
-/** Takes what the entries of one record after the other say. */
+/** What the entries of one record say. */
 export class RockRidge {
   /** Whether system use fields are as SUSP wants them, told in that of the root (SP). */
   isUsed = false;
@@ -75,24 +74,6 @@ export class RockRidge {
   #attribute: number | undefined;
   /** A component that goes on in the next entry. */
   #begun: number[] | undefined;
-
-  /** Forgets what the last record said. */
-  clear(): void {
-    this.isUsed = false;
-    this.name =
-      this.mode =
-      this.inode =
-      this.target =
-      this.device =
-        undefined;
-    this.child = this.compression = this.checksumIndex = undefined;
-    this.checksums = undefined;
-    this.isDots = this.isRelocated = this.#wasLinkPart = false;
-    this.links = 1;
-    this.uid = this.gid = this.inflated = 0;
-    this.mtime = NaN;
-    this.#attribute = this.#begun = undefined;
-  }
 
   /**
    * Takes the entries of a record.

@@ -35,8 +35,8 @@ interface Mark {
  * @param image What it holds.
  * @param session The session that is read.
  * @param options `signal` gives up.
- * @returns The same blocks; reading them fails with MEDIUM_CHANGED when the session is gone. To dispose
- * of them disposes of `blocks`.
+ * @returns The same blocks; reading them fails with MEDIUM_CHANGED when the session is gone. They need
+ * not be disposed of, as `blocks` does.
  * @throws {XorrisoError} As `blocks` tells.
  *
  * @example Read beside a writer
@@ -51,26 +51,20 @@ interface Mark {
  */
 export async function sealed(
   blocks: Blocks,
-  image: Image,
-  session: Session,
+  { head, sessions: [first] }: Image,
+  { volume }: Session,
   options: BlocksReadOptions = {},
 ): Promise<Blocks> {
-  const volumes = new Set([image.sessions[0]?.volume, session.volume]);
   const marks: Mark[] = [];
-  for (const volume of volumes) {
-    for (
-      const lba of volume ? await markedBlocks(blocks, volume, options) : []
-    ) {
-      const bytes = new Uint8Array(BLOCK);
-      await blocks.read(bytes, lba * BLOCK, options);
-      marks.push({ position: lba * BLOCK, bytes });
+  for (const each of new Set([first?.volume ?? volume, volume])) {
+    for (const lba of await markedBlocks(blocks, each, options)) {
+      const [bytes, position] = [new Uint8Array(BLOCK), lba * BLOCK];
+      await blocks.read(bytes, position, options);
+      marks.push({ position, bytes });
     }
   }
-  const sealed = new SealedBlocks(
-    blocks,
-    marks,
-    image.head === "sound" ? session.volume.root.lba : 0,
-  );
+  const root = head === "sound" ? volume.root.lba : 0;
+  const sealed = new SealedBlocks(blocks, marks, root);
   // Between reading the descriptors and now it may have gone already.
   await sealed.check(options);
   return sealed;
@@ -98,26 +92,22 @@ class SealedBlocks implements Blocks {
   /** When the file had been changed when the marks were last seen, long after. */
   #seen: number | undefined;
 
+  readonly name: string;
+  readonly file: Blocks["file"];
+  /** As it was: where there are fewer bytes now, that is a change, not damage. */
+  readonly byteLength: number;
+
   constructor(blocks: Blocks, marks: readonly Mark[], root: number) {
     this.#blocks = blocks;
     this.#marks = marks;
     this.#root = root;
-  }
-
-  get name(): string {
-    return this.#blocks.name;
-  }
-
-  get byteLength(): number {
-    return this.#blocks.byteLength;
+    this.name = blocks.name;
+    this.file = blocks.file;
+    this.byteLength = blocks.byteLength;
   }
 
   get modified(): number | undefined {
     return this.#blocks.modified;
-  }
-
-  get file(): Blocks["file"] {
-    return this.#blocks.file;
   }
 
   async read(
@@ -138,14 +128,12 @@ class SealedBlocks implements Blocks {
   }
 
   /** Makes sure that the session is there. */
-  async check({ signal }: BlocksReadOptions = {}): Promise<void> {
+  async check({ signal }: BlocksReadOptions): Promise<void> {
     const begun = Date.now();
     for (let attempt = 1; !await this.#isThere(signal); attempt++) {
       if (attempt >= ATTEMPTS) {
-        throw changed(
-          this.name,
-          "the session that is being read is not there any more",
-        );
+        const why = "the session that is being read is not there any more";
+        throw changed(this.name, why);
       }
       await delay(RETRY, signal && { signal });
     }
@@ -174,7 +162,7 @@ class SealedBlocks implements Blocks {
     }
   }
 
-  [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#blocks[Symbol.asyncDispose]();
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
   }
 }

@@ -81,7 +81,7 @@ export interface Image {
 }
 
 /** Sessions in a file begin at multiples of this many blocks; the first one where the head ends. */
-export const ALIGNMENT = 32;
+const ALIGNMENT = 32;
 
 /** Blocks that are read to look for descriptors: few sessions have more. */
 const PEEK = 8;

@@ -3,7 +3,7 @@
  * it speaks of. They tell whether a session is whole.
  */
 
-import { loadMd5, type NewMd5 } from "../disk/md5.ts";
+import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { BLOCK, latin1 } from "./bytes.ts";
@@ -119,41 +119,24 @@ async function readTag(
 /** Bytes that are read at once for a checksum. */
 const CHUNK = 1 << 20;
 
-/**
- * Whether the checksums of a tag hold: of its line, and of the blocks that it speaks of.
- *
- * @throws {XorrisoError} When they cannot be read, as `blocks` tells.
- */
-export async function tagHolds(
+/** Whether the checksums of a tag hold: of its line, and of the blocks that it speaks of. */
+async function tagHolds(
   blocks: Blocks,
-  tag: Tag,
-  options: BlocksReadOptions = {},
+  { start, size, md5, line }: Tag,
+  options: BlocksReadOptions,
 ): Promise<boolean> {
   const newMd5 = await loadMd5();
-  if (newMd5().update(tag.line.text).digest("hex") !== tag.line.md5) {
-    return false;
-  }
-  return await md5OfBlocks(blocks, tag, newMd5, options) === tag.md5;
-}
-
-async function md5OfBlocks(
-  blocks: Blocks,
-  { start, size }: Tag,
-  newMd5: NewMd5,
-  options: BlocksReadOptions,
-): Promise<string> {
+  if (newMd5().update(line.text).digest("hex") !== line.md5) return false;
   const hash = newMd5();
   const end = (start + size) * BLOCK;
   const buffer = new Uint8Array(Math.min(CHUNK, size * BLOCK));
   for (let at = start * BLOCK; at < end; at += CHUNK) {
     const chunk = buffer.subarray(0, end - at);
-    await blocks.read(chunk, at, {
-      ...options,
-      ahead: end - at - chunk.length,
-    });
+    const ahead = end - at - chunk.length;
+    await blocks.read(chunk, at, { ...options, ahead });
     hash.update(chunk);
   }
-  return hash.digest("hex");
+  return hash.digest("hex") === md5;
 }
 
 /**
@@ -184,10 +167,10 @@ export async function checkSession(
   if (tags === undefined) return false;
   const { tree, session } = tags;
   if (tree === undefined || session === undefined) {
-    throw damaged(blocks, volume, "the end is missing");
+    throw untrusted(blocks, volume, "the end is missing");
   }
   if (options.content && !await tagHolds(blocks, session, options)) {
-    throw damaged(blocks, volume, "the checksum does not fit the content");
+    throw untrusted(blocks, volume, "the checksum does not fit the content");
   }
   return true;
 }
@@ -204,19 +187,20 @@ export async function checkDirectories(
   options: BlocksReadOptions = {},
 ): Promise<SessionTags | undefined> {
   const tags = await readTags(blocks, volume, options);
-  const checks = [
-    [tags?.superblock, "the checksum does not fit the volume descriptors"],
-    [tags?.tree, "the checksum does not fit the directories"],
-  ] as const;
-  for (const [tag, what] of checks) {
+  for (
+    const [tag, what] of [
+      [tags?.superblock, "volume descriptors"],
+      [tags?.tree, "directories"],
+    ] as const
+  ) {
     if (tag !== undefined && !await tagHolds(blocks, tag, options)) {
-      throw damaged(blocks, volume, what);
+      throw untrusted(blocks, volume, `the checksum does not fit the ${what}`);
     }
   }
   return tags;
 }
 
-function damaged(
+function untrusted(
   { name }: Blocks,
   { lba }: Volume,
   what: string,

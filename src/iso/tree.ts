@@ -2,7 +2,6 @@
 
 import type { Entry } from "./entry.ts";
 import type { Session } from "./sessions.ts";
-import type { Naming } from "./volume.ts";
 
 /** A name that is left out of a tree. */
 export interface TreeProblem {
@@ -15,10 +14,7 @@ export interface TreeProblem {
 }
 
 /** What a tree is made from. */
-export type TreeParts = Pick<
-  Tree,
-  "root" | "session" | "naming" | "problems" | "problemCount"
->;
+export type TreeParts = Pick<Tree, "root" | "session" | "problems">;
 
 /**
  * All names of a session.
@@ -39,12 +35,8 @@ export class Tree {
   readonly root: Entry;
   /** The session that it is of. */
   readonly session: Session;
-  /** How its names are written. */
-  readonly naming: Naming;
-  /** Names that were left out, the first thousand of them. */
+  /** Names that were left out; the last one tells where there are more than a thousand. */
   readonly problems: readonly TreeProblem[];
-  /** How many were left out. */
-  readonly problemCount: number;
   #size: number | undefined;
 
   /**
@@ -55,18 +47,12 @@ export class Tree {
   constructor(parts: TreeParts) {
     this.root = parts.root;
     this.session = parts.session;
-    this.naming = parts.naming;
     this.problems = parts.problems;
-    this.problemCount = parts.problemCount;
   }
 
   /** Number of names, the root left out. */
   get size(): number {
-    if (this.#size === undefined) {
-      this.#size = 0;
-      for (const _ of this.walk()) this.#size++;
-    }
-    return this.#size;
+    return this.#size ??= this.walk().reduce((count) => count + 1, 0);
   }
 
   /**
@@ -76,15 +62,11 @@ export class Tree {
    * @returns Its entry; undefined if there is none.
    */
   get(path: string): Entry | undefined {
-    if (path === "/") return this.root;
-    let entry: Entry | undefined = this.root;
-    for (let at = 1; at <= path.length && entry !== undefined;) {
-      const slash = path.indexOf("/", at);
-      const end: number = slash < 0 ? path.length : slash;
-      entry = entry.children?.get(path.slice(at, end));
-      at = end + 1;
-    }
-    return entry;
+    const parts = path === "/" ? [] : path.slice(1).split("/");
+    return parts.reduce<Entry | undefined>(
+      (entry, part) => entry?.children?.get(part),
+      this.root,
+    );
   }
 
   /**
@@ -95,15 +77,11 @@ export class Tree {
    */
   *walk(path = "/"): Generator<Entry, void, undefined> {
     const pending = [this.get(path)?.children?.values()];
-    while (pending.length > 0) {
-      const next = pending.at(-1)?.next();
-      if (next === undefined || next.done) {
-        pending.pop();
-        continue;
-      }
-      yield next.value;
-      const { children } = next.value;
-      if (children !== undefined) pending.push(children.values());
+    for (let last = pending.at(-1); last; last = pending.at(-1)) {
+      const { done, value } = last.next();
+      if (done) pending.pop();
+      else yield value;
+      if (value?.children) pending.push(value.children.values());
     }
   }
 }

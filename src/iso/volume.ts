@@ -14,16 +14,13 @@ import {
   u32,
 } from "./bytes.ts";
 
-/** A run of bytes that begins with a block. */
-export interface Region {
+/** Bytes that lie together. */
+export interface Section {
   /** The first block. */
   readonly lba: number;
   /** Number of bytes. */
   readonly size: number;
 }
-
-/** How the names of a tree are written. */
-export type Naming = "rock ridge" | "joliet" | "plain";
 
 /** What the volume descriptors of an image or of one session say. */
 export interface Volume {
@@ -33,30 +30,18 @@ export interface Volume {
   readonly size: number;
   /** Name of the volume, without the blanks at its end. */
   readonly volumeId: string;
-  /** Name of the system that the first blocks are for. */
-  readonly systemId: string;
-  /** Name of the set that the volume belongs to. */
-  readonly volumeSetId: string;
-  /** Who published it. */
-  readonly publisherId: string;
-  /** Who prepared it. */
-  readonly preparerId: string;
-  /** The program that made it. */
-  readonly applicationId: string;
   /** When it was made: the time of its session. */
   readonly created: Date | undefined;
-  /** When it was last changed. */
-  readonly modified: Date | undefined;
   /** The root directory, with plain names and perhaps Rock Ridge. */
-  readonly root: Region;
+  readonly root: Section;
   /** The root of the tree with Joliet names, if there is one. */
-  readonly joliet: Region | undefined;
+  readonly joliet: Section | undefined;
   /** The descriptors as they are, block by block, their terminator included. */
   readonly descriptors: Uint8Array;
 }
 
-/** Blocks before the descriptors (ECMA-119, 6.2.1). */
-const SYSTEM_AREA = 16;
+/** Blocks of a session before its descriptors (ECMA-119, 6.2.1). */
+export const SYSTEM_AREA = 16;
 
 /** Descriptors that are looked at; images have up to five. */
 const MAX_DESCRIPTORS = 32;
@@ -130,10 +115,10 @@ export function parseVolume(
 ): Volume | undefined {
   const length = descriptorBytes(bytes);
   const descriptors = bytes.slice(0, length);
-  const all = [];
-  for (let at = 0; at < length; at += BLOCK) {
-    all.push(descriptors.subarray(at, at + BLOCK));
-  }
+  const all = Array.from(
+    { length: length / BLOCK },
+    (_, index) => descriptors.subarray(index * BLOCK, (index + 1) * BLOCK),
+  );
   const primary = all.find(([type]) => type === PRIMARY);
   if (primary === undefined) return undefined;
   const at = lba + SYSTEM_AREA + all.indexOf(primary);
@@ -141,33 +126,23 @@ export function parseVolume(
   if (blockSize !== BLOCK) {
     throw damaged(blocks, at, `its blocks have ${blockSize} bytes, not 2048`);
   }
-  const others = all.filter(([type]) => type === SUPPLEMENTARY);
-  const root = regionAt(primary, 156);
-  const problem = regionProblem(root, blocks);
+  const root = sectionAt(primary, 156);
+  const problem = sectionProblem(root, blocks);
   if (problem !== undefined) {
     throw damaged(blocks, at, `its root directory ${problem}`);
   }
-  const usable = (descriptor: Uint8Array | undefined) => {
-    const region = descriptor && regionAt(descriptor, 156);
-    if (region === undefined) return undefined;
-    return regionProblem(region, blocks) === undefined ? region : undefined;
-  };
+  // The escape sequences of UCS-2, level 1 to 3 (Joliet specification).
+  const other = all.find((each) =>
+    each[0] === SUPPLEMENTARY && /^%\/[@CE]/.test(latin1(each.subarray(88, 91)))
+  );
+  const joliet = other && sectionAt(other, 156);
   return {
     lba,
     size: u32(primary, 80),
     volumeId: textAt(primary, 40, 32),
-    systemId: textAt(primary, 8, 32),
-    volumeSetId: textAt(primary, 190, 128),
-    publisherId: textAt(primary, 318, 128),
-    preparerId: textAt(primary, 446, 128),
-    applicationId: textAt(primary, 574, 128),
     created: dateOf(longDate(primary, 813)),
-    modified: dateOf(longDate(primary, 830)),
     root,
-    // The escape sequences of UCS-2, level 1 to 3 (Joliet specification).
-    joliet: usable(
-      others.find((each) => /^%\/[@CE]/.test(latin1(each.subarray(88, 91)))),
-    ),
+    joliet: joliet && sectionProblem(joliet, blocks) ? undefined : joliet,
     descriptors,
   };
 }
@@ -183,18 +158,18 @@ function descriptorBytes(bytes: Uint8Array): number {
 }
 
 /** Where the directory of a record is (ECMA-119, 9.1.3 and 9.1.4). */
-export function regionAt(bytes: Uint8Array, at: number): Region {
+export function sectionAt(bytes: Uint8Array, at: number): Section {
   return { lba: u32(bytes, at + 2), size: u32(bytes, at + 10) };
 }
 
-/** Why there can be no such region; undefined if there is one. */
-export function regionProblem(
-  { lba, size }: Region,
-  { byteLength }: Pick<Blocks, "byteLength">,
+/** Why there can be no such section; undefined if there is one. */
+export function sectionProblem(
+  { lba, size }: Section,
+  blocks: Pick<Blocks, "byteLength">,
 ): string | undefined {
   if (size === 0) return "is empty";
   const end = lba + blocksOf(size);
-  const count = Math.floor(byteLength / BLOCK);
+  const count = blocksIn(blocks);
   return end <= count
     ? undefined
     : `reaches to block ${end}, but there are only ${count}`;

@@ -16,9 +16,8 @@ function indexOf(
   const tree = new Tree({
     root: root.entry,
     session: {} as Tree["session"],
-    naming: "rock ridge",
+
     problems: [],
-    problemCount: 0,
   });
   for (const [path, type] of Object.entries(paths)) {
     let { children } = root;

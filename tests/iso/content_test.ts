@@ -344,7 +344,7 @@ Deno.test("content() checks what is stored, and gives it inflated", async () => 
   const entry = tree.get("/f");
   assertEquals(entry?.size, plain.length);
   if (entry === undefined) return;
-  const md5 = (await readChecksums(blocks, [entry])).get(entry);
+  const md5 = (await readChecksums(blocks, [entry]))(entry);
   const read = (options: ContentOptions) =>
     readAll(streamOf(contentChunks(blocks, entry, options)));
   assert(Buffer.from(await read({ md5 })).equals(plain));

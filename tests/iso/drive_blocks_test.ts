@@ -159,7 +159,7 @@ async function readWhole(
   const checksums = await readChecksums(blocks, tree.walk());
   const files: Record<string, Uint8Array> = {};
   for (const entry of tree.walk()) {
-    const md5 = checksums.get(entry);
+    const md5 = checksums(entry);
     assert(md5 !== undefined);
     files[entry.path] = await readAll(content(blocks, entry, { md5 }));
   }

@@ -109,7 +109,7 @@ async function readAll(bytes: Uint8Array): Promise<void> {
       .toArray();
     const checksums = await readChecksums(steady, files).catch(tolerate);
     for (const file of files) {
-      checksums?.get(file);
+      checksums?.(file);
       const part = content(steady, file, { length: CONTENT });
       await new Response(part).arrayBuffer().catch(tolerate);
     }
