@@ -5,7 +5,7 @@ import { XorrisoError } from "../errors.ts";
 import type { Progress } from "../options.ts";
 import { type Answer, Exchange, type ExchangeOptions } from "./exchange.ts";
 import { Child, type ChildStatus } from "./process.ts";
-import { parseProgress } from "./progress.ts";
+import { parseProgress, withoutRate } from "./progress.ts";
 import {
   ARGUMENTS,
   isNoise,
@@ -93,7 +93,7 @@ export class Dialogue {
   readonly #series = crypto.randomUUID().slice(0, 8);
   #marks = 0;
   #sendScheduled = false;
-  #lastPacket = "";
+  #lastTold = "";
   #state: State = { is: "open" };
 
   /**
@@ -382,10 +382,11 @@ export class Dialogue {
     const progress = channel === "I" ? parseProgress(text) : undefined;
     // While its writer hangs, on a FIFO for one, xorriso goes on repeating the
     // same progress report.
-    if (progress === undefined || text !== this.#lastPacket) {
+    const told = withoutRate(text);
+    if (progress === undefined || told !== this.#lastTold) {
       this.#silence.moved();
     }
-    this.#lastPacket = text;
+    this.#lastTold = told;
     if (progress !== undefined) {
       const told = first(this.#flight)?.addProgress(progress) ?? progress;
       notify(this.#options.onProgress, told);

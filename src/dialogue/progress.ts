@@ -76,8 +76,18 @@ const SINGLE_SPEED: Readonly<Record<string, number>> = {
   B: 4_495_625,
 };
 
+const RATE = / +([\d.]+)x([CDB]) *$/;
+
+/**
+ * A line without its rate. Those of a burn that hangs are the same then: some
+ * end with `0.0xD`, others with none.
+ */
+export function withoutRate(line: string): string {
+  return line.replace(RATE, "");
+}
+
 function parseRate(text: string): number | undefined {
-  const [, speed, unit = ""] = / ([\d.]+)x([CDB]) *$/.exec(text) ?? [];
+  const [, speed, unit = ""] = RATE.exec(text) ?? [];
   const single = SINGLE_SPEED[unit];
   return single === undefined ? undefined : Math.round(Number(speed) * single);
 }

@@ -527,12 +527,14 @@ Deno.test("Dialogue ends a program that talks nonsense", async () => {
 });
 
 /** A shell command that tells how many blocks have been written. */
-function update(blocks: string): string {
-  return `printf 'I:1: xorriso : UPDATE : Writing: %ss   12.0%%\\n' ${blocks}`;
+function update(blocks: string, rate = ""): string {
+  return `printf 'I:1: xorriso : UPDATE : Writing: %ss   12.0%%${rate}\\n' ${blocks}`;
 }
 
-/** Says again and again that nothing has moved. */
-const STUCK = `while ${update("23")}; do sleep 0.01; done`;
+/** Says again and again that nothing has moved, now and then with a rate. */
+const STUCK = `while ${update("23")}; ${
+  update("23", "    0.0xD ")
+}; do sleep 0.01; done`;
 
 Deno.test("Dialogue ends a program that tells of no progress for too long", async () => {
   await using session = await startFake(
@@ -552,14 +554,15 @@ const VAIN = new XorrisoError("SOURCE_CHANGED", "It waits in vain", {
 Deno.test("Dialogue asks why nothing moves, and goes on if that helps", async () => {
   await using folder = await makeFolder();
   const go = `${folder.path}/go`;
+  await using quick = await startFake("");
+  const { results } = await quick.send("-print quick", {
+    onStill: () => Promise.reject(new Error("nothing is still")),
+  });
+  assertEquals(results, ["quick"]);
   await using session = await startFake(
     `-hang) until [ -e '${go}' ]; do ${update("23")}; sleep 0.01; done ;;`,
     { still: 50 },
   );
-  const { results } = await session.send("-print quick", {
-    onStill: () => Promise.reject(new Error("nothing is still")),
-  });
-  assertEquals(results, ["quick"]);
   await session.send("-hang", {
     onStill: async () => {
       await folder.file("go");
