@@ -432,6 +432,7 @@ export class Queue {
   async #accept(change: Pending): Promise<void> {
     const { name, prepared, caller } = change;
     const size = prepared?.source.size ?? 0;
+    await this.#store.rest(caller.signal);
     let plan = this.#openPlan(size);
     for (; plan === undefined; plan = this.#openPlan(size)) {
       await this.idle(caller.signal);

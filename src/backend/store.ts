@@ -181,8 +181,11 @@ export class Store {
    * has the medium opened again if it was changed by that.
    */
   async rest(signal?: AbortSignal): Promise<void> {
-    const session = await this.session();
-    if (!await settle(session, signal)) await session.close();
+    const opening = this.session();
+    const session = await opening;
+    if (await settle(session, signal)) return;
+    await session.close();
+    if (this.#session === opening) this.#drop();
   }
 
   /** What the medium shows, read when it is first needed. */
