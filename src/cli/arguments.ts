@@ -1,67 +1,7 @@
-/** The command line as text: one table of commands in, parsed arguments out. */
+/** The command line as text: words in, parsed arguments out. */
 import { parseArgs } from "node:util";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
-import type { Run } from "./run.ts";
-
-/** A flag of the command line. */
-export interface Flag {
-  /** Name without dashes. */
-  readonly name: string;
-  /** One letter that means the same. */
-  readonly letter: string | undefined;
-  /** What help calls the value; a flag without it is a switch. */
-  readonly value: string | undefined;
-  /** The values that it may have, where these are few. */
-  readonly choices: readonly string[] | undefined;
-  /** What it does, in a few words. */
-  readonly summary: string;
-}
-
-/** A command of the command line; all that parser, help and completions have to know. */
-export interface Command {
-  /** What it is called by. */
-  readonly name: string;
-  /** A shorter name. */
-  readonly alias?: string;
-  /** Loads what runs it; only when it is called, so that help and usage errors are at once. */
-  readonly load: () => Promise<(run: Run) => Promise<void>>;
-  /** What it does, in one line. */
-  readonly summary: string;
-  /** The operands as help shows them: `URL [NAME...]`. */
-  readonly operands: string;
-  /** Its flags, besides those that all commands have. */
-  readonly flags: readonly Flag[];
-  /** Deno's flags that it needs, each with the case that it is for. */
-  readonly permissions: readonly (readonly [string, string])[];
-  /** What more there is to know, in paragraphs. */
-  readonly details: readonly string[];
-}
-
-/** A page of help that is not about a command. */
-export interface Topic {
-  /** What `help` is given for it. */
-  readonly name: string;
-  /** What it is about, in one line. */
-  readonly summary: string;
-  /** Terms with what they mean. */
-  readonly terms: readonly (readonly [string, string])[];
-  /** What more there is to know, in paragraphs. */
-  readonly details: readonly string[];
-}
-
-/** A table of commands, and what is true of all of them. */
-export interface Program {
-  /** What the program is called by. */
-  readonly name: string;
-  /** What it is, in one line. */
-  readonly summary: string;
-  /** The commands, in the order of help. */
-  readonly commands: readonly Command[];
-  /** Flags that every command has. */
-  readonly flags: readonly Flag[];
-  /** Further pages of help. */
-  readonly topics: readonly Topic[];
-}
+import { type Command, type Flag, PROGRAM } from "./program.ts";
 
 /** A command line that has been read. */
 export interface Arguments {
@@ -76,25 +16,26 @@ export interface Arguments {
 /** A command line that means nothing. */
 export class UsageError extends Error {}
 
-/**
- * Makes a flag of how help spells it: `-n, --dry-run`, `--to PATH`; a value in small letters names all that it
- * may be: `--speed min|max`.
- */
-export function flag(spelling: string, summary: string): Flag {
-  const [, letter, name = "", value] =
-    spelling.match(/^(?:-(.), )?--(\S+)(?: (.+))?$/) ?? [];
-  const choices = value === value?.toLowerCase()
-    ? value?.split("|")
-    : undefined;
-  return { name, letter, value, choices, summary };
-}
+const { commands, flags: COMMON } = PROGRAM;
+
+/** The flags of all commands. */
+const FLAGS = [...COMMON, ...commands.flatMap(({ flags = [] }) => flags)];
+
+/** The flags as node's parser wants to know them. */
+const OPTIONS = Object.fromEntries(FLAGS.map(({ name, letter, value }) => [
+  name,
+  {
+    type: value === undefined ? "boolean" as const : "string" as const,
+    ...(letter !== undefined && { short: letter }),
+  },
+]));
 
 /**
  * Finds a command by its name or its shorter name.
  *
  * @throws {UsageError} When there is none; it names the one that is spelled almost like it.
  */
-export function findCommand({ commands }: Program, word: string): Command {
+export function findCommand(word: string): Command {
   const found = commands.find(({ name, alias }) =>
     word === name || word === alias
   );
@@ -109,21 +50,11 @@ export function findCommand({ commands }: Program, word: string): Command {
  *
  * @throws {UsageError} When the command or a flag is unknown, or operands or values are missing or too many.
  */
-export function parseArguments(
-  program: Program,
-  words: readonly string[],
-): Arguments {
-  const known = [
-    ...program.flags,
-    ...program.commands.flatMap(({ flags }) => flags),
-  ];
+export function parseArguments(words: readonly string[]): Arguments {
+  // Its own checks know no suggestions, and take no value that begins with a dash.
   const { tokens } = parseArgs({
     args: [...words],
-    options: Object.fromEntries(known.map(({ name, letter, value }) => [name, {
-      type: value === undefined ? "boolean" as const : "string" as const,
-      ...(letter !== undefined && { short: letter }),
-    }])),
-    // It knows no suggestions, and takes no value that begins with a dash.
+    options: OPTIONS,
     strict: false,
     tokens: true,
   });
@@ -133,57 +64,47 @@ export function parseArguments(
   const flags = new Map<string, string[]>();
   for (const token of tokens) {
     if (token.kind !== "option") continue;
-    const value = valueOf(known, token);
-    flags.set(token.name, [...flags.get(token.name) ?? [], value]);
+    const flag = FLAGS.find(({ name }) => name === token.name);
+    const { rawName, value = "true" } = token;
+    if (flag === undefined) throw unknownFlag(rawName);
+    const isSwitch = flag.value === undefined;
+    if (isSwitch && token.inlineValue) {
+      throw new UsageError(`The flag "${rawName}" takes no value`);
+    }
+    if (!isSwitch && token.value === undefined) {
+      throw new UsageError(`The flag "${rawName}" needs a value`);
+    }
+    flags.set(flag.name, [...flags.get(flag.name) ?? [], value]);
   }
-  const command = name === undefined ? undefined : findCommand(program, name);
-  if (flags.has("help") || flags.has("version")) {
-    return { command, operands, flags };
+  const command = name === undefined ? undefined : findCommand(name);
+  if (!flags.has("help") && !flags.has("version")) {
+    if (command === undefined) throw new UsageError("No command given");
+    checkFlags(command, flags);
+    checkCount(command, operands.length);
   }
-  if (command === undefined) throw new UsageError("No command given");
-  checkFlags(flags, [...program.flags, ...command.flags], command.name);
-  checkCount(command, operands.length);
   return { command, operands, flags };
 }
 
-/** The value that a flag is given. */
-function valueOf(
-  known: readonly Flag[],
-  { name, rawName, value, inlineValue }: {
-    readonly name: string;
-    readonly rawName: string;
-    readonly value: string | undefined;
-    readonly inlineValue: boolean | undefined;
-  },
-): string {
-  const flag = known.find((each) => each.name === name);
-  if (flag === undefined) {
-    const names = known.map(({ name }) => `--${name}`);
-    const alike = rawName.startsWith("--") ? suggest(rawName, names) : "";
-    throw new UsageError(`Unknown flag "${rawName}"${alike}`);
-  }
-  if (flag.value === undefined) {
-    if (!inlineValue) return "true";
-    throw new UsageError(`The flag "${rawName}" takes no value`);
-  }
-  if (value !== undefined) return value;
-  throw new UsageError(`The flag "${rawName}" needs a value`);
+function unknownFlag(spelled: string): UsageError {
+  const names = FLAGS.map(({ name }) => `--${name}`);
+  const alike = spelled.startsWith("--") ? suggest(spelled, names) : "";
+  return new UsageError(`Unknown flag "${spelled}"${alike}`);
 }
 
 /** Makes sure that flags belong to a command and have values that they may have. */
 function checkFlags(
-  given: ReadonlyMap<string, readonly string[]>,
-  known: readonly Flag[],
-  command: string,
+  { name: command, flags = [] }: Command,
+  given: Arguments["flags"],
 ): void {
+  const known: readonly Flag[] = [...COMMON, ...flags];
   for (const [name, values] of given) {
     const flag = known.find((each) => each.name === name);
     if (flag === undefined) {
       throw new UsageError(`The flag "--${name}" is not for "${command}"`);
     }
-    const { choices } = flag;
-    const wrong = values.find((value) => !choices?.includes(value));
-    if (choices !== undefined && wrong !== undefined) {
+    const { choices = values } = flag;
+    const wrong = values.find((value) => !choices.includes(value));
+    if (wrong !== undefined) {
       const list = choices.map((choice) => `"${choice}"`).join(", ");
       throw new UsageError(
         `Cannot use "${wrong}" for "--${name}": it must be one of ${list}`,

@@ -1,7 +1,7 @@
 /** Completions of the command line for shells, made from the table of commands. */
 import { encodeName } from "../names.ts";
-import { type Command, type Flag, UsageError } from "./arguments.ts";
-import { PROGRAM } from "./program.ts";
+import { UsageError } from "./arguments.ts";
+import { type Command, type Flag, PROGRAM } from "./program.ts";
 import type { Run } from "./run.ts";
 
 /** How the script for a shell is written. */
@@ -37,8 +37,8 @@ function namesOf({ name, alias }: Command): string[] {
 }
 
 /** The flags of a command, those of all commands included. */
-function flagsOf(command: Command): Flag[] {
-  return [...command.flags, ...PROGRAM.flags];
+function flagsOf({ flags = [] }: Command): Flag[] {
+  return [...flags, ...PROGRAM.flags];
 }
 
 /** Writes words as one word of any of the shells; help has no apostrophes. */

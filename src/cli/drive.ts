@@ -8,7 +8,7 @@ import type { BlankMode, FormatMode } from "../options.ts";
 import { UsageError } from "./arguments.ts";
 import { open } from "./open.ts";
 import type { Run } from "./run.ts";
-import { formatBytes } from "./terminal.ts";
+import { describeMedium, summarizeMedium } from "./info.ts";
 
 /** `blank URL` */
 export async function blank(run: Run): Promise<void> {
@@ -26,12 +26,9 @@ export async function format(run: Run): Promise<void> {
 
 /** How a medium is erased; the table of commands knows which modes there are. */
 function erasing<Mode extends string>(run: Run) {
-  const mode = run.value("mode");
-  return {
-    ...mode === undefined ? {} : { mode: mode as Mode },
-    force: run.has("force"),
-    signal: run.signal,
-  };
+  const mode = run.value("mode") as Mode | undefined;
+  const { signal } = run;
+  return { ...mode && { mode }, force: run.has("force"), signal };
 }
 
 /** `finish URL` */
@@ -77,8 +74,7 @@ async function openWhole(
 
 /** Tells what is in the drive now. */
 async function tellMedium(run: Run, backend: XorrisoBackend): Promise<void> {
-  const { drive, profile, status, volumeId = null, free } = await backend
-    .medium();
-  await run.printJson([{ drive, profile, status, volumeId, free }]);
-  run.note(`${profile}, ${status}, ${formatBytes(free)} free`);
+  const { drive, ...medium } = await backend.medium();
+  await run.printJson([{ drive, ...describeMedium(medium) }]);
+  run.note(summarizeMedium(medium));
 }

@@ -16,13 +16,14 @@ export const EXIT = {
   interrupted: 130,
 } as const;
 
-/** The exit code of each error code. */
-export const EXIT_CODES: Readonly<Record<XorrisoErrorCode, number>> = {
+/** The exit codes of error codes; all others are failures. */
+export const EXIT_CODES: Readonly<Partial<Record<XorrisoErrorCode, number>>> = {
+  SESSION_NOT_FOUND: EXIT.notFound,
+  ENTRY_NOT_FOUND: EXIT.notFound,
   NO_DRIVE: EXIT.medium,
   DRIVE_BUSY: EXIT.medium,
   DRIVE_LOST: EXIT.medium,
   NOT_READY: EXIT.medium,
-  PERMISSION_DENIED: EXIT.permission,
   NO_MEDIUM: EXIT.medium,
   NOT_ISO: EXIT.medium,
   IMAGE_DAMAGED: EXIT.medium,
@@ -30,26 +31,11 @@ export const EXIT_CODES: Readonly<Record<XorrisoErrorCode, number>> = {
   MEDIUM_FULL: EXIT.medium,
   MEDIUM_CHANGED: EXIT.medium,
   VOLUME_MISMATCH: EXIT.medium,
-  SESSION_NOT_FOUND: EXIT.notFound,
   READ_ERROR: EXIT.medium,
   WRITE_ERROR: EXIT.medium,
   BLANK_FAILED: EXIT.medium,
-  ENTRY_NOT_FOUND: EXIT.notFound,
-  ENTRY_EXISTS: EXIT.failure,
-  NAME_TOO_LONG: EXIT.failure,
-  SOURCE_UNREADABLE: EXIT.failure,
-  SOURCE_CHANGED: EXIT.failure,
-  TARGET_EXISTS: EXIT.failure,
-  TARGET_UNWRITABLE: EXIT.failure,
-  TOO_MANY_FILES: EXIT.failure,
+  PERMISSION_DENIED: EXIT.permission,
   CHECKSUM_MISMATCH: EXIT.checksum,
-  INVALID_COMMAND: EXIT.failure,
-  ABORTED: EXIT.failure,
-  SESSION_LOST: EXIT.failure,
-  TIMEOUT: EXIT.failure,
-  PROTOCOL: EXIT.failure,
-  CLOSED: EXIT.failure,
-  UNKNOWN: EXIT.failure,
 };
 
 /** Nobody reads standard output any more: no failure of this program, but there is no more to do. */
@@ -58,7 +44,7 @@ export class OutputClosed extends Error {}
 /** Exit code and code word of any error. */
 export function judge(error: unknown): { exit: number; code: string } {
   if (error instanceof XorrisoError) {
-    return { exit: EXIT_CODES[error.code], code: error.code };
+    return { exit: EXIT_CODES[error.code] ?? EXIT.failure, code: error.code };
   }
   if (error instanceof Deno.errors.NotCapable) {
     return { exit: EXIT.permission, code: "NOT_CAPABLE" };

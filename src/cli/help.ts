@@ -1,7 +1,7 @@
 /** Help, made from the table of commands, as wide as the screen. */
 import { encodeName } from "../names.ts";
-import { type Command, findCommand } from "./arguments.ts";
-import { PROGRAM, spell } from "./program.ts";
+import { findCommand } from "./arguments.ts";
+import { type Command, PROGRAM, spell } from "./program.ts";
 import type { Run } from "./run.ts";
 import { wrap } from "./terminal.ts";
 
@@ -22,7 +22,7 @@ export async function help(run: Run): Promise<void> {
   const [name] = run.operands;
   const topic = PROGRAM.topics.find((each) => each.name === name);
   if (topic === undefined) {
-    const command = name === undefined ? name : findCommand(PROGRAM, name);
+    const command = name === undefined ? name : findCommand(name);
     return await showHelp(run, command);
   }
   const { summary, terms, details } = topic;
@@ -43,11 +43,12 @@ export async function showHelp(
     const title = `${PROGRAM.name}: ${PROGRAM.summary}`;
     return await show(run, [[title, []], ["", terms], ["", [urls]]]);
   }
-  const { name, alias, operands, summary, permissions, details } = command;
+  const { name, alias, operands, summary } = command;
+  const { flags = [], permissions = [], details = [] } = command;
   const also = alias === undefined ? "" : ` (also: ${alias})`;
   await show(run, [
     [`${PROGRAM.name} ${name} ${operands}`.trimEnd(), [summary + also]],
-    ["Flags:", command.flags.map((flag) => [spell(flag), flag.summary])],
+    ["Flags:", flags.map((flag) => [spell(flag), flag.summary])],
     [`FLAGS of "${INVOCATION} ${name}":`, permissions],
     ["Notes:", details],
   ]);

@@ -1,6 +1,6 @@
 /** The commands that show drives and media: `info` and `devices`. */
 import type { XorrisoBackend } from "../backend/backend.ts";
-import type { RecordedSession } from "../dialogue/answers.ts";
+import type { Medium, RecordedSession } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
 import { listDevices, open } from "./open.ts";
 import { requireDirectory } from "./find.ts";
@@ -104,30 +104,33 @@ const ONLY_READABLE: ReadonlySet<string> = new Set([
   "PERMISSION_DENIED",
 ]);
 
+/** A medium as `--json` tells it. */
+export function describeMedium(
+  { profile, status, volumeId, free }: Omit<Medium, "drive">,
+) {
+  return { profile, status, volumeId: volumeId ?? null, free };
+}
+
+/** A medium in a line. */
+export function summarizeMedium(
+  { profile, status, free }: Pick<Medium, "profile" | "status" | "free">,
+): string {
+  return `${profile}, ${status}, ${formatBytes(free)} free`;
+}
+
 /** `devices` */
 export async function devices(run: Run): Promise<void> {
   const found = await listDevices(run);
   await run.print(
     found.map(({ device, vendor, product, medium, error }) => ({
-      device,
-      vendor,
-      product,
-      medium: medium === undefined ? null : {
-        profile: medium.profile,
-        status: medium.status,
-        volumeId: medium.volumeId ?? null,
-        free: medium.free,
-      },
+      ...{ device, vendor, product },
+      medium: medium === undefined ? null : describeMedium(medium),
       error: error instanceof XorrisoError ? error.code : null,
     })),
     ({ device, vendor, product, medium, error }) => [
       run.name(device),
       run.name(`${vendor} ${product}`.trim()) || "unknown",
-      medium === null
-        ? error ?? ""
-        : `${medium.profile}, ${medium.status}, ${
-          formatBytes(medium.free)
-        } free`,
+      medium === null ? error ?? "" : summarizeMedium(medium),
     ],
   );
   for (const { error } of found) {

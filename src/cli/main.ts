@@ -23,7 +23,7 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
   };
   io.signal.addEventListener("abort", tellStop);
   try {
-    const args = parseArguments(PROGRAM, words);
+    const args = parseArguments(words);
     run = new Run(args, io);
     const { command } = args;
     if (run.has("help")) await showHelp(run, command);

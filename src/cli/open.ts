@@ -34,8 +34,7 @@ export async function open(
     lockTimeout: wait,
     recover: run.has("recover") || undefined,
     autoCommit: false,
-    signal,
-    onProgress: (progress) => run.progress(progress),
+    ...run.watched,
     onMessage: (line) => {
       const [, warning] = line.match(WARNING) ?? [];
       if (warning !== undefined) run.warn(warning);

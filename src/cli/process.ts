@@ -6,26 +6,11 @@ import type { Io } from "./run.ts";
 /** Signals that stop the program in an orderly way, and its exit code then: 128 and the signal's number. */
 const SIGNALS = [["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]] as const;
 
-/** Bytes that one read of standard input may bring: what a pipe holds. */
-const PIECE = 65536;
-
 /** Standard input, read only as fast as it is taken, and no longer than until an abort. */
 function openStdin(signal: AbortSignal): ReadableStream<Uint8Array> {
-  let buffer = new Uint8Array(0);
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      signal.addEventListener("abort", () => controller.error(signal.reason));
-    },
-    async pull(controller) {
-      // Short reads share a buffer, each with a part of its own.
-      if (buffer.length < PIECE) buffer = new Uint8Array(16 * PIECE);
-      const length = await Deno.stdin.read(buffer);
-      if (signal.aborted) return;
-      if (length === null) return controller.close();
-      controller.enqueue(buffer.subarray(0, length));
-      buffer = buffer.subarray(length);
-    },
-  }, { highWaterMark: 0 });
+  const strategy = { highWaterMark: 0 };
+  const pass = new TransformStream<Uint8Array, Uint8Array>({}, strategy);
+  return Deno.stdin.readable.pipeThrough(pass, { signal });
 }
 
 /** Writes all the bytes to standard output. */

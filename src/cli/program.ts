@@ -1,5 +1,58 @@
 /** The program `xorriso-backend`: its table of commands, which parser, help and completions are made from. */
-import { type Command, type Flag, flag, type Program } from "./arguments.ts";
+import type { Run } from "./run.ts";
+
+/** A flag of the command line. */
+export interface Flag {
+  readonly name: string;
+  /** A letter that means the same. */
+  readonly letter: string | undefined;
+  /** What help calls the value; a flag without it is a switch. */
+  readonly value: string | undefined;
+  /** The values that it may have, where these are few. */
+  readonly choices: readonly string[] | undefined;
+  readonly summary: string;
+}
+
+/** A command of the command line; all that parser, help and completions have to know. */
+export interface Command {
+  readonly name: string;
+  /** A shorter name. */
+  readonly alias?: string;
+  /** Loads what runs it; only when it is called, so that help and usage errors are at once. */
+  readonly load: () => Promise<(run: Run) => Promise<void>>;
+  readonly summary: string;
+  /** As help shows them: `URL [NAME...]`. */
+  readonly operands: string;
+  /** Its flags, besides those that all commands have. */
+  readonly flags?: readonly Flag[];
+  /** Deno's flags that it needs, each with the case that it is for. */
+  readonly permissions?: Terms;
+  /** What more there is to know, in paragraphs. */
+  readonly details?: readonly string[];
+}
+
+/** A page of help that is not about a command. */
+export interface Topic {
+  readonly name: string;
+  readonly summary: string;
+  readonly terms: Terms;
+  readonly details: readonly string[];
+}
+
+/** Words with what they mean. */
+export type Terms = readonly (readonly [string, string])[];
+
+/**
+ * Makes a flag of how help spells it: `-n, --dry-run`, `--to PATH`; a value in small letters names all that it
+ * may be: `--speed min|max`.
+ */
+function flag(spelling: string, summary: string): Flag {
+  const [, letter, name = "", value] =
+    spelling.match(/^(?:-(.), )?--(\S+)(?: (.+))?$/) ?? [];
+  const isList = value === value?.toLowerCase();
+  const choices = isList ? value?.split("|") : undefined;
+  return { name, letter, value, choices, summary };
+}
 
 const AS = flag("--as NAME", 'Its name on the medium; "." is that of the URL');
 
@@ -221,7 +274,6 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import("./info.ts")).devices,
     summary: "Show the optical drives and their media",
     operands: "",
-    flags: [],
     permissions: [
       ["Always", "--allow-run=xorriso --allow-read=/dev --allow-write=/dev"],
     ],
@@ -265,35 +317,26 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import("./drive.ts")).eject,
     summary: "Open the tray",
     operands: "URL",
-    flags: [],
     permissions: [A_DRIVE],
-    details: [],
   },
   {
     name: "load",
     load: async () => (await import("./drive.ts")).load,
     summary: "Close the tray, and show what is in it",
     operands: "URL",
-    flags: [],
     permissions: [A_DRIVE],
-    details: [],
   },
   {
     name: "help",
     load: async () => (await import("./help.ts")).help,
     summary: "Show help for a command; also: flags, urls, exit",
     operands: "[COMMAND]",
-    flags: [],
-    permissions: [],
-    details: [],
   },
   {
     name: "completions",
     load: async () => (await import("./completions.ts")).completions,
     summary: "Print completions for a shell",
     operands: "bash|zsh|fish",
-    flags: [],
-    permissions: [],
     details: [
       'In ~/.bashrc or, behind compinit, ~/.zshrc: "source <(xorriso-backend completions bash)", or zsh, which needs "setopt complete_aliases" for an alias. In fish: "xorriso-backend completions fish | source".',
     ],
@@ -317,54 +360,57 @@ const FLAGS: readonly Flag[] = [
   flag("-V, --version", "Show the version"),
 ];
 
+/** Pages of help that are not about a command. */
+const TOPICS: readonly Topic[] = [
+  {
+    name: "flags",
+    summary: "flags that every command has",
+    terms: FLAGS.map((flag) => [spell(flag), flag.summary]),
+    details: [
+      'Letters can share a dash (-lq), a value follows after a blank or "=", and what stands behind "--" is no flag. XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and XORRISO_ARGS stand for the flags of these names where Deno may read them (--allow-env=XORRISO_PATH,...).',
+    ],
+  },
+  {
+    name: "urls",
+    summary: "how a medium is named",
+    terms: [
+      ["xorriso:///path/to/image.iso", "an image file"],
+      ["xorriso://image.iso", "one in the current folder"],
+      ["xorriso:///dev/sr0", "a drive"],
+      ["xorriso:///dev/sr0:/backups/2026", "a directory on its medium"],
+    ],
+    details: [
+      'A "%" is written "%25"; names of files are relative to the directory.',
+    ],
+  },
+  {
+    name: "exit",
+    summary: "exit codes",
+    terms: [
+      ["0", "done"],
+      ["1", "failure"],
+      ["2", "the command line is wrong"],
+      ["3", "a name, directory or session is not there"],
+      ["4", "the drive or medium"],
+      ["5", "a permission or xorriso is missing"],
+      ["6", "a checksum is wrong"],
+      ["7", "done, but something was left out, which is named"],
+      ["129", "the terminal was closed"],
+      ["130", "interrupted (143 by SIGTERM)"],
+    ],
+    details: [
+      "Of several failures the highest code counts; 7 is no failure.",
+    ],
+  },
+];
+
 /** The program. */
-export const PROGRAM: Program = {
+export const PROGRAM = {
   name: "xorriso-backend",
   summary: "backups on optical media and in ISO 9660 images",
   commands: COMMANDS,
   flags: FLAGS,
-  topics: [
-    {
-      name: "flags",
-      summary: "flags that every command has",
-      terms: FLAGS.map((flag) => [spell(flag), flag.summary]),
-      details: [
-        'Letters can share a dash (-lq), a value follows after a blank or "=", and what stands behind "--" is no flag. XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and XORRISO_ARGS stand for the flags of these names where Deno may read them (--allow-env=XORRISO_PATH,...).',
-      ],
-    },
-    {
-      name: "urls",
-      summary: "how a medium is named",
-      terms: [
-        ["xorriso:///path/to/image.iso", "an image file"],
-        ["xorriso://image.iso", "one in the current folder"],
-        ["xorriso:///dev/sr0", "a drive"],
-        ["xorriso:///dev/sr0:/backups/2026", "a directory on its medium"],
-      ],
-      details: [
-        'A "%" is written "%25"; names of files are relative to the directory.',
-      ],
-    },
-    {
-      name: "exit",
-      summary: "exit codes",
-      terms: [
-        ["0", "done"],
-        ["1", "failure"],
-        ["2", "the command line is wrong"],
-        ["3", "a name, directory or session is not there"],
-        ["4", "the drive or medium"],
-        ["5", "a permission or xorriso is missing"],
-        ["6", "a checksum is wrong"],
-        ["7", "done, but something was left out, which is named"],
-        ["129", "the terminal was closed"],
-        ["130", "interrupted (143 by SIGTERM)"],
-      ],
-      details: [
-        "Of several failures the highest code counts; 7 is no failure.",
-      ],
-    },
-  ],
+  topics: TOPICS,
 };
 
 /** A flag as help spells it; those without a letter stand below the names of those with one. */

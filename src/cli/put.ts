@@ -20,10 +20,10 @@ import { formatBytes, formatCount, formatCounts } from "./terminal.ts";
 export async function put(run: Run): Promise<void> {
   const paths = run.operands.slice(1);
   const as = storedAs(run);
-  const isInput = paths.includes("-");
   if (as !== undefined && paths.length > 1) {
     throw new UsageError('The flag "--as" is for a single path');
   }
+  const isInput = paths.includes("-");
   if (isInput && as === undefined) {
     throw new UsageError('Standard input needs a name: add "--as"');
   }
@@ -40,7 +40,13 @@ export async function put(run: Run): Promise<void> {
   await requireDirectory(run, backend, { mayMiss: true });
   requireNew(run, await backend.medium());
   if (isInput) await putInput(run, backend, as ?? "");
-  else await putPaths(run, backend, paths, as);
+  else {
+    await putPaths(
+      run,
+      backend,
+      paths.map((path) => defined<TreeSource>({ path, as })),
+    );
+  }
 }
 
 /** Makes sure that a volume id is not given to what has another one. */
@@ -72,10 +78,8 @@ export function filters(run: Run) {
 async function putPaths(
   run: Run,
   backend: XorrisoBackend,
-  paths: readonly string[],
-  as: string | undefined,
+  sources: readonly TreeSource[],
 ): Promise<void> {
-  const sources = paths.map((path) => defined<TreeSource>({ path, as }));
   const result = await putTree(
     backend,
     sources,
@@ -87,13 +91,22 @@ async function putPaths(
       ...run.treeOptions,
     }),
   );
-  const { left, copied, needed, free } = result;
-  for (const each of left) run.leaveOut(each);
-  for (const { name } of copied.filter(isMoving)) {
+  for (const each of result.left) run.leaveOut(each);
+  for (const { name } of result.copied.filter(isMoving)) {
     run.tellEntry({ kind: "copied", name });
   }
-  const isTooLarge = free !== undefined && needed > free;
-  if (isTooLarge) run.fail(tooLarge(needed, free));
+  const { needed, free } = result;
+  if (free !== undefined && needed > free) {
+    const told = `needs ${formatBytes(needed)}, and there are ` +
+      formatBytes(free);
+    run.fail(
+      new XorrisoError(
+        "MEDIUM_FULL",
+        `This would not fit: it ${told}`,
+        { needed, free },
+      ),
+    );
+  }
   await sumUp(run, backend, result);
 }
 
@@ -122,56 +135,33 @@ async function sumUp(
 ): Promise<void> {
   const { files = 0, bytes = 0, folders = 0, links = 0 } = result;
   const { unchanged = 0, attributes = 0, moved = 0, removed = 0 } = result;
-  const { copied = [] } = result;
+  const { copied = [], needed, free } = result;
   const dryRun = run.has("dry-run");
-  const nothing = isNothing(result);
+  const isNothing =
+    files + folders + links + attributes + moved + removed === 0;
   // What has stopped everything is told by then.
-  if (nothing && unchanged === 0 && run.hasFailed) return;
-  const session = dryRun || nothing
+  if (isNothing && unchanged === 0 && run.hasFailed) return;
+  const session = dryRun || isNothing
     ? undefined
     : (await backend.sessions()).at(-1)?.number;
+  const verb = dryRun ? "Would store" : "Stored";
   await run.sumUp([
-    ...nothing
-      ? ["Nothing to store"]
-      : [`${dryRun ? "Would store" : "Stored"} ${formatCount(files, "file")}`],
+    isNothing ? "Nothing to store" : `${verb} ${formatCount(files, "file")}`,
     ...files > 0 ? [formatBytes(bytes)] : [],
     ...formatCounts({
-      folder: folders,
-      link: links,
-      "with other attributes": attributes,
-      moved,
-      removed,
-      unchanged,
+      ...{ folder: folders, link: links, "with other attributes": attributes },
+      ...{ moved, removed, unchanged },
       "stored from a copy": copied.filter(isMoving).length,
     }),
     ...session === undefined ? [] : [`session ${session}`],
   ], {
     ...{ files, bytes, folders, links, attributes, moved, removed, unchanged },
-    copied,
-    session,
-    ...dryRun && { needed: result.needed, free: result.free },
+    ...{ copied, session },
+    ...dryRun && { needed, free },
   });
 }
 
 /** Whether a copy was taken of what moves, not only to be sure. */
 function isMoving({ reason }: CopiedFile): boolean {
   return reason !== "recent";
-}
-
-/** Whether nothing was changed on the medium. */
-function isNothing(
-  result: Partial<PutTreeResult>,
-): boolean {
-  const { files = 0, folders = 0, links = 0 } = result;
-  const { attributes = 0, moved = 0, removed = 0 } = result;
-  return files + folders + links + attributes + moved + removed === 0;
-}
-
-function tooLarge(needed: number, free: number): XorrisoError {
-  return new XorrisoError(
-    "MEDIUM_FULL",
-    `This would not fit: it needs ${formatBytes(needed)}, and there are ` +
-      `${formatBytes(free)}`,
-    { needed, free },
-  );
 }

@@ -34,7 +34,7 @@ export interface Io {
 export interface Output {
   /** Whether a person may be looking, so that names must be escaped. */
   readonly isTerminal: boolean;
-  /** Columns of the terminal; used only if it is one. */
+  /** Columns that a line may have. */
   columns(): number;
   /** Writes all the bytes; rejects with `Deno.errors.BrokenPipe` when nobody reads on. */
   write(bytes: Uint8Array): Promise<void>;
@@ -46,50 +46,35 @@ interface Named extends Partial<Omit<TreeEvent, "kind" | "error">> {
   readonly name: string;
 }
 
-/** Columns of what is no terminal. */
-const COLUMNS = 80;
-
-/** Bytes of text that are gathered before they are written. */
-const BUFFER = 65536;
-
 /** One run of a command. */
 export class Run {
   /** The operands behind the command. */
   readonly operands: readonly string[];
   /** Aborted when the user interrupts the program. */
   readonly signal: AbortSignal;
-  /** Opens standard input. */
-  readonly stdin: () => ReadableStream<Uint8Array>;
   readonly #flags: Arguments["flags"];
-  readonly #stdout: Output;
+  readonly #io: Io;
   readonly #progress: ProgressLine;
-  readonly #now: () => number;
   readonly #start: number;
   #exit: number = EXIT.done;
   #left = 0;
   readonly #entries: Named[] = [];
 
-  /**
-   * Does nothing yet.
-   *
-   * @param args The command line.
-   * @param io The world outside.
-   */
+  /** Does nothing yet. */
   constructor(args: Pick<Arguments, "operands" | "flags">, io: Io) {
     this.operands = args.operands;
     this.signal = io.signal;
-    this.stdin = io.stdin;
     this.#flags = args.flags;
-    this.#stdout = io.stdout;
+    this.#io = io;
     this.#progress = new ProgressLine(io.stderr, io.now);
-    this.#now = io.now;
     this.#start = io.now();
   }
 
   /** The exit code so far: the highest of all failures, else whether something was left out. */
   get exit(): number {
-    if (this.#exit !== EXIT.done) return this.#exit;
-    return this.#left > 0 ? EXIT.incomplete : EXIT.done;
+    return this.#exit === EXIT.done && this.#left > 0
+      ? EXIT.incomplete
+      : this.#exit;
   }
 
   /** Whether there was a failure; that something was left out is none. */
@@ -99,12 +84,36 @@ export class Run {
 
   /** Columns that a line of output may have. */
   get columns(): number {
-    return this.#stdout.isTerminal ? this.#stdout.columns() : COLUMNS;
+    return this.#io.stdout.columns();
   }
 
   /** The names on the medium that stand behind the URL; `\xHH` is a byte that is not UTF-8. */
   get names(): readonly string[] {
     return this.operands.slice(1).map(unspellName);
+  }
+
+  /** What all calls that take long have in common. */
+  get watched() {
+    return {
+      signal: this.signal,
+      onProgress: (progress: Progress) => {
+        if (!this.#isSilent) this.#progress.update(progress);
+      },
+    };
+  }
+
+  /** What the calls about trees have in common. */
+  get treeOptions() {
+    return {
+      ...this.watched,
+      dryRun: this.has("dry-run"),
+      onEntry: (event: TreeEvent) => this.tellEntry(event),
+    };
+  }
+
+  /** Opens standard input. */
+  stdin(): ReadableStream<Uint8Array> {
+    return this.#io.stdin();
   }
 
   /** Whether a flag is set. */
@@ -114,7 +123,7 @@ export class Run {
 
   /** The value of a flag, the last one of several; `undefined` if it is not set. */
   value(flag: string): string | undefined {
-    return this.#flags.get(flag)?.at(-1);
+    return this.values(flag).at(-1);
   }
 
   /** All values of a flag that can be given more than once. */
@@ -122,21 +131,9 @@ export class Run {
     return this.#flags.get(flag) ?? [];
   }
 
-  /** Shows progress, if somebody looks and has not asked for silence. */
-  progress(progress: Progress): void {
-    if (!this.has("quiet") && !this.has("json")) {
-      this.#progress.update(progress);
-    }
-  }
-
-  /** Erases the progress. */
-  clearProgress(): void {
-    this.#progress.clear();
-  }
-
   /** How a name is printed: as it is into a pipe, escaped for a terminal. */
   name(name: string): string {
-    return this.#stdout.isTerminal ? escapeName(name) : name;
+    return this.#io.stdout.isTerminal ? escapeName(name) : name;
   }
 
   /** How a size is printed: for people, or with `--bytes` as a plain number. */
@@ -159,14 +156,7 @@ export class Run {
     const lines = this.has("json")
       ? values.map(formatJson)
       : alignColumns(values.map(toCells), right);
-    let text = "";
-    for (const line of lines) {
-      text += line + "\n";
-      if (text.length < BUFFER) continue;
-      await this.write(encodeName(text));
-      text = "";
-    }
-    if (text !== "") await this.write(encodeName(text));
+    if (lines.length > 0) await this.write(encodeName(lines.join("\n") + "\n"));
   }
 
   /** Prints objects on standard output if that is asked for by `--json`. */
@@ -180,11 +170,12 @@ export class Run {
    * @throws {OutputClosed} When nobody reads on.
    */
   async write(bytes: Uint8Array): Promise<void> {
+    const { isTerminal } = this.#io.stdout;
     // Elsewhere the two do not meet.
-    if (this.#stdout.isTerminal) this.#progress.clear();
+    if (isTerminal) this.clearProgress();
     try {
       // A reader that stalls may never let it end.
-      await abortable(this.#stdout.write(bytes), this.signal);
+      await abortable(this.#io.stdout.write(bytes), this.signal);
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
       throw error;
@@ -193,15 +184,12 @@ export class Run {
 
   /** Tells people what is no failure. */
   note(text: string): void {
-    if (this.has("quiet") || this.has("json")) return;
-    this.#progress.print(escapeText(text));
+    if (!this.#isSilent) this.#progress.print(escapeText(text));
   }
 
   /** Tells what is odd about a medium; this is no failure. */
   warn(message: string): void {
-    if (this.has("json")) {
-      this.#progress.print(formatJson({ warning: { message } }));
-    } else this.note(`Warning: ${message}`);
+    this.#tell({ warning: { message } }, `Warning: ${message}`);
   }
 
   /**
@@ -215,16 +203,12 @@ export class Run {
     },
   ): void {
     this.#left++;
-    const message = messageOf(error);
     // Links alone may need more than anybody wants to allow.
     const isDenied = error instanceof Deno.errors.NotCapable &&
       reason !== "links";
-    if (reason === "failed" || isDenied) this.fail(error);
-    else if (this.has("json")) {
-      this.#progress.print(
-        formatJson({ left: { name, path, reason, message } }),
-      );
-    } else this.note(message);
+    if (reason === "failed" || isDenied) return this.fail(error);
+    const message = messageOf(error);
+    this.#tell({ left: { name, path, reason, message } }, message);
   }
 
   /** Tells what has become of a name, if somebody wants to know it of each; `--json` leaves out what stayed. */
@@ -245,23 +229,6 @@ export class Run {
     }
   }
 
-  /** What all calls that take long have in common. */
-  get watched() {
-    return {
-      signal: this.signal,
-      onProgress: (progress: Progress) => this.progress(progress),
-    };
-  }
-
-  /** What the calls about trees have in common. */
-  get treeOptions() {
-    return {
-      ...this.watched,
-      dryRun: this.has("dry-run"),
-      onEntry: (event: TreeEvent) => this.tellEntry(event),
-    };
-  }
-
   /**
    * Tells in a last line what has been done, what was left out, and how long it took if that was long.
    *
@@ -272,12 +239,10 @@ export class Run {
     parts: readonly string[],
     value: Record<string, unknown>,
   ): Promise<void> {
-    const seconds = Math.round(this.#now() - this.#start) / 1000;
+    const seconds = Math.round(this.#io.now() - this.#start) / 1000;
     const left = this.#left;
-    await this.printJson([
-      ...this.#entries,
-      { summary: { ...value, left, seconds } },
-    ]);
+    const summary = { ...value, left, seconds };
+    await this.printJson([...this.#entries, { summary }]);
     this.note([
       ...parts,
       ...left > 0 ? [`${left} left out`] : [],
@@ -285,31 +250,43 @@ export class Run {
     ].join(", "));
   }
 
-  /**
-   * Tells a failure, and remembers its exit code.
-   *
-   * @param error What was thrown.
-   */
-  fail(error: unknown): void {
-    const { exit, code } = judge(error);
+  /** Tells a failure, and remembers its exit code. */
+  fail(cause: unknown): void {
+    const { exit, code } = judge(cause);
     this.#exit = Math.max(this.#exit, exit);
     const { path, needed, free }: Partial<XorrisoError> =
-      error instanceof XorrisoError ? error : {};
-    this.#tell({ code, message: messageOf(error), path, needed, free });
+      cause instanceof XorrisoError ? cause : {};
+    const error = { code, message: messageOf(cause), path, needed, free };
+    this.#progress.print(this.#errorLine(error));
   }
 
   /** Tells that the user has interrupted the program. */
   interrupt(): void {
     this.#exit = EXIT.interrupted;
-    this.#tell({ code: "INTERRUPTED", message: "Interrupted" });
+    const error = { code: "INTERRUPTED", message: "Interrupted" };
+    this.#progress.print(this.#errorLine(error));
   }
 
-  #tell(error: { readonly message: string; readonly [key: string]: unknown }) {
-    this.#progress.print(
-      this.has("json")
-        ? formatJson({ error })
-        : `xorriso-backend: ${escapeText(error.message)}`,
-    );
+  /** Erases the progress. */
+  clearProgress(): void {
+    this.#progress.clear();
+  }
+
+  /** Whether nothing but errors is told to people. */
+  get #isSilent(): boolean {
+    return this.has("quiet") || this.has("json");
+  }
+
+  #errorLine(error: { readonly message: string }): string {
+    return this.has("json")
+      ? formatJson({ error })
+      : `xorriso-backend: ${escapeText(error.message)}`;
+  }
+
+  /** Tells programs or people what is no failure. */
+  #tell(value: unknown, text: string): void {
+    if (this.has("json")) this.#progress.print(formatJson(value));
+    else this.note(text);
   }
 }
 
