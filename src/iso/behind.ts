@@ -1,8 +1,9 @@
 /** What lies in an image file behind its newest session: nothing, what an interrupted commit left, or somebody's data. */
 
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { BLOCK, holds, isZero, u32 } from "./bytes.ts";
+import { BLOCK, blocksOf, holds, isZero, u32 } from "./bytes.ts";
 import { align, type Image } from "./sessions.ts";
+import { parseTag } from "./tags.ts";
 import { SYSTEM_AREA } from "./volume.ts";
 
 /** Something behind the newest session. */
@@ -27,7 +28,8 @@ const CHUNK = 1 << 20;
  * xorriso appends at the next block divisible by 32, from its first byte to its last, and shows the
  * session by the file's beginning only when all of it is there. So what it leaves when it is killed
  * begins with zeros up to that block, and has the descriptors of a session there that nobody was
- * told of. With zeros alone, as padding, there is nothing.
+ * told of, or after a power loss, which keeps some blocks and not others, at least a checksum tag or
+ * a directory of it. With zeros alone, as padding, there is nothing.
  *
  * @param blocks The image.
  * @param image What {@linkcode readImage} has found.
@@ -68,9 +70,19 @@ export async function readBehind(
 }
 
 /** The first block from there on that has something in it. */
-async function findUsed(
+function findUsed(
   blocks: Blocks,
   from: number,
+  options: BlocksReadOptions,
+): Promise<number | undefined> {
+  return findBlock(blocks, from, () => true, options);
+}
+
+/** The first block from there on, among those that are not empty, that something holds for. */
+async function findBlock(
+  blocks: Blocks,
+  from: number,
+  isWanted: (block: Uint8Array, lba: number) => boolean,
   options: BlocksReadOptions,
 ): Promise<number | undefined> {
   for (let at = from * BLOCK; at < blocks.byteLength; at += CHUNK) {
@@ -78,13 +90,21 @@ async function findUsed(
     await blocks.read(bytes, at, options);
     if (isZero(bytes)) continue;
     for (let i = 0; i < bytes.length; i += BLOCK) {
-      if (!isZero(bytes.subarray(i, i + BLOCK))) return (at + i) / BLOCK;
+      const [block, lba] = [bytes.subarray(i, i + BLOCK), (at + i) / BLOCK];
+      if (!isZero(block) && isWanted(block, lba)) return lba;
     }
   }
   return undefined;
 }
 
-/** Blocks of the session that begins there, by its descriptor; 0 if none does. */
+/** Whether a block can only be of a session that begins there: its tag, or a directory at its own address. */
+function isTrace(block: Uint8Array, lba: number, start: number): boolean {
+  const isDirectory = u32(block, 2) === lba && block[25] === 2 &&
+    holds(block, 32, "\x01\x00");
+  return isDirectory || parseTag(block, lba)?.start === start;
+}
+
+/** Blocks of the session that begins there, by its descriptor or its traces; 0 if none does. */
 async function sizeAt(
   blocks: Blocks,
   start: number,
@@ -95,6 +115,12 @@ async function sizeAt(
   if (there <= 0) return 0;
   const descriptor = new Uint8Array(there);
   await blocks.read(descriptor, first * BLOCK, options);
+  if (isZero(descriptor)) {
+    const traced = (block: Uint8Array, lba: number) =>
+      isTrace(block, lba, start);
+    const trace = await findBlock(blocks, first, traced, options);
+    return trace === undefined ? 0 : blocksOf(blocks.byteLength) - start;
+  }
   if (!holds(descriptor, 0, "\x01CD001")) return 0;
   // Cut off in its first descriptor already.
   if (there < BLOCK) return SYSTEM_AREA + 1;

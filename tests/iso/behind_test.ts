@@ -4,6 +4,7 @@ import {
   memoryBlocks,
   readBehind,
   readImage,
+  readTree,
 } from "../../src/iso/mod.ts";
 import {
   makeFolder,
@@ -76,6 +77,32 @@ Deno.test("readBehind() takes each beginning of a session that was never shown f
       isSeen ? { kind: "unfinished", lba: start + 16, end } : undefined,
       `${blocks} blocks`,
     );
+  }
+});
+
+Deno.test("readBehind() knows a commit by what a power loss has left of it", async () => {
+  const { before, after } = await unshown("b".repeat(100_000));
+  const blocks = memoryBlocks(after);
+  const image = await readImage(blocks);
+  const { newest: { lba: start, size, volume } } = image;
+  const { newest } = await readImage(memoryBlocks(before));
+  const end = newest.lba + newest.size;
+  const kept = (first: number, count: number) => {
+    const left = joined(before, new Uint8Array(after.length - before.length));
+    const part = after.subarray(first * BLOCK, (first + count) * BLOCK);
+    left.set(part, first * BLOCK);
+    return behind(left);
+  };
+  const content = (await readTree(blocks, image.newest)).get("/b");
+  // Its root, its last tag, and the content of a file, which could be anything.
+  for (
+    const [lba, kind] of [
+      [volume.root.lba, "unfinished"],
+      [start + size - 1, "unfinished"],
+      [content?.sections[0]?.lba ?? 0, "other"],
+    ] as const
+  ) {
+    assertEquals(await kept(lba, 1), { kind, lba, end });
   }
 });
 

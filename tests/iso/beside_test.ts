@@ -9,7 +9,7 @@ import {
 import { makeFolder, readAll, runXorriso } from "../support/helpers.ts";
 
 /** Readings, at least; they go on as long as the writer does. */
-const READINGS = 500;
+const READINGS = 100;
 
 /** Sessions that are written meanwhile. */
 const SESSIONS = 25;

@@ -1,5 +1,6 @@
 /** All topics of the torture. */
 
+import { beside } from "./beside.ts";
 import { bounds } from "./bounds.ts";
 import { cli } from "./cli.ts";
 import { concurrency } from "./concurrency.ts";
@@ -18,5 +19,5 @@ import { writers } from "./writers.ts";
 /** In the order in which they are run. */
 export const TOPICS: readonly Topic[] = [
   ...[death, concurrency, mixed, names, rotten, moving],
-  ...[stopped, full, tree, randomTrees, writers, bounds, cli],
+  ...[stopped, full, tree, randomTrees, writers, beside, bounds, cli],
 ];
