@@ -1,9 +1,6 @@
 /**
  * The language of xorriso's dialog mode as pure text: how it is started, words
  * and lines to send, packets and quoted words to read.
- *
- * The facts here were obtained by running xorriso 1.5.4 with `-pkt_output on`,
- * `-dialog single_line` and `-backslash_codes in_double_quotes:encode_output`.
  */
 
 import { decodeName, encodeName } from "../names.ts";
@@ -77,20 +74,20 @@ export function markWords(mark: string): string[] {
 
 /** Quotes one word so that xorriso reads back exactly its bytes. */
 export function quote(word: string): string {
-  return `"${word.replace(NOT_PLAIN, escapeCharacter)}"`;
-}
-
-function escapeCharacter(character: string): string {
-  if (character === "\0") {
+  if (word.includes("\0")) {
     throw new TypeError(
       "Cannot pass a NUL character to xorriso: remove it from the word",
     );
   }
-  let escaped = "";
-  for (const byte of encodeName(character)) {
-    escaped += `\\${byte.toString(8).padStart(3, "0")}`;
-  }
-  return escaped;
+  return `"${word.replace(NOT_PLAIN, octalCodes)}"`;
+}
+
+/** The backslash codes of a character. */
+export function octalCodes(character: string): string {
+  return Array.from(
+    encodeName(character),
+    (byte) => `\\${byte.toString(8).padStart(3, "0")}`,
+  ).join("");
 }
 
 /** Makes one input line, without newline, of a command and its words. */
@@ -110,9 +107,7 @@ export function commandLine(words: readonly string[]): string {
       `Cannot pass words after "--" to "${command}": send one command a line`,
     );
   }
-  const line = [command, ...rest.map(quote)].join(" ");
-  if (byteLength(line) > MAX_LINE) throw tooLong(command, byteLength(line));
-  return line;
+  return checkLine([command, ...rest.map(quote)].join(" "), command);
 }
 
 /**
@@ -120,11 +115,7 @@ export function commandLine(words: readonly string[]): string {
  * word counts for what it would as an argument of the program.
  */
 export function wordsLine(words: readonly string[]): string {
-  const line = words.map(quote).join(" ");
-  if (byteLength(line) > MAX_LINE) {
-    throw tooLong(words[0] ?? "", byteLength(line));
-  }
-  return line;
+  return checkLine(words.map(quote).join(" "), words[0]);
 }
 
 /**
@@ -136,47 +127,37 @@ export function commandLines(
   operands: readonly string[],
 ): string[] {
   const start = commandLine(head);
-  const startBytes = byteLength(start) + 1 + LIST_END.length;
-  const lines: string[] = [];
-  let line = start;
-  let bytes = startBytes;
-  for (const operand of operands) {
+  const room = MAX_LINE - byteLength(`${start}  ${LIST_END}`);
+  const words = operands.map((operand) => {
     if (operand === LIST_END) {
       throw new TypeError(
         'Cannot use "--" as an operand: it ends the list, write a path that ' +
           'begins with "/"',
       );
     }
-    const word = ` ${quote(operand)}`;
-    const wordBytes = byteLength(word);
-    if (startBytes + wordBytes > MAX_LINE) {
-      throw tooLong(head[0] ?? "", startBytes + wordBytes);
-    }
-    if (bytes + wordBytes > MAX_LINE) {
-      lines.push(`${line} ${LIST_END}`);
-      line = start;
-      bytes = startBytes;
-    }
-    line += word;
-    bytes += wordBytes;
-  }
-  if (bytes > startBytes) lines.push(`${line} ${LIST_END}`);
-  return lines;
+    const word = quote(operand);
+    if (byteLength(word) <= room) return word;
+    throw tooLong(head[0], `${start} ${word} ${LIST_END}`);
+  });
+  return pack(words, room).map((words) => `${start} ${words} ${LIST_END}`);
 }
 
 /** Puts lines of complete commands together, in as few as may be sent. */
 export function joinLines(commands: readonly string[]): string[] {
+  return pack(commands, MAX_LINE);
+}
+
+/** Puts texts together in lines of at most so many bytes, if none has more. */
+function pack(texts: readonly string[], room: number): string[] {
   const lines: string[] = [];
-  let bytes = MAX_LINE;
-  for (const command of commands) {
-    const more = 1 + byteLength(command);
-    if (bytes + more > MAX_LINE) {
-      lines.push(command);
-      bytes = more - 1;
-      continue;
-    }
-    lines[lines.length - 1] += ` ${command}`;
-    bytes += more;
+  let left = 0;
+  for (const text of texts) {
+    const bytes = 1 + byteLength(text);
+    if (bytes > left) {
+      lines.push(text);
+      left = room + 1;
+    } else lines[lines.length - 1] += ` ${text}`;
+    left -= bytes;
   }
   return lines;
 }
@@ -185,10 +166,16 @@ function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 
-function tooLong(command: string, bytes: number): RangeError {
+/** A line, if xorriso can read it as one. */
+function checkLine(line: string, command?: string): string {
+  if (byteLength(line) <= MAX_LINE) return line;
+  throw tooLong(command, line);
+}
+
+function tooLong(command = "", line: string): RangeError {
   return new RangeError(
-    `Cannot send "${command}" in one line: it has ${bytes} bytes, at most ` +
-      `${MAX_LINE} are safe`,
+    `Cannot send "${command}" in one line: it has ${byteLength(line)} bytes, ` +
+      `at most ${MAX_LINE} are safe`,
   );
 }
 
@@ -197,39 +184,22 @@ function tooLong(command: string, bytes: number): RangeError {
  * it is no such word.
  */
 export function unquote(word: string): string | undefined {
-  // Nearly all words are one plain part, so these come first and without a
-  // copy.
-  if (
-    word.length > 1 && word.startsWith("'") &&
-    word.indexOf("'", 1) === word.length - 1
-  ) {
-    return unescape(word.slice(1, -1));
-  }
   if (!/^(?:'[^']*'|"[^"]*")+$/.test(word)) return undefined;
-  return unescape(
-    word.replace(/'([^']*)'|"([^"]*)"/g, (_, a = "", b = "") => a + b),
-  );
+  return unescape(word.replace(/'([^']*)'|"([^"]*)"/g, "$1$2"));
 }
 
-const BACKSLASH = 0x5c;
-
-/**
- * The bytes of the backslash codes that are no octal numbers, by the letter.
- */
-const CODES: ReadonlyMap<string, number> = new Map([
-  ["\\", 0x5c],
-  ["a", 0x07],
-  ["b", 0x08],
-  ["e", 0x1b],
-  ["f", 0x0c],
-  ["n", 0x0a],
-  ["r", 0x0d],
-  ["t", 0x09],
-  ["v", 0x0b],
-]);
-
-/** Used again for each word: a new one would cost more than the decoding. */
-const scratch = new Uint8Array(0x4000);
+/** The backslash codes that are no octal numbers, by the letter. */
+const CODES: Readonly<Record<string, string>> = {
+  "\\": "\\",
+  a: "\x07",
+  b: "\b",
+  e: "\x1b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+};
 
 /**
  * Replaces backslash codes by what they stand for; anything that is no such
@@ -237,46 +207,15 @@ const scratch = new Uint8Array(0x4000);
  */
 export function unescape(text: string): string {
   if (!text.includes("\\")) return text;
-  // xorriso writes pure ASCII; anything else goes through as its bytes.
-  const from = /\P{ASCII}/u.test(text) ? toByteString(text) : text;
-  const to = from.length > scratch.length
-    ? new Uint8Array(from.length)
-    : scratch;
-  let length = 0;
-  for (let at = 0; at < from.length;) {
-    const unit = from.charCodeAt(at);
-    if (unit !== BACKSLASH) {
-      to[length++] = unit;
-      at++;
-      continue;
-    }
-    const octal = octalAt(from, at + 1);
-    const byte = octal ?? CODES.get(from.charAt(at + 1));
-    to[length++] = byte ?? unit;
-    at += byte === undefined ? 1 : octal === undefined ? 2 : 4;
-  }
-  return decodeName(to.subarray(0, length));
-}
-
-/** One character, U+0000 to U+00FF, for each byte of a name. */
-function toByteString(name: string): string {
-  return Array.from(encodeName(name), (byte) => String.fromCharCode(byte))
-    .join("");
-}
-
-/**
- * The value of three octal digits, undefined if there are none or they make no
- * byte.
- */
-function octalAt(text: string, at: number): number | undefined {
-  let value = 0;
-  for (let i = at; i < at + 3; i++) {
-    // NaN behind the end, which is no digit either.
-    const digit = text.charCodeAt(i) - 0x30;
-    if (!(digit >= 0 && digit <= 7)) return undefined;
-    value = value * 8 + digit;
-  }
-  return value <= 0xff ? value : undefined;
+  // One character, U+0000 to U+00FF, for each byte. xorriso writes pure ASCII.
+  const bytes = /\P{ASCII}/u.test(text)
+    ? Array.from(encodeName(text), (byte) => String.fromCharCode(byte)).join("")
+    : text;
+  const plain = bytes.replace(
+    /\\([0-3][0-7]{2}|[\\abefnrtv])/g,
+    (_, code) => CODES[code] ?? String.fromCharCode(parseInt(code, 8)),
+  );
+  return decodeName(Uint8Array.from(plain, (byte) => byte.charCodeAt(0)));
 }
 
 /** One line of xorriso's output. */
@@ -296,26 +235,17 @@ export function isNoise(text: string): boolean {
     /^(?:=+|-+)$/.test(text);
 }
 
-const CHANNELS: Readonly<Record<string, "R" | "I" | "M">> = {
-  "R:0: ": "R",
-  "R:1: ": "R",
-  "I:0: ": "I",
-  "I:1: ": "I",
-  "M:0: ": "M",
-  "M:1: ": "M",
-};
-
 /** Reads one line of xorriso's standard output. */
 export function parsePacket(line: string): Packet {
-  const prefix = line.slice(0, 5);
-  const channel = CHANNELS[prefix];
-  if (channel === undefined) return { channel: "?", text: line };
+  const [prefix = "", channel, isOver] = /^([RIM]):([01]): /.exec(line) ?? [];
+  if (channel !== "R" && channel !== "I" && channel !== "M") {
+    return { channel: "?", text: line };
+  }
   // A line with an odd number of quotes gets its own newline encoded, too:
   // messages, and results that show a volume id or a device.
-  const encodedNewline = prefix[2] === "0" && channel !== "M" &&
-    line.endsWith("\\n");
+  const isEncoded = isOver === "0" && channel !== "M" && line.endsWith("\\n");
   return {
     channel,
-    text: encodedNewline ? line.slice(5, -2) : line.slice(5),
+    text: line.slice(prefix.length, isEncoded ? -2 : undefined),
   };
 }

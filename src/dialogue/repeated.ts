@@ -5,7 +5,7 @@
  */
 
 import { encodeName } from "../names.ts";
-import { isNoise, unescape } from "./protocol.ts";
+import { isNoise, octalCodes, unescape } from "./protocol.ts";
 import { parseProgress } from "./progress.ts";
 
 const CHANGE =
@@ -69,7 +69,7 @@ export function withWholeLines(
     const count = drive.length(lines, index, DRIVE);
     const volume = volumeLength(lines, index);
     if (start !== undefined && count > 0) {
-      whole.push(`${start}'${device.replace(/['"\\\p{Cc}]/gu, octal)}'`);
+      whole.push(`${start}'${device.replace(/['"\\\p{Cc}]/gu, octalCodes)}'`);
     } else {
       whole.push(lines.slice(index, index + volume).join("\\n"));
     }
@@ -130,12 +130,4 @@ function withoutNoise(text: string): string {
   return text.split(/\r?\n/).filter((line, index) =>
     index === 0 || !isNoise(line) && parseProgress(line) === undefined
   ).join("\n");
-}
-
-/** The code for a character, which is one byte in UTF-8 unless it is C1. */
-function octal(character: string): string {
-  return Array.from(
-    encodeName(character),
-    (byte) => `\\${byte.toString(8).padStart(3, "0")}`,
-  ).join("");
 }
