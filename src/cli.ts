@@ -77,6 +77,7 @@
  *   free: number | null;
  *   room: number | null;
  *   appendable: boolean;
+ *   behind: string | null; // what lies behind an image's newest session, so that nothing can be stored
  *   sessions: {
  *     number: number;
  *     date?: string;

@@ -2,6 +2,7 @@
 
 import type { RecordedSession } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
+import { foreignBehind } from "../iso/behind.ts";
 import { BLOCK } from "../iso/bytes.ts";
 import {
   type Blocks,
@@ -9,6 +10,7 @@ import {
   type Entry,
   type FileBlocks,
   type Image,
+  readBehind,
   readChecksums,
   readImage,
   readSession,
@@ -35,6 +37,8 @@ export interface SnapshotParts {
   readonly sessions?: readonly RecordedSession[];
   /** What the image file holds, if it is one. */
   readonly image?: Image | undefined;
+  /** What lies behind the newest session that is not ours. */
+  readonly behind?: string | undefined;
 }
 
 /** What a medium showed at one time; what is written later does not change it. */
@@ -50,15 +54,18 @@ export class Snapshot {
   readonly sessions: readonly RecordedSession[];
   /** What the image file held, if it is one. */
   readonly image: Image | undefined;
+  /** What lies behind the newest session that is not ours. */
+  readonly behind: string | undefined;
 
   /** What has been read. */
   constructor(parts: SnapshotParts) {
-    const { directory, open, tree, sessions = [], image } = parts;
+    const { directory, open, tree, sessions = [], image, behind } = parts;
     this.#open = open;
     this.tree = tree;
     this.index = new Index(directory, tree);
     this.sessions = sessions;
     this.image = image;
+    this.behind = behind;
   }
 
   /**
@@ -148,7 +155,18 @@ export async function readImageSnapshot(
   const { since, signal, onMessage } = options;
   const image = since && await appended(blocks, since) ||
     await readImage(blocks, { signal });
-  if (image.head !== "sound") {
+  const behind = since === undefined
+    ? foreignBehind(
+      await readBehind(blocks, image, { signal }),
+      blocks.byteLength,
+    )
+    : undefined;
+  if (behind !== undefined) {
+    onMessage?.(
+      `xorriso-backend : WARNING : nothing can be stored in "${blocks.name}": ` +
+        behind,
+    );
+  } else if (image.head !== "sound") {
     onMessage?.(
       `xorriso-backend : WARNING : the beginning of "${blocks.name}" is ` +
         `${image.head}; its newest whole session is shown`,
@@ -160,7 +178,7 @@ export async function readImageSnapshot(
   const open = () => steady;
   return await readSnapshot(steady, session, {
     ...options,
-    ...{ open, image, sessions: sessions.map(recorded) },
+    ...{ open, image, behind, sessions: sessions.map(recorded) },
   });
 }
 
@@ -185,7 +203,7 @@ export async function readSnapshot(
   options:
     & SnapshotOptions
     & Required<Pick<SnapshotParts, "sessions" | "open">>
-    & Pick<SnapshotParts, "image">,
+    & Pick<SnapshotParts, "image" | "behind">,
 ): Promise<Snapshot> {
   const { directory, since, signal, onMessage } = options;
   const known = since?.known.tree;
@@ -203,8 +221,8 @@ export async function readSnapshot(
         reason,
     );
   }
-  const { open, sessions, image } = options;
-  return new Snapshot({ directory, open, tree, sessions, image });
+  const { open, sessions, image, behind } = options;
+  return new Snapshot({ directory, open, tree, sessions, image, behind });
 }
 
 /** A session of an image, as it is told to others. */

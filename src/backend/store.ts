@@ -313,8 +313,12 @@ export class Store {
 
   /** What medium it is, and how much is free. */
   async medium(): Promise<Medium> {
-    if (!this.#isRead) return await readMedium(await this.session());
-    const { sessions, tree } = await this.snapshot();
+    if (!this.#isRead) {
+      const medium = await readMedium(await this.session());
+      const behind = this.isImage ? (await this.snapshot()).behind : undefined;
+      return behind ? { ...medium, appendable: false, behind } : medium;
+    }
+    const { sessions, tree, behind } = await this.snapshot();
     return {
       drive: this.#place.image ?? this.device,
       profile: "stdio file, overwriteable",
@@ -323,7 +327,8 @@ export class Store {
       used: sessions.reduce((sum, { size }) => sum + size, 0),
       // Only who may write can tell.
       free: 0,
-      appendable: true,
+      appendable: behind === undefined,
+      ...behind && { behind },
       sessions: sessions.length,
     };
   }

@@ -20,6 +20,7 @@ export async function info(run: Run): Promise<void> {
   const isImage = profile.startsWith("stdio");
   const free = isImage ? undefined : medium.free;
   const volumeId = medium.volumeId ?? null;
+  const behind = medium.behind ?? null;
   const lines = alignColumns([
     [isImage ? "Image" : "Drive", run.name(drive)],
     ["Medium", `${isImage ? "image file" : profile}, ${status}`],
@@ -28,6 +29,7 @@ export async function info(run: Run): Promise<void> {
     ...free === undefined ? [] : [["Free", run.size(free)]],
     ["Room", room === undefined ? "unknown" : `${run.size(room)} for files`],
     ["Sessions", String(sessions.length)],
+    ...behind === null ? [] : [["Closed", behind]],
   ]);
   const bar = drawBar(sessions, free, run.columns - 1);
   const rows = sessions.map(({ number, date, size, volumeId }) => [
@@ -40,7 +42,7 @@ export async function info(run: Run): Promise<void> {
   await run.print(
     [{
       ...{ drive, profile, status, volumeId, used, free: free ?? null },
-      ...{ room: room ?? null, appendable, sessions },
+      ...{ room: room ?? null, appendable, behind, sessions },
     }],
     () => [[...lines, ...table].join("\n")],
   );

@@ -151,6 +151,8 @@ export interface Medium {
   readonly free: number;
   /** Whether a session can be written. */
   readonly appendable: boolean;
+  /** What lies behind the newest session of an image that a further one would overwrite. */
+  readonly behind?: string | undefined;
   /** Number of sessions. */
   readonly sessions: number;
 }

@@ -69,6 +69,27 @@ export async function readBehind(
   return { kind: "unfinished", lba, end };
 }
 
+/**
+ * Says what lies behind the newest session of an image that is not ours, and would be overwritten.
+ *
+ * @param bytes Size of the file.
+ * @returns undefined where there is nothing, or what an interrupted commit has left.
+ */
+export function foreignBehind(
+  behind: Behind | undefined,
+  bytes: number,
+): string | undefined {
+  if (behind === undefined || behind.kind === "unfinished") return undefined;
+  const { kind, lba, end } = behind;
+  const where = `behind block ${end}, where its newest session ends`;
+  return kind === "sessions"
+    ? `it is a copy of a disc, whose further sessions lie ${where}`
+    : `${
+      bytes - lba * BLOCK
+    } bytes lie ${where}, from block ${lba} on (error ` +
+      `correction, a partition, or a signature)`;
+}
+
 /** The first block from there on that has something in it. */
 function findUsed(
   blocks: Blocks,

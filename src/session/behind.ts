@@ -3,9 +3,9 @@
 import { notify, unlessAborted } from "../async.ts";
 import { type ImageFile, WARM } from "../disk/image.ts";
 import { isCode, XorrisoError } from "../errors.ts";
+import { foreignBehind } from "../iso/behind.ts";
 import { BLOCK } from "../iso/bytes.ts";
 import {
-  type Behind,
   fileBlocks,
   headOf,
   readBehind,
@@ -34,8 +34,8 @@ interface Remains {
 /** What lies where a commit would write. */
 interface Findings {
   readonly remains?: Remains;
-  /** What is not ours. */
-  readonly foreign?: Behind;
+  /** What is not ours, in words. */
+  readonly foreign?: string | undefined;
 }
 
 async function examine(image: ImageFile): Promise<Findings> {
@@ -64,7 +64,7 @@ async function examine(image: ImageFile): Promise<Findings> {
     }
     const behind = await readBehind(blocks, found);
     if (behind?.kind !== "unfinished") {
-      return behind && { foreign: behind } || {};
+      return { foreign: foreignBehind(behind, blocks.byteLength) };
     }
     const what =
       `a session that it does not show lies behind block ${behind.end}`;
@@ -128,11 +128,9 @@ export async function lookBehind(
       { path: device },
     );
   }
-  return foreign && new XorrisoError(
+  return foreign === undefined ? undefined : new XorrisoError(
     "MEDIUM_NOT_WRITABLE",
-    `Cannot change "${device}": ${
-      describe(foreign, image.size)
-    }, and would be ` +
+    `Cannot change "${device}": ${foreign}, and would be ` +
       `overwritten; store into another image`,
     { path: device },
   );
@@ -212,12 +210,4 @@ async function rest(
   await remains?.mend?.();
   image.isAtRest = true;
   return await image.isUnchanged();
-}
-
-function describe({ kind, lba, end }: Behind, size: number): string {
-  const where = `behind block ${end}, where its newest session ends`;
-  return kind === "sessions"
-    ? `it is a copy of a disc, whose further sessions lie ${where}`
-    : `${size - lba * BLOCK} bytes lie ${where}, from block ${lba} on (error ` +
-      `correction, a partition, or a signature)`;
 }

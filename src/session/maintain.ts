@@ -22,7 +22,9 @@ const ROOM_FOR_NAMES = 16 * BLOCK;
  */
 export async function readRoom({ session }: Changes): Promise<number> {
   const medium = await readMedium(session);
-  if (!session.target.writable || !medium.appendable) return 0;
+  if (!session.target.writable || session.behind || !medium.appendable) {
+    return 0;
+  }
   const doing = session.doing("measure what is staged for");
   const isPending = await hasChanges(session);
   if (!isPending) await session.run("-changes_pending yes", doing);

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { drawBar } from "../../src/cli/info.ts";
 import { makeFolder } from "../support/helpers.ts";
-import { putImage, succeed } from "../support/program.ts";
+import { putImage, run, succeed } from "../support/program.ts";
 
 const MiB = 1 << 20;
 
@@ -62,6 +62,7 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
     "free",
     "room",
     "appendable",
+    "behind",
     "sessions",
   ]);
   assertEquals(Object.keys(info.sessions[0]), [
@@ -71,4 +72,20 @@ Deno.test("info shows drive, medium, space and sessions", async () => {
     "volumeId",
     "date",
   ]);
+});
+
+Deno.test("info tells what lies behind an image, where nothing can be stored", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  const rest = new Uint8Array(300_000).fill(1);
+  await Deno.writeFile(url.slice("xorriso://".length), rest, { append: true });
+  const { code, stdout, stderr } = await run(["info", url]);
+  assertEquals(code, 0);
+  assertMatch(stdout, /^Closed +300000 bytes lie behind block \d+/m);
+  assertMatch(stderr, /nothing can be stored in ".*": 300000 bytes lie behind/);
+  const { appendable, behind, room } = JSON.parse(
+    await succeed("info", url, "--json"),
+  );
+  assertMatch(behind, /^300000 bytes lie behind/);
+  assertEquals([appendable, room], [false, 0]);
 });

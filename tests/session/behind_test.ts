@@ -69,6 +69,30 @@ Deno.test("Xorriso changes no image with something of others behind it, and read
   assert(await has(image, rest, offset));
 });
 
+Deno.test("XorrisoBackend warns of something of others behind an image, once", async () => {
+  await using folder = await makeFolder();
+  const { image, rest } = await makeForeign(folder);
+  for (const readOnly of [true, false]) {
+    const lines: string[] = [];
+    await using backend = await XorrisoBackend.open(`xorriso://${image}`, {
+      readOnly,
+      onMessage: (line) => lines.push(line),
+    });
+    assertEquals(
+      await new Response(await backend.readable("old")).text(),
+      "old",
+    );
+    const { behind = "", appendable } = await backend.medium();
+    assertStringIncludes(behind, `${rest.length} bytes lie behind block`);
+    assertEquals([appendable, await backend.room()], [false, 0]);
+    const warnings = lines.filter((line) =>
+      line.includes(": WARNING : nothing")
+    );
+    assertEquals(warnings.length, 1);
+    assertStringIncludes(warnings[0] ?? "", behind);
+  }
+});
+
 Deno.test("Xorriso changes no image with a partition behind its files", async () => {
   await using folder = await makeFolder();
   const image = `${folder.path}/partition.iso`;
