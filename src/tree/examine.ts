@@ -1,7 +1,7 @@
 /** Finding out what is to be stored of what was found on disk. */
 
 import { pooledMap } from "@std/async/pool";
-import { breathe } from "../async.ts";
+import { breathe, nextTurn } from "../async.ts";
 import { md5Of } from "../disk/sources.ts";
 import { isCode } from "../errors.ts";
 import { attributesDiffer, type Stored } from "./difference.ts";
@@ -55,6 +55,7 @@ export async function examine(
   const names = new Set<string>();
   for (const each of found) {
     await breathe();
+    signal?.throwIfAborted();
     names.add(each.name);
     verdicts.set(each, judge(each, entries.get(each.name), judging));
   }
@@ -67,6 +68,7 @@ export async function examine(
       verdicts.set(each, compareSums(each, entry, sums.get(each)));
     }
   }
+  await nextTurn();
   const kept = new Set([...excluded, ...left.map(({ name }) => name)]);
   const mine = entries.values().filter(({ name }) => isBelowAny(name, sources));
   return { entries, verdicts, gone: goneEntries(mine, names, kept) };
@@ -86,11 +88,11 @@ export async function makePlan(
   const arrived = found.filter(({ name }) => !entries.has(name));
   const candidates = moveCandidates(arrived, gone);
   const moves = await findMoves(backend, candidates, signal);
-  await breathe();
+  await nextTurn();
   for (const each of relinked(found, entries, verdicts)) {
     if (!moves.has(each)) verdicts.set(each, "content");
   }
-  await breathe();
+  await nextTurn();
   return {
     steps: planSteps({ found, entries, verdicts, moves, gone, mirror }),
     unchanged: found.filter((each) => verdicts.get(each) === "same"),
@@ -103,6 +105,7 @@ export async function listStored(
   md5 = false,
 ): Promise<Map<string, Stored>> {
   const entries = await backend.list({ all: true, md5 });
+  await nextTurn();
   return new Map(entries.map((entry) => [entry.name, entry]));
 }
 

@@ -72,22 +72,21 @@ export function relinked(
   entries: ReadonlyMap<string, Stored>,
   verdicts: ReadonlyMap<Found, Verdict>,
 ): Set<Found> {
-  const groups = Map.groupBy(
-    found.filter(({ type, size }) => type === "file" && size > 0),
-    ({ name, inode }) => inode ?? name,
-  );
-  const places = new Map<number | undefined, string>();
+  const files = found.filter(({ type, size }) => type === "file" && size > 0);
+  const byInode = Map.groupBy(files, ({ inode }) => inode);
+  const single = byInode.get(undefined) ?? [];
+  byInode.delete(undefined);
+  const places = new Set<number>();
   const stored = new Set<Found>();
-  for (const [key, group] of groups) {
-    const lbas = group.map(({ name }) => entries.get(name)?.extents[0]?.lba);
-    const [lba] = lbas;
-    const isShared = (places.get(lba) ?? key) !== key;
-    places.set(lba, key);
-    const isWhole = lbas.every((each) => each === lba);
-    const isStored = group.some((each) => verdicts.get(each) === "content");
-    if (isStored || isShared || !isWhole) {
-      for (const each of group) stored.add(each);
-    }
+  const lbaOf = ({ name }: Found) => entries.get(name)?.extents[0]?.lba;
+  for (const group of [...byInode.values(), ...single.map((each) => [each])]) {
+    const lba = group[0] && lbaOf(group[0]);
+    const isStored = lba === undefined || places.has(lba) ||
+      group.some((each) =>
+        lbaOf(each) !== lba || verdicts.get(each) === "content"
+      );
+    if (lba !== undefined) places.add(lba);
+    if (isStored) { for (const each of group) stored.add(each); }
   }
   return stored;
 }

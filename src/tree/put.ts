@@ -155,10 +155,11 @@ class Storing {
     );
     const errors = new Map<Step, unknown>();
     for (const [index, step] of owners.entries()) {
+      await breathe();
       const error = results[index]?.error;
       if (error !== undefined && !errors.has(step)) errors.set(step, error);
     }
-    const isLost = errors.size === new Set(owners).size;
+    const isLost = errors.size > 0 && errors.size === new Set(owners).size;
     const again = new Map<Step, Copy | undefined>();
     for (const step of steps) {
       await breathe();

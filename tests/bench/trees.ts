@@ -2,25 +2,35 @@
 
 import { getTree, putTree, XorrisoBackend } from "@xorriso/backend";
 import { isInstalled } from "../support/helpers.ts";
-import { type Scene, type Side, timed } from "./bench.ts";
+import { median, type Scene, type Side, timed } from "./bench.ts";
 import { makeTree, remove, run, xorriso } from "./programs.ts";
 
 const COUNT = 10_000;
 const SIZE = 4 << 10;
 const ROUNDS = 5;
 
+/** Files of a large tree that has not changed. */
+const MANY = 100_000;
+
 /** Storing, storing again, and restoring. */
 export async function trees(scene: Scene): Promise<void> {
   const source = `${scene.folder}/source`;
-  const names = await makeTree(source, COUNT, SIZE);
-  for (const name of names) {
-    // deno-lint-ignore no-sync-fn-in-async-fn -- far faster for small files
-    Deno.utimeSync(`${source}/${name}`, 1e9, 1e9);
-  }
+  const names = await makeOldTree(source, COUNT);
   await putTrees(scene, source, names);
   await putAgain(scene, source);
   await getTrees(scene, source, names);
   await remove(source);
+  if (scene.place === "tmpfs") await putManyAgain(scene);
+}
+
+/** Makes a tree that nothing takes for new. */
+async function makeOldTree(folder: string, count: number): Promise<string[]> {
+  const names = await makeTree(folder, count, SIZE);
+  for (const name of names) {
+    // deno-lint-ignore no-sync-fn-in-async-fn -- far faster for small files
+    Deno.utimeSync(`${folder}/${name}`, 1e9, 1e9);
+  }
+  return names;
 }
 
 /** Sides whose programs are installed. */
@@ -167,6 +177,25 @@ async function putAgain(scene: Scene, source: string): Promise<void> {
     ],
   });
   await remove(image, other, copy, repository);
+}
+
+async function putManyAgain(scene: Scene): Promise<void> {
+  const source = `${scene.folder}/many`;
+  const image = `${scene.folder}/many.iso`;
+  await makeOldTree(source, MANY);
+  await using backend = await XorrisoBackend.open(`xorriso://${image}`, {
+    create: true,
+  });
+  await putTree(backend, source);
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    times.push(await timed(() => putTree(backend, source)));
+  }
+  scene.figure({
+    work: `putTree ${MANY} x 4 KiB, unchanged`,
+    ...{ value: median(times), unit: "ms", limit: 2000 },
+  });
+  await remove(source, image);
 }
 
 async function getTrees(
