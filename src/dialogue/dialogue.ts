@@ -144,7 +144,7 @@ export class Dialogue {
     const doing = `Cannot start "${command}"`;
     const exchange = { doing, signal };
     try {
-      await dialogue.#launch(dialogue.#newExchange("", START_MARK, exchange));
+      await dialogue.#launch(dialogue.#ask("", START_MARK, exchange));
       if (words.length > 0) {
         await dialogue.exchange(wordsLine(words), exchange);
         await dialogue.exchange(wordsLine(SETTINGS), exchange);
@@ -172,7 +172,7 @@ export class Dialogue {
       return Promise.reject(reason);
     }
     const mark = `${this.#series}-${++this.#marks}`;
-    const exchange = this.#newExchange(line, mark, options);
+    const exchange = this.#ask(line, mark, options);
     this.#waiting.add(exchange);
     this.#scheduleSend(queueMicrotask);
     return exchange.answer;
@@ -207,15 +207,19 @@ export class Dialogue {
    * @param reason What the calls reject with.
    * @param grace Milliseconds until SIGKILL, where that does no harm.
    */
-  abandon(reason: XorrisoError, grace: number): void {
-    this.#stop(reason, grace);
+  stop(reason: XorrisoError, grace = this.#options.grace): void {
+    if (this.lost) return;
+    this.#state = { is: "lost", reason, at: first(this.#flight) };
+    // `closed` tells the outcome.
+    this.#child.terminate(grace, this.#mayKill);
+    // What is not killed, or not reached, may go on for long.
+    this.#awaitEnd(this.#mayKill ? STEPS * grace : this.#options.timeout);
   }
 
   async #end(): Promise<void> {
-    // A true barrier: a line in flight, a commit above all, is finished.
-    await Promise.allSettled(
-      Array.from(this.#unsettled(), ({ answer }) => answer),
-    );
+    // A line in flight, a commit above all, is finished.
+    const answers = Array.from(this.#unsettled(), ({ answer }) => answer);
+    await Promise.allSettled(answers);
     if (!this.lost) {
       // Not awaited, for it may not read any more.
       this.#child.write("-rollback_end\n");
@@ -231,11 +235,7 @@ export class Dialogue {
     this.#silence.stop();
   }
 
-  #newExchange(
-    line: string,
-    mark: string,
-    options: ExchangeOptions,
-  ): Exchange {
+  #ask(line: string, mark: string, options: ExchangeOptions): Exchange {
     return new Exchange(line, mark, options, (it) => this.#abort(it));
   }
 
@@ -246,9 +246,9 @@ export class Dialogue {
   #abort(exchange: Exchange): void {
     if (this.#waiting.delete(exchange)) return exchange.abort();
     if (this.lost) return;
-    // xorriso is busy with it and cannot be asked to stop but by a signal. It
-    // is settled by its own one, once the process is gone.
-    this.#stop(
+    // xorriso can be asked to stop by a signal alone. The call is settled by
+    // its own one, once the process is gone.
+    this.stop(
       new XorrisoError(
         "SESSION_LOST",
         `${exchange.options.doing}: the session ended because a call was ` +
@@ -257,33 +257,19 @@ export class Dialogue {
     );
   }
 
-  /** Ends an exchange that is out of step, with the process. */
-  #stop(reason: XorrisoError, grace = this.#options.grace): void {
-    if (this.#state.is === "lost") return;
-    this.#state = { is: "lost", reason, at: first(this.#flight) };
-    // `closed` tells the outcome.
-    this.#child.terminate(grace, this.#mayKill);
-    // What is not killed, or not reached, may go on for long.
-    this.#awaitEnd(this.#mayKill ? STEPS * grace : this.#options.timeout);
-  }
-
   #scheduleSend(schedule: (send: () => void) => void): void {
     if (this.#sendScheduled || this.#waiting.size === 0) return;
     this.#sendScheduled = true;
-    // All that is asked for in this turn goes out in one write.
-    schedule(() => {
-      this.#sendScheduled = false;
-      this.#send();
-    });
+    schedule(() => this.#send());
   }
 
+  /** Sends all that may be, in one write. */
   #send(): void {
+    this.#sendScheduled = false;
     if (this.lost) return;
     let text = "";
-    let size = this.#flight.values().reduce(
-      (sum, it) => sum + it.line.length,
-      0,
-    );
+    let size = 0;
+    for (const { line } of this.#flight) size += line.length;
     for (const next of this.#waiting) {
       size += next.line.length;
       if (!this.#maySend(next, size)) break;
@@ -327,7 +313,7 @@ export class Dialogue {
   #onSilent(silent: number): void {
     // It could not even end.
     if (this.#unsettled().size === 0 || this.lost) return this.#child.leave();
-    this.#stop(
+    this.stop(
       new XorrisoError(
         "TIMEOUT",
         `${this.#doing}: xorriso has been silent for ` +
@@ -346,7 +332,7 @@ export class Dialogue {
       : await current.options.onStill?.();
     if (fate === undefined || this.#current !== current) return;
     current.fate = fate;
-    this.#stop(
+    this.stop(
       new XorrisoError(
         "SESSION_LOST",
         `The session ended because xorriso waited in vain: ${fate.message}`,
@@ -363,7 +349,7 @@ export class Dialogue {
   /** Gives up a program that hands on its standard output alone. */
   #requireErrors(): void {
     if (this.#errorFlight.size === 0) return;
-    this.#stop(
+    this.stop(
       new XorrisoError(
         "PROTOCOL",
         `${this.#doing}: nothing comes from its standard error, by which ` +
@@ -398,20 +384,19 @@ export class Dialogue {
     } else if (channel === "?") {
       // Its input has ended in the middle of a line, with packets still off:
       // it tells its mark once more, and ends.
-      if (!text.startsWith(this.#series)) this.#stop(this.#nonsense(text));
+      if (text.startsWith(this.#series)) return;
+      this.stop(
+        new XorrisoError(
+          "PROTOCOL",
+          `${this.#doing}: the program wrote something that is no packet of ` +
+            `xorriso: ${JSON.stringify(text.slice(0, 200))}`,
+          { messages: [text] },
+        ),
+      );
     } else if (!isNoise(text)) {
       this.#current?.messages.push(text);
       notify(this.#options.onMessage, text);
     }
-  }
-
-  #nonsense(text: string): XorrisoError {
-    return new XorrisoError(
-      "PROTOCOL",
-      `${this.#doing}: the program wrote something that is no packet of ` +
-        `xorriso: ${JSON.stringify(text.slice(0, 200))}`,
-      { messages: [text] },
-    );
   }
 
   #receiveError(line: string): void {

@@ -399,7 +399,7 @@ export class Session implements AsyncDisposable {
    */
   #giveUp(): void {
     const { device } = this.target;
-    this.#dialogue.abandon(
+    this.#dialogue.stop(
       new XorrisoError(
         "NOT_READY",
         `The drive "${device}" has not become ready in time; wait, or raise ` +

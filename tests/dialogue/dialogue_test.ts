@@ -886,7 +886,7 @@ Deno.test("Dialogue.end() has nothing to wait for when the process dies meanwhil
   await session.dialogue.end();
   assertCode(await dying, "SESSION_LOST");
   await assertRejectsCode(session.send("-print x"), "CLOSED");
-  session.dialogue.abandon(VAIN, LONG);
+  session.dialogue.stop(VAIN, LONG);
 });
 
 Deno.test("Dialogue.end() ends a program that does not want to", async () => {
