@@ -1,10 +1,14 @@
 /** The example programs do what they say, with the flags that they tell. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Burner } from "./burner/burner.ts";
+import { openDrive } from "./support/drives.ts";
 import {
   age,
+  exists,
   type Folder,
   makeFolder,
+  makeSparse,
   noise,
   runShell,
   until,
@@ -18,6 +22,7 @@ interface Outcome {
 }
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
+const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 
 /** Runs an example in a process of its own. */
 async function run(
@@ -308,3 +313,51 @@ Deno.test("discs.ts stores all files of a folder", async () => {
   );
   assertEquals([code, stdout, stderr], [0, "Stored 2 files\n", ""]);
 });
+
+Deno.test("discs.ts asks for the next disc when one is full, and loses no file", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  // Two fill a disc.
+  const names = ["a", "b", "sub/c"];
+  for (const name of names) {
+    await makeSparse(await folder.file(`files/${name}`), 7 << 20);
+  }
+  const blocks = 32 << 9;
+  await using burner = await Burner.start("bd-r", { blocks });
+  // Whoever is asked for a disc lays "empty" out, and takes it away when it is in.
+  const script = await folder.file(
+    "script.ts",
+    `globalThis.prompt = () => {
+        Deno.writeTextFileSync("${path}/empty", "");
+        const isOut = () => [...Deno.readDirSync("${path}")].some(({ name }) => name === "empty");
+        while (isOut()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+        return "";
+      };
+      await import(${JSON.stringify(new URL("discs.ts", EXAMPLES).href)});`,
+  );
+  const running = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "-A", "-c", CONFIG, script],
+      ...[`${path}/files`, `xorriso://${burner.device}`],
+    ],
+    env: { NO_COLOR: "1", XORRISO_PATH: burner.xorrisoPath },
+    stdin: "null",
+  }).output();
+  await until(() => exists(`${path}/empty`), "a disc is asked for");
+  const first = await storedNames(burner);
+  await burner.replace("bd-r", { blocks });
+  await Deno.remove(`${path}/empty`);
+  const { code, stdout, stderr } = await running;
+  const decoder = new TextDecoder();
+  assertEquals([code, decoder.decode(stdout), decoder.decode(stderr)], [
+    ...[0, "Stored 2 files\nStored 1 files\n", ""],
+  ]);
+  const second = await storedNames(burner);
+  assertEquals([first.length, [...first, ...second].sort()], [2, names]);
+});
+
+/** Names of all files on the disc in a drive. */
+async function storedNames(burner: Burner): Promise<string[]> {
+  await using backend = await openDrive(burner, { readOnly: true });
+  return (await backend.list()).map(({ name }) => name);
+}
