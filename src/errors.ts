@@ -39,15 +39,6 @@
  * | PROTOCOL | the program does not talk like xorriso 1.5.2 or later |
  * | CLOSED | the session or backend was closed before the call |
  * | UNKNOWN | a problem that no rule knows; its line is in `messages` |
- *
- * @example Tell a missing name from a broken medium
- * ```ts
- * import { XorrisoError, type XorrisoErrorCode } from "@xorriso/backend";
- *
- * const code: XorrisoErrorCode = "ENTRY_NOT_FOUND";
- * const error = new XorrisoError(code, 'Cannot find "a.tar" on the medium');
- * if (error.code === "ENTRY_NOT_FOUND") error.messages satisfies readonly string[];
- * ```
  */
 export type XorrisoErrorCode =
   | "NO_DRIVE"

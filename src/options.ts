@@ -7,13 +7,8 @@
  * ```ts
  * import type { Progress } from "@xorriso/backend";
  *
- * const progress: Progress = {
- *   phase: "writing",
- *   done: 1048576,
- *   total: 4194304,
- *   rate: 8991250,
- * };
- * if (progress.total) console.log(100 * progress.done / progress.total); // 25
+ * export const percent = ({ done, total }: Progress): number | undefined =>
+ *   total && 100 * done / total;
  * ```
  */
 export interface Progress {

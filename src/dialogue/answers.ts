@@ -15,9 +15,7 @@ export const BLOCK = 2048;
  * ```ts
  * import type { Extent } from "@xorriso/backend";
  *
- * const extent: Extent = { lba: 57, blocks: 1 };
- * const offset = extent.lba * 2048;
- * console.log(offset); // 116736
+ * export const offset = ({ lba }: Extent): number => lba * 2048;
  * ```
  */
 export interface Extent {
@@ -34,12 +32,8 @@ export interface Extent {
  * ```ts
  * import type { Entry } from "@xorriso/backend";
  *
- * const entry: Entry = {
- *   path: "/2026/a.tar",
- *   size: 3000,
- *   extents: [{ lba: 57, blocks: 2 }],
- * };
- * console.log(entry.extents.reduce((sum, { blocks }) => sum + blocks, 0)); // 2
+ * export const blocksOf = ({ extents }: Entry): number =>
+ *   extents.reduce((sum, { blocks }) => sum + blocks, 0);
  * ```
  */
 export interface Entry {
@@ -73,11 +67,8 @@ export interface Node extends Entry {
  * ```ts
  * import type { RecordedSession } from "@xorriso/backend";
  *
- * const sessions: RecordedSession[] = [
- *   { number: 1, lba: 32, size: 247808, volumeId: "PHOTOS" },
- *   { number: 2, lba: 160, size: 247808, volumeId: "PHOTOS" },
- * ];
- * console.log(sessions.at(-1)?.number); // 2
+ * export const newest = (sessions: readonly RecordedSession[]) =>
+ *   sessions.at(-1)?.number;
  * ```
  */
 export interface RecordedSession {
@@ -101,8 +92,8 @@ export interface RecordedSession {
  * ```ts
  * import type { MediumStatus } from "@xorriso/backend";
  *
- * const writable: MediumStatus[] = ["blank", "appendable"];
- * console.log(writable.includes("closed")); // false
+ * export const isWritable = (status: MediumStatus): boolean =>
+ *   status === "blank" || status === "appendable";
  * ```
  */
 export type MediumStatus = "blank" | "appendable" | "closed" | "absent";
@@ -114,17 +105,8 @@ export type MediumStatus = "blank" | "appendable" | "closed" | "absent";
  * ```ts
  * import type { Medium } from "@xorriso/backend";
  *
- * const medium: Medium = {
- *   drive: "/dev/sr0",
- *   profile: "BD-R sequential recording",
- *   status: "appendable",
- *   volumeId: "PHOTOS",
- *   used: 3407872,
- *   free: 25021906944,
- *   appendable: true,
- *   sessions: 1,
- * };
- * console.log(medium.free > 1e9); // true
+ * export const fits = ({ appendable, free }: Medium, size: number): boolean =>
+ *   appendable && size < free;
  * ```
  */
 export interface Medium {

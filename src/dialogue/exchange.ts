@@ -38,7 +38,7 @@ export interface ExchangeOptions {
   /** Bytes that are written, where that is known: what progress reports count up to. */
   readonly size?: number | undefined;
   /** Names that xorriso repeats when it confirms a change: `'/a'='/home/a'`. */
-  readonly repeats?: readonly string[];
+  readonly repeats?: readonly string[] | undefined;
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
   /** Takes progress reports, besides the dialogue's own listener. */

@@ -1,5 +1,6 @@
 /** What alters the tree that xorriso holds: files, folders, links, attributes. */
 
+import type { ExchangeOptions } from "../dialogue/exchange.ts";
 import { commandLine, commandLines, joinLines } from "../dialogue/protocol.ts";
 import { show } from "../names.ts";
 import { damagedLinks } from "./long_links.ts";
@@ -76,27 +77,21 @@ export class Changes {
    * or link of that path; missing folders above it are made.
    */
   async stage(source: string, path: string): Promise<void> {
-    await this.#stage(commandLine(["-map", source, path]), {
-      doing: this.#doing("store", path),
-      path: source,
-      repeats: [`'${path}'='${source}'`],
-    });
-    this.session.sources.add(source);
+    await this.stageAll([{ source, path }]);
   }
 
   /** The same for many files; where one fails, it is not told which. */
   async stageAll(
     files: readonly { readonly source: string; readonly path: string }[],
   ): Promise<void> {
-    const [{ source: path } = { source: "" }] = files;
-    const doing = this.#doing("store", files.map(({ path }) => path));
-    const repeats = files.map(({ source, path }) => `'${path}'='${source}'`);
-    const lines = joinLines(
-      files.map(({ source, path }) => commandLine(["-map", source, path])),
+    const paths = files.map(({ path }) => path);
+    const lines = files.map(({ source, path }) =>
+      commandLine(["-map", source, path])
     );
-    await Promise.all(
-      lines.map((line) => this.#stage(line, { doing, path, repeats })),
-    );
+    await this.#stage("store", paths, joinLines(lines), {
+      path: files[0]?.source,
+      repeats: files.map(({ source, path }) => `'${path}'='${source}'`),
+    });
     for (const { source } of files) this.session.sources.add(source);
   }
 
@@ -107,32 +102,21 @@ export class Changes {
     paths: string | readonly string[],
     { recursive = false }: { readonly recursive?: boolean } = {},
   ): Promise<void> {
-    const all = typeof paths === "string" ? [paths] : paths;
-    const doing = this.#doing("delete", all);
+    const all = [paths].flat();
     const lines = commandLines([recursive ? "-rm_r" : "-rm"], all);
-    const [path = ""] = all;
-    const repeats = all.map((path) => `'${path}'`);
-    await Promise.all(
-      lines.map((line) => this.#stage(line, { doing, path, repeats })),
-    );
+    await this.#stage("delete", all, lines, { repeats: all.map(inQuotes) });
   }
 
   /** Stages the removal of a folder, which fails where it is not empty. */
   async removeFolder(path: string): Promise<void> {
-    await this.#stage(commandLine(["-rmdir", path, "--"]), {
-      doing: this.#doing("delete", path),
-      path,
-      repeats: [`'${path}'`],
-    });
+    const lines = commandLines(["-rmdir"], [path]);
+    await this.#stage("delete", [path], lines, { repeats: [inQuotes(path)] });
   }
 
   /** Stages a folder, and those above it, where they are not there yet. */
   async makeFolder(path: string): Promise<void> {
-    await this.#stage(commandLine(["-mkdir", path, "--"]), {
-      doing: this.#doing("make", path),
-      path,
-      repeats: [`'${path}'`],
-    });
+    const lines = commandLines(["-mkdir"], [path]);
+    await this.#stage("make", [path], lines, { repeats: [inQuotes(path)] });
   }
 
   /**
@@ -142,10 +126,7 @@ export class Changes {
    * @param text What it leads to, as it is; not empty.
    */
   async link(text: string, path: string): Promise<void> {
-    await this.#stage(commandLine(["-lns", text, path]), {
-      doing: this.#doing("store", path),
-      path,
-    });
+    await this.#stage("store", [path], [commandLine(["-lns", text, path])]);
   }
 
   /**
@@ -154,11 +135,9 @@ export class Changes {
    * a folder must not be there, since xorriso would move it into that.
    */
   async move(from: string, to: string): Promise<void> {
-    await this.#stage(commandLine(["-mv", from, to, "--"]), {
-      doing: this.#doing("rename", from),
-      path: from,
-      repeats: [`'${from}' to '${to}'`],
-    });
+    const line = commandLine(["-mv", from, to, "--"]);
+    const repeats = [`${inQuotes(from)} to ${inQuotes(to)}`];
+    await this.#stage("rename", [from], [line], { repeats });
   }
 
   /** Stages attributes of one path, or the same of many. */
@@ -166,40 +145,42 @@ export class Changes {
     paths: string | readonly string[],
     { mode, uid, gid, mtime }: Attributes,
   ): Promise<void> {
-    const all = typeof paths === "string" ? [paths] : paths;
+    const all = [paths].flat();
     const heads = [
       ...(uid === undefined ? [] : [["-chown", `${uid}`]]),
       ...(gid === undefined ? [] : [["-chgrp", `${gid}`]]),
       ...(mode === undefined ? [] : [["-chmod", `0${mode.toString(8)}`]]),
       ...(mtime === undefined ? [] : [["-alter_date", "m", timeWord(mtime)]]),
     ];
-    const doing = this.#doing("set the attributes of", all);
-    const [path = ""] = all;
-    await Promise.all(
-      heads.flatMap((head) => commandLines(head, all))
-        .map((line) => this.#stage(line, { doing, path })),
-    );
+    const lines = heads.flatMap((head) => commandLines(head, all));
+    await this.#stage("set the attributes of", all, lines);
   }
 
+  /**
+   * @param what What is done to the paths.
+   * @param path What errors are about, where it is not the first path.
+   */
   async #stage(
-    line: string,
-    options: {
-      readonly doing: string;
-      readonly path: string;
-      readonly repeats?: readonly string[];
-    },
+    what: string,
+    [first = "", ...others]: readonly string[],
+    lines: readonly string[],
+    { path = first, repeats }: Pick<ExchangeOptions, "path" | "repeats"> = {},
   ): Promise<void> {
-    await this.mend();
-    await this.session.run(line, { ...options, pipelined: true });
-    this.session.isStaged = true;
-  }
-
-  /** Begins the message of an error: `Cannot store "/a" on "/dev/sr0"`. */
-  #doing(what: string, paths: string | readonly string[]): string {
-    const [first = "", ...others] = typeof paths === "string" ? [paths] : paths;
+    const { session } = this;
     const more = others.length > 0 ? ` and ${others.length} more` : "";
-    return this.session.doing(`${what} ${show(first)}${more} on`);
+    const doing = session.doing(`${what} ${show(first)}${more} on`);
+    const options = { doing, path, repeats, pipelined: true };
+    await this.mend();
+    await Promise.all(lines.map(async (line) => {
+      await session.run(line, options);
+      session.isStaged = true;
+    }));
   }
+}
+
+/** A path as xorriso repeats it. */
+function inQuotes(path: string): string {
+  return `'${path}'`;
 }
 
 /** A time as xorriso reads it: its seconds since 1970 cannot be negative. */
