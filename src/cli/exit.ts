@@ -41,10 +41,16 @@ export const EXIT_CODES: Readonly<Partial<Record<XorrisoErrorCode, number>>> = {
 /** Nobody reads standard output any more: no failure of this program, but there is no more to do. */
 export class OutputClosed extends Error {}
 
+/** The user has interrupted the program. */
+export class Interrupted extends Error {}
+
 /** Exit code and code word of any error. */
 export function judge(error: unknown): { exit: number; code: string } {
   if (error instanceof XorrisoError) {
     return { exit: EXIT_CODES[error.code] ?? EXIT.failure, code: error.code };
+  }
+  if (error instanceof Interrupted) {
+    return { exit: EXIT.interrupted, code: "INTERRUPTED" };
   }
   if (error instanceof Deno.errors.NotCapable) {
     return { exit: EXIT.permission, code: "NOT_CAPABLE" };

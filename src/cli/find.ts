@@ -48,6 +48,7 @@ export async function requireDirectory(
   { mayMiss = false }: { readonly mayMiss?: boolean } = {},
 ): Promise<void> {
   const { device, directory } = parseLocation(run.operands[0] ?? "");
+  if (directory === "/") return;
   const own = await backend.query("");
   if (own?.type === "directory") return;
   if (own !== undefined) {
@@ -58,7 +59,7 @@ export async function requireDirectory(
       { path: directory },
     );
   }
-  if (mayMiss || directory === "/") return;
+  if (mayMiss) return;
   // A drive cannot be opened twice.
   await backend.close();
   await using root = await open(run, { readOnly: true }, { device });

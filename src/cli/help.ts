@@ -26,7 +26,7 @@ export async function help(run: Run): Promise<void> {
     return await showHelp(run, command);
   }
   const { summary, terms, details } = topic;
-  await show(run, [[`${name}: ${summary}`, []], ["", terms], ["", details]]);
+  await show(run, [[`${name}: ${summary}`, []], ["", terms], ["", [details]]]);
 }
 
 /** Shows the help of one command, with the flags that Deno needs for it, or that of the whole program. */
@@ -50,7 +50,7 @@ export async function showHelp(
     [`${PROGRAM.name} ${name} ${operands}`.trimEnd(), [summary + also]],
     ["Flags:", flags.map((flag) => [spell(flag), flag.summary])],
     [`FLAGS of "${INVOCATION} ${name}":`, permissions],
-    ["Notes:", details],
+    ["Notes:", [details].flat()],
   ]);
 }
 

@@ -10,7 +10,6 @@ import { filters, storedAs } from "./put.ts";
 import { open, parseSession } from "./open.ts";
 import { defined, type Run } from "./run.ts";
 import {
-  formatBytes,
   formatCount,
   formatCounts,
   formatDate,
@@ -50,7 +49,7 @@ export async function list(run: Run): Promise<void> {
   const bytes = entries.reduce((sum, { size }) => sum + size, 0);
   run.note([
     formatCount(count("file"), "file"),
-    formatBytes(bytes),
+    run.size(bytes),
     ...formatCounts({
       folder: count("directory"),
       link: count("link"),
@@ -118,13 +117,14 @@ async function compareFolder(run: Run, path: string): Promise<TreeChange[]> {
 
 /** What has changed since a session; one is closed before the other is opened, as a drive takes no two. */
 async function compareSessions(run: Run, from: string): Promise<TreeChange[]> {
-  const list = async (options: BackendOptions) => {
+  const list = async (options: BackendOptions, mayMiss: boolean) => {
     await using backend = await open(run, { readOnly: true, ...options });
-    await requireDirectory(run, backend, { mayMiss: true });
+    await requireDirectory(run, backend, { mayMiss });
     return await backend.list({ all: true, md5: true });
   };
-  const older = defined<BackendOptions>({ session: parseSession(from) });
-  return compareEntries(await list(older), await list({}));
+  const session = parseSession(from);
+  const older = await list(defined<BackendOptions>({ session }), true);
+  return compareEntries(older, await list({}, older.length > 0));
 }
 
 /** `verify URL [NAME...]` */

@@ -2,7 +2,7 @@
 import config from "../../deno.json" with { type: "json" };
 import { encodeName } from "../names.ts";
 import { parseArguments } from "./arguments.ts";
-import { EXIT, OutputClosed } from "./exit.ts";
+import { EXIT, Interrupted, OutputClosed } from "./exit.ts";
 import { showHelp } from "./help.ts";
 import { PROGRAM } from "./program.ts";
 import { type Io, Run } from "./run.ts";
@@ -35,7 +35,7 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
       await runCommand(run);
     }
   } catch (error) {
-    if (io.signal.aborted) run.interrupt();
+    if (io.signal.aborted) run.fail(new Interrupted("Interrupted"));
     else if (!(error instanceof OutputClosed)) run.fail(error);
     if (run.exit === EXIT.usage) {
       const command = words.find(isCommand) ?? "";

@@ -27,8 +27,8 @@ export interface Command {
   readonly flags?: readonly Flag[];
   /** Deno's flags that it needs, each with the case that it is for. */
   readonly permissions?: Terms;
-  /** What more there is to know, in paragraphs. */
-  readonly details?: readonly string[];
+  /** What more there is to know, in one paragraph or several. */
+  readonly details?: string | readonly string[];
 }
 
 /** A page of help that is not about a command. */
@@ -36,7 +36,7 @@ export interface Topic {
   readonly name: string;
   readonly summary: string;
   readonly terms: Terms;
-  readonly details: readonly string[];
+  readonly details: string;
 }
 
 /** Words with what they mean. */
@@ -255,7 +255,7 @@ const COMMANDS: readonly Command[] = [
     operands: "URL NAME NEW",
     flags: [flag("--overwrite", "Replace a file of the new name"), RECOVER],
     permissions: CHANGING,
-    details: ["No content is written again."],
+    details: "No content is written again.",
   },
   {
     name: "info",
@@ -277,7 +277,7 @@ const COMMANDS: readonly Command[] = [
     permissions: [
       ["Always", "--allow-run=xorriso --allow-read=/dev --allow-write=/dev"],
     ],
-    details: ["Drives with an open tray are closed by that."],
+    details: "Drives with an open tray are closed by that.",
   },
   {
     name: "blank",
@@ -286,9 +286,8 @@ const COMMANDS: readonly Command[] = [
     operands: "URL",
     flags: [flag("--mode as_needed|fast|all", "How much to erase"), FORCE],
     permissions: CHANGING,
-    details: [
+    details:
       "CD-RW, DVD-RW, DVD+RW, DVD-RAM and BD-RE can be erased; an image is made empty.",
-    ],
   },
   {
     name: "format",
@@ -297,9 +296,8 @@ const COMMANDS: readonly Command[] = [
     operands: "URL",
     flags: [flag("--mode as_needed|fast|full", "How much to format"), FORCE],
     permissions: [A_DRIVE],
-    details: [
+    details:
       "DVD-RW, DVD+RW, DVD-RAM and BD-RE can be formatted, and a blank BD-R. New media are formatted by themselves when they are written first.",
-    ],
   },
   {
     name: "finish",
@@ -308,9 +306,8 @@ const COMMANDS: readonly Command[] = [
     operands: "URL",
     flags: [RECOVER],
     permissions: [A_DRIVE],
-    details: [
+    details:
       "This cannot be undone. A last session is written, with the directory tree. Media that are written in place cannot be closed: DVD+RW, DVD-RAM, BD-RE.",
-    ],
   },
   {
     name: "eject",
@@ -337,9 +334,8 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import("./completions.ts")).completions,
     summary: "Print completions for a shell",
     operands: "bash|zsh|fish",
-    details: [
+    details:
       'In ~/.bashrc or, behind compinit, ~/.zshrc: "source <(xorriso-backend completions bash)", or zsh, which needs "setopt complete_aliases" for an alias. In fish: "xorriso-backend completions fish | source".',
-    ],
   },
 ];
 
@@ -366,9 +362,8 @@ const TOPICS: readonly Topic[] = [
     name: "flags",
     summary: "flags that every command has",
     terms: FLAGS.map((flag) => [spell(flag), flag.summary]),
-    details: [
+    details:
       'Letters can share a dash (-lq), a value follows after a blank or "=", and what stands behind "--" is no flag. XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and XORRISO_ARGS stand for the flags of these names where Deno may read them (--allow-env=XORRISO_PATH,...).',
-    ],
   },
   {
     name: "urls",
@@ -379,9 +374,8 @@ const TOPICS: readonly Topic[] = [
       ["xorriso:///dev/sr0", "a drive"],
       ["xorriso:///dev/sr0:/backups/2026", "a directory on its medium"],
     ],
-    details: [
+    details:
       'A "%" is written "%25"; names of files are relative to the directory.',
-    ],
   },
   {
     name: "exit",
@@ -398,9 +392,7 @@ const TOPICS: readonly Topic[] = [
       ["129", "the terminal was closed"],
       ["130", "interrupted (143 by SIGTERM)"],
     ],
-    details: [
-      "Of several failures the highest code counts; 7 is no failure.",
-    ],
+    details: "Of several failures the highest code counts; 7 is no failure.",
   },
 ];
 

@@ -20,7 +20,7 @@ const PHASES: Readonly<Record<Progress["phase"], string>> = {
   restoring: "Restoring",
   checking: "Checking",
   waiting: "Waiting for the drive",
-  resting: "Waiting for a commit that may be under way",
+  resting: "Waiting for an unfinished commit",
   blanking: "Blanking",
   formatting: "Formatting",
 };

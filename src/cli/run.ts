@@ -256,15 +256,12 @@ export class Run {
     this.#exit = Math.max(this.#exit, exit);
     const { path, needed, free }: Partial<XorrisoError> =
       cause instanceof XorrisoError ? cause : {};
-    const error = { code, message: messageOf(cause), path, needed, free };
-    this.#progress.print(this.#errorLine(error));
-  }
-
-  /** Tells that the user has interrupted the program. */
-  interrupt(): void {
-    this.#exit = EXIT.interrupted;
-    const error = { code: "INTERRUPTED", message: "Interrupted" };
-    this.#progress.print(this.#errorLine(error));
+    const message = messageOf(cause);
+    this.#progress.print(
+      this.has("json")
+        ? formatJson({ error: { code, message, path, needed, free } })
+        : `xorriso-backend: ${escapeText(message)}`,
+    );
   }
 
   /** Erases the progress. */
@@ -275,12 +272,6 @@ export class Run {
   /** Whether nothing but errors is told to people. */
   get #isSilent(): boolean {
     return this.has("quiet") || this.has("json");
-  }
-
-  #errorLine(error: { readonly message: string }): string {
-    return this.has("json")
-      ? formatJson({ error })
-      : `xorriso-backend: ${escapeText(error.message)}`;
   }
 
   /** Tells programs or people what is no failure. */

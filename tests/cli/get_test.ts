@@ -49,26 +49,6 @@ Deno.test("get of a missing name makes nothing and exits with 3", async () => {
   await assertMissing(`${folder.path}/target`);
 });
 
-Deno.test("get never leaves TARGET through a link in it", async () => {
-  await using folder = await makeFolder();
-  const files = { "in/a": "a", "out/b": "b", "out/deep/c": "c" };
-  const url = await putImage(folder.path, files);
-  await Deno.mkdir(`${folder.path}/target`);
-  await Deno.mkdir(`${folder.path}/elsewhere`);
-  await Deno.symlink("../elsewhere", `${folder.path}/target/out`);
-  const { code, stderr } = await run([
-    "get",
-    url,
-    "--to",
-    `${folder.path}/target`,
-    "--json",
-  ]);
-  assertEquals(code, 7);
-  assertEquals(parseLines(stderr).length, 4);
-  assertEquals(await readTree(`${folder.path}/elsewhere`), {});
-  assertEquals(await Deno.readTextFile(`${folder.path}/target/in/a`), "a");
-});
-
 Deno.test("get goes on when a name cannot be that of a file, and fails", async () => {
   await using folder = await makeFolder();
   const url = await makeForeignImage(folder.path);
@@ -125,14 +105,6 @@ Deno.test("get tells what no flag replaces: a folder in a file's place, and no f
   assertEquals(await Deno.readTextFile(file), "mine");
 });
 
-Deno.test("get --exclude leaves out what matches", async () => {
-  await using folder = await makeFolder();
-  const url = await putImage(folder.path, { "f/a": "a", "f/b.tmp": "b" });
-  const to = `${folder.path}/to`;
-  await succeed("get", url, "--to", to, "--exclude", "**/*.tmp");
-  assertEquals(await readTree(to), { "f/a": "a" });
-});
-
 Deno.test("get of a link restores it by its own name, and of a name with a byte that is not UTF-8", async () => {
   await using folder = await makeFolder();
   await folder.file("f/a", "a");
@@ -163,5 +135,21 @@ Deno.test("get takes globs with wildcards in a folder's part, below the folder b
     const to = `${folder.path}/to${i}`;
     await succeed("get", url, glob, "--to", to);
     assertEquals(await readTree(to), expected, glob);
+  }
+});
+
+Deno.test("get --exclude, --set-id and put --follow are passed on", async () => {
+  await using folder = await makeFolder();
+  await Deno.chmod(await folder.file("f/a", "a"), 0o4755);
+  await folder.file("f/b.tmp", "b");
+  await Deno.symlink("a", `${folder.path}/f/link`);
+  const url = `xorriso://${folder.path}/a.iso`;
+  await succeed("put", url, `${folder.path}/f`, "--create", "--follow");
+  const words = ["get", url, "--exclude", "**/*.tmp", "--to"];
+  for (const [flag, mode] of [["-q", 0o755], ["--set-id", 0o4755]] as const) {
+    const to = `${folder.path}/to${flag}`;
+    await succeed(...words, to, flag);
+    assertEquals(await readTree(to), { "f/a": "a", "f/link": "a" });
+    assertEquals(((await Deno.stat(`${to}/f/a`)).mode ?? 0) & 0o7777, mode);
   }
 });

@@ -241,6 +241,10 @@ type        f/d  (mtime)
 added       f/new
 `,
   );
+  await Deno.writeTextFile(`${source}/c`, "C");
+  await Deno.utime(`${source}/c`, PUT_DATE, PUT_DATE);
+  const checked = await succeed("diff", url, source, "--checksum");
+  assertMatch(checked, /^content +f\/c {2}\(mode\)$/m);
   assertEquals((await run(["diff", url])).code, 2);
   assertEquals((await run(["diff", url, source, "--from", "1"])).code, 2);
 });
@@ -253,6 +257,8 @@ Deno.test("diff --from tells what sessions have changed", async () => {
   assertEquals(parseLines(stdout), [
     { kind: "removed", name: "f/a", type: "file", attributes: [] },
   ]);
+  const typo = await run(["diff", `${url}:/g`, "--from", "1"]);
+  assertEquals([typo.code, typo.stdout], [3, ""]);
   const none = await run(["diff", url, "--from", "1", "--session", "1"]);
   assertEquals(none.stderr, "No differences\n");
 });

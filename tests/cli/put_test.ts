@@ -5,7 +5,6 @@ import {
   makeFifo,
   makeFolder,
   makeSparse,
-  runShell,
 } from "../support/helpers.ts";
 import {
   assertMissing,
@@ -159,25 +158,6 @@ Stored 1 file, 1 B, 3 folders, 1 link, session 1, 1 left out
   assertEquals(quiet, { code: 7, stdout: "", stderr: "" });
 });
 
-Deno.test("put --follow stores what links point to", async () => {
-  await using folder = await makeFolder();
-  await folder.file("f/a", "a");
-  await folder.file("b", "b");
-  await Deno.symlink("../b", `${folder.path}/f/link`);
-  const url = `xorriso://${folder.path}/a.iso`;
-  await succeed("put", url, `${folder.path}/f`, "--create", "--follow");
-  assertEquals(await succeed("get", url, "f/link", "--to", "-"), "b");
-});
-
-Deno.test("put leaves out the image that it writes to", async () => {
-  await using folder = await makeFolder();
-  const url = await putImage(folder.path, { a: "a" });
-  const { code, stderr } = await run(["put", url, folder.path, "--as", "f"]);
-  assertEquals(code, 7);
-  assertMatch(stderr, /a\.iso": it is the image that is written to\n/);
-  assertEquals(await succeed("list", url), "a\nf/sources/a\n");
-});
-
 Deno.test("put --exclude and --exclude-from leave out names, of which the last match counts", async () => {
   await using folder = await makeFolder();
   for (const name of ["a.tmp", "b.tmp", "c.log", "d"]) {
@@ -296,24 +276,4 @@ Deno.test("put leaves out what cannot have its name", async () => {
   assertEquals(code, 7);
   assertMatch(stderr, /there is a folder "f" on the medium.*--mirror/);
   assertEquals(await succeed("list", url), "b\nf/a\n");
-});
-
-Deno.test("put refuses two files for one name", async () => {
-  await using folder = await makeFolder();
-  const paths = [await folder.file("x/a", "x"), await folder.file("y/a", "y")];
-  const url = `xorriso://${folder.path}/a.iso`;
-  const { code, stderr } = await run(["put", url, "--create", ...paths]);
-  assertEquals(code, 2);
-  assertMatch(stderr, /another source has that name/);
-});
-
-Deno.test("put goes on when a file in a folder has a name that is not UTF-8", async () => {
-  await using folder = await makeFolder();
-  await folder.file("f/a", "a");
-  await runShell(`: >"$1/f/$(printf 'na\\357ve')"`, folder.path);
-  const url = `xorriso://${folder.path}/a.iso`;
-  const source = `${folder.path}/f`;
-  const { code, stderr } = await run(["put", url, "--create", source]);
-  assertEquals(code, 7);
-  assertMatch(stderr, /na.ve.*\nStored 1 file.*, 1 left out/);
 });
