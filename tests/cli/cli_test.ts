@@ -328,7 +328,7 @@ Deno.test("the program ends at once when it is interrupted again", async () => {
   Deno.kill(Number(await Deno.readTextFile(`${hanging}.pid`)), "SIGKILL");
   assertEquals(code, 130);
   // An orderly end would first wait for 10 s.
-  assert(performance.now() - begun < 5000);
+  assert(performance.now() - begun < 9000);
 });
 
 Deno.test("the program leaves nothing behind when it is interrupted again", async () => {

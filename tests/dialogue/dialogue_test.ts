@@ -5,12 +5,12 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { delay } from "@std/async/delay";
 import { Dialogue, type DialogueOptions } from "../../src/dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../../src/dialogue/exchange.ts";
 import { XorrisoError } from "../../src/errors.ts";
 import { commandLine } from "../../src/dialogue/protocol.ts";
 import type { Progress } from "../../src/options.ts";
+import { Clock } from "../support/clock.ts";
 import {
   assertCode,
   assertRejectsCode,
@@ -452,9 +452,10 @@ Deno.test("Dialogue waits as long as something comes", async () => {
 });
 
 Deno.test("Dialogue does not mind silence while nothing is asked", async () => {
+  using clock = new Clock();
   await using session = await startFake("", { timeout: 500 });
   await session.send("-print a");
-  await delay(700);
+  clock.tick(10_000);
   assertEquals((await session.send("-print b")).results, ["b"]);
 });
 

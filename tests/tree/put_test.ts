@@ -267,6 +267,7 @@ Deno.test("putTree() hears its signal while it copies", async () => {
   await using folder = await makeFolder();
   const tempDir = `${folder.path}/temp`;
   await Deno.mkdir(tempDir);
+  await using backend = await openImage(folder, { tempDir });
   // However busy the machine is, they are fresh when they are looked at.
   const time = Date.now() / 1000 + 1.5;
   for (let i = 0; i < 100; i++) {
@@ -274,7 +275,6 @@ Deno.test("putTree() hears its signal while it copies", async () => {
     await makeSparse(path, 16 << 20);
     await Deno.utime(path, time, time);
   }
-  await using backend = await openImage(folder, { tempDir });
   const controller = new AbortController();
   let end: unknown;
   putTree(backend, `${folder.path}/tree`, { signal: controller.signal })
@@ -307,14 +307,15 @@ function bytesIn(path: string): number {
 Deno.test("putTree() hears its signal while it waits for what was just written", async () => {
   await using folder = await makeFolder();
   const path = await makeSparse(await folder.file("tree/large"), 17 << 20);
+  await using backend = await openImage(folder);
   const time = Date.now() / 1000 + 1.5;
   await Deno.utime(path, time, time);
-  await using backend = await openImage(folder);
   const reason = new Error("enough");
   const controller = new AbortController();
   setTimeout(() => controller.abort(reason), 50);
-  const { signal } = controller;
-  const putting = putTree(backend, `${folder.path}/tree`, { signal });
+  const putting = putTree(backend, `${folder.path}/tree`, {
+    signal: controller.signal,
+  });
   assertEquals(await rejection(putting), reason);
   assert(Date.now() < time * 1000 + 2000, "it was not heard at once");
 });
