@@ -1,7 +1,9 @@
 /** The command line as text: words in, parsed arguments out. */
 import { parseArgs } from "node:util";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
+import { UsageError } from "./exit.ts";
 import { type Command, type Flag, PROGRAM } from "./program.ts";
+import type { Flags } from "./run.ts";
 
 /** A command line that has been read. */
 export interface Arguments {
@@ -9,12 +11,9 @@ export interface Arguments {
   readonly command: Command | undefined;
   /** The operands behind the command. */
   readonly operands: readonly string[];
-  /** The values of the flags that are set, by name; a switch has the value `"true"`. */
-  readonly flags: ReadonlyMap<string, readonly string[]>;
+  /** The values of the flags that are set. */
+  readonly flags: Flags;
 }
-
-/** A command line that means nothing. */
-export class UsageError extends Error {}
 
 const { commands, flags: COMMON } = PROGRAM;
 
@@ -94,7 +93,7 @@ function unknownFlag(spelled: string): UsageError {
 /** Makes sure that flags belong to a command and have values that they may have. */
 function checkFlags(
   { name: command, flags = [] }: Command,
-  given: Arguments["flags"],
+  given: Flags,
 ): void {
   const known: readonly Flag[] = [...COMMON, ...flags];
   for (const [name, values] of given) {

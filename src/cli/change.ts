@@ -1,6 +1,6 @@
 /** The commands that change names on the medium: `delete` and `move`. */
 import { folderOf } from "../tree/plan.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
 import { open } from "./open.ts";
 import type { Run } from "./run.ts";

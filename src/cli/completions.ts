@@ -1,6 +1,6 @@
 /** Completions of the command line for shells, made from the table of commands. */
 import { encodeName } from "../names.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 import { type Command, type Flag, PROGRAM } from "./program.ts";
 import type { Run } from "./run.ts";
 

@@ -5,7 +5,7 @@ import { parseLocation } from "../backend/url.ts";
 import { isDrivePath } from "../disk/permissions.ts";
 import { XorrisoError } from "../errors.ts";
 import type { BlankMode, FormatMode } from "../options.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 import { open } from "./open.ts";
 import type { Run } from "./run.ts";
 import { describeMedium, summarizeMedium } from "./info.ts";

@@ -1,6 +1,5 @@
 /** What an error means to who called the program: an exit code, a code word, a message in flags. */
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
-import { UsageError } from "./arguments.ts";
 import { formatBytes, formatDate } from "./terminal.ts";
 
 /** Exit codes, as the help has them. */
@@ -37,6 +36,9 @@ export const EXIT_CODES: Readonly<Partial<Record<XorrisoErrorCode, number>>> = {
   PERMISSION_DENIED: EXIT.permission,
   CHECKSUM_MISMATCH: EXIT.checksum,
 };
+
+/** A command line that means nothing. */
+export class UsageError extends Error {}
 
 /** Nobody reads standard output any more: no failure of this program, but there is no more to do. */
 export class OutputClosed extends Error {}

@@ -8,7 +8,7 @@ import { getTree } from "../tree/get.ts";
 import type { GetTreeOptions, GetTreeResult } from "../tree/options.ts";
 import { folderOf } from "../tree/plan.ts";
 import { folderOfGlob, normalizeName } from "../tree/select.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
 import { open } from "./open.ts";
 import { defined, type Run } from "./run.ts";

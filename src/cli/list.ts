@@ -4,7 +4,7 @@ import { compareTree } from "../tree/compare.ts";
 import { compareEntries } from "../tree/difference.ts";
 import type { CompareTreeOptions, TreeChange } from "../tree/options.ts";
 import { folderOf } from "../tree/plan.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 import { findEntries, requireDirectory, sortByName } from "./find.ts";
 import { filters, storedAs } from "./put.ts";
 import { open, parseSession } from "./open.ts";

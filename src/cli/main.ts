@@ -17,15 +17,14 @@ import { type Io, Run } from "./run.ts";
 export async function main(words: readonly string[], io: Io): Promise<number> {
   // Until the command line has been read, all that counts of it is how errors are told.
   const flags = new Map(words.includes("--json") ? [["json", ["true"]]] : []);
-  let run = new Run({ operands: [], flags }, io);
+  let run = new Run([], flags, io);
   const tellStop = () => {
     if (io.stderr.isTerminal) run.note("Stopping...");
   };
   io.signal.addEventListener("abort", tellStop);
   try {
-    const args = parseArguments(words);
-    run = new Run(args, io);
-    const { command } = args;
+    const { command, operands, flags } = parseArguments(words);
+    run = new Run(operands, flags, io);
     if (run.has("help")) await showHelp(run, command);
     else if (run.has("version") || command === undefined) {
       await run.write(encodeName(`${PROGRAM.name} ${config.version}\n`));

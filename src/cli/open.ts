@@ -7,7 +7,7 @@ import { parseLocation } from "../backend/url.ts";
 import { isCode } from "../errors.ts";
 import { parseWriteSpeed } from "../options.ts";
 import { type Device, devices } from "../session/devices.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 import { defined, type Run } from "./run.ts";
 
 /** Milliseconds between two looks at a drive that is in use. */

@@ -10,7 +10,7 @@ import type {
   TreeSource,
 } from "../tree/options.ts";
 import { putTree } from "../tree/put.ts";
-import { UsageError } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 import { requireDirectory } from "./find.ts";
 import { open } from "./open.ts";
 import { defined, type Run } from "./run.ts";

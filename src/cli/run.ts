@@ -4,7 +4,6 @@ import type { Progress } from "../options.ts";
 import { encodeName, unspellName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
 import type { LeftOut, TreeEvent } from "../tree/options.ts";
-import type { Arguments } from "./arguments.ts";
 import { EXIT, judge, messageOf, OutputClosed } from "./exit.ts";
 import { ProgressLine, type Screen } from "./progress.ts";
 import {
@@ -40,6 +39,9 @@ export interface Output {
   write(bytes: Uint8Array): Promise<void>;
 }
 
+/** The values of the flags that are set, by name; a switch has the value `"true"`. */
+export type Flags = ReadonlyMap<string, readonly string[]>;
+
 /** What has become of a name. */
 interface Named extends Partial<Omit<TreeEvent, "kind" | "error">> {
   readonly kind: string;
@@ -52,7 +54,7 @@ export class Run {
   readonly operands: readonly string[];
   /** Aborted when the user interrupts the program. */
   readonly signal: AbortSignal;
-  readonly #flags: Arguments["flags"];
+  readonly #flags: Flags;
   readonly #io: Io;
   readonly #progress: ProgressLine;
   readonly #start: number;
@@ -61,10 +63,10 @@ export class Run {
   readonly #entries: Named[] = [];
 
   /** Does nothing yet. */
-  constructor(args: Pick<Arguments, "operands" | "flags">, io: Io) {
-    this.operands = args.operands;
+  constructor(operands: readonly string[], flags: Flags, io: Io) {
+    this.operands = operands;
     this.signal = io.signal;
-    this.#flags = args.flags;
+    this.#flags = flags;
     this.#io = io;
     this.#progress = new ProgressLine(io.stderr, io.now);
     this.#start = io.now();

@@ -1,9 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import {
-  parseArguments,
-  suggest,
-  UsageError,
-} from "../../src/cli/arguments.ts";
+import { parseArguments, suggest } from "../../src/cli/arguments.ts";
+import { UsageError } from "../../src/cli/exit.ts";
 
 /** What the parser makes of a command line. */
 function parse(...words: string[]) {

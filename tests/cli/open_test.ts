@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { UsageError } from "../../src/cli/arguments.ts";
+import { UsageError } from "../../src/cli/exit.ts";
 import { parseSession } from "../../src/cli/open.ts";
 
 Deno.test("parseSession() takes a number, a date in local time, or the newest", () => {
