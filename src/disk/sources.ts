@@ -252,5 +252,8 @@ function unreadable(name: string, problem: string): XorrisoError {
 /** A failure of the operating system as one about the source. */
 export function unreadableBy(cause: unknown, name: string): unknown {
   const doing = `Cannot store "${name}"`;
-  return systemError(cause, { doing, path: name, code: "SOURCE_UNREADABLE" });
+  return systemError(cause, {
+    ...{ doing, path: name, code: "SOURCE_UNREADABLE" },
+    reasons: { ENOENT: "there is no such file or folder" },
+  });
 }

@@ -26,19 +26,10 @@ export interface Stored {
   readonly md5?: string | undefined;
 }
 
-/** The same of a name on disk. */
-export interface Attributes {
-  /** What it is. */
-  readonly type: Stored["type"];
-  /** Seconds since 1970. */
-  readonly mtime: number;
-  /** Permission bits. */
-  readonly mode: number;
-  /** Number of its owner. */
-  readonly uid: number;
-  /** Number of its group. */
-  readonly gid: number;
-}
+/** The same of a name on disk, whose time is in seconds since 1970. */
+export type Attributes =
+  & Pick<Stored, "type" | "mode" | "uid" | "gid">
+  & { readonly mtime: number };
 
 /** The first and the last second that Rock Ridge can record: years 1900 to 2155. */
 const FIRST = Date.UTC(1900, 0, 1) / 1000;
@@ -71,11 +62,6 @@ export function differingAttributes(
     differing.push("mtime");
   }
   return differing;
-}
-
-/** Whether attributes of a name on disk are not as they are on the medium. */
-export function attributesDiffer(found: Attributes, entry: Stored): boolean {
-  return differingAttributes(found, entry).length > 0;
 }
 
 /**

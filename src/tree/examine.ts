@@ -4,7 +4,7 @@ import { pooledMap } from "@std/async/pool";
 import { breathe, nextTurn } from "../async.ts";
 import { md5Of } from "../disk/sources.ts";
 import { isCode } from "../errors.ts";
-import { attributesDiffer, type Stored } from "./difference.ts";
+import { differingAttributes, type Stored } from "./difference.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { PutTreeOptions } from "./options.ts";
 import {
@@ -141,7 +141,7 @@ function compareSums(
   if (entry === undefined || md5 === undefined || md5 !== entry.md5) {
     return "content";
   }
-  return attributesDiffer(found, entry) ? "attributes" : "same";
+  return differingAttributes(found, entry).length > 0 ? "attributes" : "same";
 }
 
 /** The MD5s of files on disk; none for those that cannot be read. */

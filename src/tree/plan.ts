@@ -2,7 +2,7 @@
 
 import { encodeName, parents } from "../names.ts";
 import {
-  attributesDiffer,
+  differingAttributes,
   recordable,
   secondsOf,
   type Stored,
@@ -36,7 +36,9 @@ export function judge(
 ): Verdict {
   if (entry === undefined || entry.type !== found.type) return "content";
   if (found.type === "link" && found.link !== entry.link) return "content";
-  const settled = attributesDiffer(found, entry) ? "attributes" : "same";
+  const settled = differingAttributes(found, entry).length > 0
+    ? "attributes"
+    : "same";
   if (found.type !== "file") return settled;
   if (found.size !== entry.size || unchanged === "store") return "content";
   if (found.size === 0) return settled;

@@ -4,7 +4,7 @@ import { basename } from "@std/path/posix/basename";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { stat } from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
-import { XorrisoError } from "../errors.ts";
+import { unreadableBy } from "../disk/sources.ts";
 import { checkName, show } from "../names.ts";
 import { Filter, parsePatterns } from "./filter.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
@@ -29,7 +29,9 @@ export async function resolveSources(
     : source;
   const sources: ResolvedSource[] = [];
   for (const { path: given, as } of list) {
-    const path = await resolveSource(given);
+    const path = await resolveForRead(given, "the source").catch((cause) => {
+      throw unreadableBy(cause, String(given));
+    });
     const name = as ?? nameOf(given, path);
     if (name !== "") checkName("/", name, true);
     if (name === "" && !(await stat(path)).isDirectory) {
@@ -38,25 +40,6 @@ export async function resolveSources(
     sources.push({ path, name });
   }
   return sources;
-}
-
-async function resolveSource(given: string | URL): Promise<string> {
-  try {
-    return await resolveForRead(given, "the source");
-  } catch (cause) {
-    if (!(cause instanceof Error) || cause instanceof Deno.errors.NotCapable) {
-      throw cause;
-    }
-    const why = cause instanceof Deno.errors.NotFound
-      ? "there is no such file or folder"
-      : cause.message;
-    const path = String(given);
-    throw new XorrisoError(
-      "SOURCE_UNREADABLE",
-      `Cannot store "${path}": ${why}`,
-      { path, cause },
-    );
-  }
 }
 
 /** The last part of a path, or where it says nothing, of what it stands for. */

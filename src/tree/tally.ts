@@ -1,7 +1,7 @@
 /** Counting what is stored of a tree. */
 
 import { notify } from "../async.ts";
-import { XorrisoError } from "../errors.ts";
+import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Copy } from "./changing.ts";
 import type {
@@ -134,16 +134,12 @@ function blockedError({ name, path }: Found): XorrisoError {
 function reasonOf(error: Error): LeftReason {
   if (error instanceof TypeError) return "name";
   if (!(error instanceof XorrisoError)) return "unreadable";
-  switch (error.code) {
-    case "NAME_TOO_LONG":
-      return "name";
-    case "SOURCE_UNREADABLE":
-      return "unreadable";
-    case "SOURCE_CHANGED":
-      return "changed";
-    case "ENTRY_EXISTS":
-      return "exists";
-    default:
-      return "failed";
-  }
+  return REASONS[error.code] ?? "failed";
 }
+
+const REASONS: Readonly<Partial<Record<XorrisoErrorCode, LeftReason>>> = {
+  NAME_TOO_LONG: "name",
+  SOURCE_UNREADABLE: "unreadable",
+  SOURCE_CHANGED: "changed",
+  ENTRY_EXISTS: "exists",
+};

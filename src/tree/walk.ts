@@ -1,9 +1,9 @@
 /** Looking through a folder on disk: what is in it, with the attributes that a medium keeps. */
 
 import { breathe } from "../async.ts";
-import { lstat, readDir, readLink, stat } from "../disk/files.ts";
+import { isSame, lstat, readDir, readLink, stat } from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
-import { XorrisoError } from "../errors.ts";
+import { reasonOf, XorrisoError } from "../errors.ts";
 import type { Filter } from "./filter.ts";
 import type { LeftOut, LeftReason } from "./options.ts";
 
@@ -79,8 +79,18 @@ export async function walk(
   options: WalkOptions,
 ): Promise<Walked> {
   const walker = new Walker(name, options);
-  await walker.enter(path, name, await lstat(path), []);
+  await walker.enter({ path, name, above: [] }, await lstat(path));
   return walker;
+}
+
+/** Where the walk is. */
+interface Place {
+  /** Where on disk. */
+  readonly path: string;
+  /** Its name on the medium. */
+  readonly name: string;
+  /** The folders that it is in. */
+  readonly above: readonly Deno.FileInfo[];
 }
 
 /** Looks through one tree. */
@@ -97,41 +107,26 @@ class Walker implements Walked {
     this.#options = options;
   }
 
-  /**
-   * Takes one thing that is there.
-   *
-   * @param above The folders that it is in.
-   */
-  async enter(
-    path: string,
-    name: string,
-    info: Deno.FileInfo,
-    above: readonly Deno.FileInfo[],
-  ): Promise<void> {
+  /** Takes one thing that is there. */
+  async enter(place: Place, info: Deno.FileInfo): Promise<void> {
     const { image } = this.#options;
     if (image !== undefined && isSame(info, image)) {
-      this.#leave(name, path, "image", "it is the image that is written to");
-    } else if (info.isFile) this.#add(name, path, "file", info);
-    else if (info.isSymlink) await this.#enterLink(path, name, info, above);
-    else if (info.isDirectory) await this.#enterFolder(path, name, info, above);
-    else {
-      this.#leave(name, path, "special", "it is no file, folder or link");
-    }
+      this.#leave(place, "image", "it is the image that is written to");
+    } else if (info.isFile) this.#add(place, "file", info);
+    else if (info.isSymlink) await this.#enterLink(place, info);
+    else if (info.isDirectory) await this.#enterFolder(place, info);
+    else this.#leave(place, "special", "it is no file, folder or link");
   }
 
-  async #enterFolder(
-    path: string,
-    name: string,
-    info: Deno.FileInfo,
-    above: readonly Deno.FileInfo[],
-  ): Promise<void> {
+  async #enterFolder(place: Place, info: Deno.FileInfo): Promise<void> {
+    const { path, name } = place;
     const { cacheTags, oneFileSystem, signal } = this.#options;
     if (cacheTags && await hasCacheTag(path)) {
       this.excluded.push(name);
       return;
     }
     const index = this.found.length;
-    if (name !== "") this.#add(name, path, "directory", info);
+    if (name !== "") this.#add(place, "directory", info);
     this.#device ??= info.dev;
     if (oneFileSystem && info.dev !== this.#device) {
       this.excluded.push(name);
@@ -142,33 +137,39 @@ class Walker implements Walked {
       entries = await readDir(path);
     } catch (cause) {
       this.found.length = index;
-      this.#leave(name, path, "unreadable", "cannot list it", cause);
+      this.#leave(place, "unreadable", "cannot list it", cause);
       return;
     }
     entries.sort((a, b) => a.name < b.name ? -1 : 1);
+    const above = [...place.above, info];
     let last: string | undefined;
     for (const entry of entries) {
       await breathe();
       signal?.throwIfAborted();
-      // Names that Deno shows alike are not all what they seem.
-      const isDouble = entry.name === last;
+      const below = {
+        path: path === "/" ? `/${entry.name}` : `${path}/${entry.name}`,
+        name: name === "" ? entry.name : `${name}/${entry.name}`,
+        above,
+      };
+      await this.#look(below, entry, entry.name === last);
       last = entry.name;
-      await this.#look(path, name, entry, isDouble, [...above, info]);
     }
   }
 
-  /** Looks at an entry of a folder. */
+  /**
+   * Looks at an entry of a folder.
+   *
+   * @param isDouble Whether Deno shows it as it does another: one of them is not what it seems.
+   */
   async #look(
-    folder: string,
-    parent: string,
+    place: Place,
     entry: Deno.DirEntry,
     isDouble: boolean,
-    above: readonly Deno.FileInfo[],
   ): Promise<void> {
     const { filter, links } = this.#options;
-    const path = folder === "/" ? `/${entry.name}` : `${folder}/${entry.name}`;
-    const name = parent === "" ? entry.name : `${parent}/${entry.name}`;
-    const isOut = filter.excludes(this.#below(name), entry.isDirectory) ||
+    const { path, name } = place;
+    const inside = this.#top === "" ? name : name.slice(this.#top.length + 1);
+    const isOut = filter.excludes(inside, entry.isDirectory) ||
       entry.isSymlink && links === "skip";
     if (isOut && !(entry.isDirectory && filter.takesBack)) {
       this.excluded.push(name);
@@ -181,68 +182,46 @@ class Walker implements Walked {
     } catch (cause) {
       const isGone = cause instanceof Deno.errors.NotFound;
       if (isGone && entry.name.includes(REPLACEMENT)) {
-        this.#leave(name, path, "name", NOT_UTF8);
+        this.#leave(place, "name", NOT_UTF8);
       } else if (!isGone) {
-        this.#leave(name, path, "unreadable", "cannot look at it", cause);
+        this.#leave(place, "unreadable", "cannot look at it", cause);
       }
       // What else is gone has been removed this moment.
       return;
     }
-    if (!isOut) return await this.enter(path, name, info, above);
-    await this.#lookBelow(path, name, info, above);
-  }
-
-  /** Looks for what a pattern takes back in a folder that is left out. */
-  async #lookBelow(
-    path: string,
-    name: string,
-    info: Deno.FileInfo,
-    above: readonly Deno.FileInfo[],
-  ): Promise<void> {
+    if (!isOut) return await this.enter(place, info);
     const index = this.found.length;
-    await this.#enterFolder(path, name, info, above);
-    // The folder itself is stored for the sake of what is in it.
+    await this.#enterFolder(place, info);
+    // The folder itself is stored for the sake of what a pattern takes back in it.
     if (this.found.length > index + 1) return;
     this.found.length = index;
     this.excluded.push(name);
   }
 
-  async #enterLink(
-    path: string,
-    name: string,
-    info: Deno.FileInfo,
-    above: readonly Deno.FileInfo[],
-  ): Promise<void> {
-    if (this.#options.links === "follow") {
-      return await this.#follow(path, name, above);
-    }
+  async #enterLink(place: Place, info: Deno.FileInfo): Promise<void> {
+    if (this.#options.links === "follow") return await this.#follow(place);
     try {
-      this.#add(name, path, "link", info, await readLink(path));
+      this.#add(place, "link", info, await readLink(place.path));
     } catch (cause) {
-      this.#leave(name, path, "unreadable", "cannot read the link", cause);
+      this.#leave(place, "unreadable", "cannot read the link", cause);
     }
   }
 
   /** Stores what a link points to in its place. */
-  async #follow(
-    path: string,
-    name: string,
-    above: readonly Deno.FileInfo[],
-  ): Promise<void> {
+  async #follow(place: Place): Promise<void> {
     try {
-      const target = await resolveForRead(path, "what a link points to");
-      const info = await stat(target);
-      if (above.some((folder) => isSame(folder, info))) {
-        this.#leave(name, path, "links", "the link leads into a loop");
-      } else await this.enter(target, name, info, above);
+      const path = await resolveForRead(place.path, "what a link points to");
+      const info = await stat(path);
+      if (place.above.some((folder) => isSame(folder, info))) {
+        this.#leave(place, "links", "the link leads into a loop");
+      } else await this.enter({ ...place, path }, info);
     } catch (cause) {
-      this.#leave(name, path, "links", "cannot follow the link", cause);
+      this.#leave(place, "links", "cannot follow the link", cause);
     }
   }
 
   #add(
-    name: string,
-    path: string,
+    { path, name }: Place,
     type: Found["type"],
     info: Deno.FileInfo,
     link?: string,
@@ -263,13 +242,12 @@ class Walker implements Walked {
   }
 
   #leave(
-    name: string,
-    path: string,
+    { path, name }: Place,
     reason: LeftReason,
     why: string,
     cause?: unknown,
   ): void {
-    const said = cause instanceof Error ? `: ${cause.message}` : "";
+    const said = cause === undefined ? "" : `: ${reasonOf(cause)}`;
     const error = new XorrisoError(
       "SOURCE_UNREADABLE",
       `Cannot store "${path}": ${why}${said}`,
@@ -277,18 +255,9 @@ class Walker implements Walked {
     );
     this.left.push({ name, path, reason, error });
   }
-
-  /** The path of a name relative to the folder that is looked through. */
-  #below(name: string): string {
-    return this.#top === "" ? name : name.slice(this.#top.length + 1);
-  }
 }
 
 const NOT_UTF8 = "its name is not UTF-8, and Deno cannot open such a file";
-
-function isSame(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
-  return a.dev === b.dev && a.ino === b.ino && a.ino !== null;
-}
 
 async function hasCacheTag(folder: string): Promise<boolean> {
   try {
