@@ -41,38 +41,25 @@ export function checkState(
   if (state === "blank" && !blank) throw stateError("foreign", device);
 }
 
+/** What is told of an image file in a state that keeps it from being opened. */
+const STATES: Readonly<Record<string, string>> = {
+  interrupted: "the writing of its first session was interrupted, so it " +
+    "holds nothing yet; open it for writing with recover to begin again",
+  headless: "the writing of its first session was interrupted at the very " +
+    "end; open it for writing with recover to complete it",
+  damaged: "its volume descriptor is damaged; read what it still has with " +
+    "readOnly, or open it with recover to have that mended",
+};
+
 /** Why an image file in this state cannot be opened. */
-export function stateError(state: string, device: string): XorrisoError {
-  const doing = `Cannot open "${device}"`;
-  switch (state) {
-    case "interrupted":
-      return new XorrisoError(
-        "IMAGE_DAMAGED",
-        `${doing}: the writing of its first session was interrupted, so it ` +
-          `holds nothing yet; open it for writing with recover to begin again`,
-        { path: device },
-      );
-    case "headless":
-      return new XorrisoError(
-        "IMAGE_DAMAGED",
-        `${doing}: the writing of its first session was interrupted at the ` +
-          `very end; open it for writing with recover to complete it`,
-        { path: device },
-      );
-    case "damaged":
-      return new XorrisoError(
-        "IMAGE_DAMAGED",
-        `${doing}: its volume descriptor is damaged; read what it still has ` +
-          `with readOnly, or open it with recover to have that mended`,
-        { path: device },
-      );
-    default:
-      return new XorrisoError(
-        "NOT_ISO",
-        `${doing}: it holds no ISO 9660 image; choose another file`,
-        { path: device },
-      );
-  }
+export function stateError(state: string, path: string): XorrisoError {
+  const damage = STATES[state];
+  const why = damage ?? "it holds no ISO 9660 image; choose another file";
+  return new XorrisoError(
+    damage === undefined ? "NOT_ISO" : "IMAGE_DAMAGED",
+    `Cannot open "${path}": ${why}`,
+    { path },
+  );
 }
 
 /** The oldest version whose behaviour this module is built on. */
@@ -80,9 +67,8 @@ const OLDEST = [1, 5, 2];
 
 /** The version of xorriso, if it is one that can be driven. */
 export function checkVersion(results: readonly string[]): string {
-  const version = results.map((line) =>
-    /^xorriso version +: +(\d+(?:\.\d+)*)/.exec(line)?.[1]
-  ).find((found) => found !== undefined);
+  const [, version] =
+    /^xorriso version +: +(\d+(?:\.\d+)*)/m.exec(results.join("\n")) ?? [];
   const parts = version?.split(".").map(Number) ?? [];
   const at = OLDEST.findIndex((part, index) => parts[index] !== part);
   if (

@@ -47,12 +47,8 @@ export async function stageRemoval(
   const directory = nodes.find(({ type }) => type === "directory");
   if (directory !== undefined && !recursive) {
     const { path } = directory;
-    throw new XorrisoError(
-      "ENTRY_EXISTS",
-      `${session.doing(`remove ${show(path)} from`)}: it is a directory; add ` +
-        `recursive`,
-      { path },
-    );
+    const why = "it is a directory; add recursive";
+    throw isTaken(session, `remove ${show(path)}`, why, path);
   }
   await changes.remove(paths, { recursive });
 }
@@ -68,35 +64,34 @@ export async function stageMove(
   await lookUp(session, path);
   await requirePlace(session, target);
   if (await typeOf(session, target) !== undefined) {
-    throw new XorrisoError(
-      "ENTRY_EXISTS",
-      `${session.doing(`rename ${show(path)} on`)}: ${show(target)} is there ` +
-        `already; remove it first`,
-      { path: target },
-    );
+    const why = `${show(target)} is there already; remove it first`;
+    throw isTaken(session, `rename ${show(path)}`, why, target);
   }
   await changes.move(path, target);
 }
 
 /** Refuses what xorriso would do without a word: bend the tree. */
 async function requirePlace(session: Session, path: string): Promise<void> {
-  const doing = session.doing(`store ${show(path)} on`);
   for (const parent of parents(path)) {
     const type = await typeOf(session, parent);
     if (type === undefined) return;
     if (type === "directory") continue;
-    throw new XorrisoError(
-      "ENTRY_EXISTS",
-      `${doing}: ${show(parent)} is no directory; remove it first`,
-      { path },
-    );
+    const why = `${show(parent)} is no directory; remove it first`;
+    throw isTaken(session, `store ${show(path)}`, why, path);
   }
   if (await typeOf(session, path) !== "directory") return;
-  throw new XorrisoError(
-    "ENTRY_EXISTS",
-    `${doing}: it is a directory; choose another name`,
-    { path },
-  );
+  const why = "it is a directory; choose another name";
+  throw isTaken(session, `store ${show(path)}`, why, path);
+}
+
+function isTaken(
+  session: Session,
+  what: string,
+  why: string,
+  path: string,
+): XorrisoError {
+  const doing = session.doing(`${what} on`);
+  return new XorrisoError("ENTRY_EXISTS", `${doing}: ${why}`, { path });
 }
 
 /**
