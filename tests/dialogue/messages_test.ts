@@ -137,7 +137,7 @@ Deno.test("classify() has a recording for each code that xorriso can cause", asy
   );
   const caused = [...found].filter((code) => code !== undefined);
   const all = Array.from(
-    errors.matchAll(/^  \| "([A-Z_]+)"/gm),
+    errors.matchAll(/^ {2}\| "([A-Z_]+)"/gm),
     ([, code]) => code,
   );
   assertEquals([...caused, ...OF_THE_MODULE].sort(), all.sort());

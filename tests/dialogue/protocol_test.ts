@@ -11,12 +11,10 @@ import {
   unquote,
 } from "../../src/dialogue/protocol.ts";
 import { decodeName, encodeName } from "../../src/names.ts";
+import { Random } from "../torture/random.ts";
 import { readPackets } from "../support/packets.ts";
 
 const encoder = new TextEncoder();
-
-/** Uniform numbers from 0 to below `limit`, the same for the same seed. */
-type Random = (limit: number) => number;
 
 /**
  * Runs a check many times; a failure tells the seed that it can be repeated
@@ -25,14 +23,9 @@ type Random = (limit: number) => number;
 function repeat(
   times: number,
   check: (random: Random) => void,
-  seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 1,
+  seed: string = crypto.randomUUID(),
 ): void {
-  let state = seed;
-  // A linear congruential generator, with the constants of Numerical Recipes.
-  const random: Random = (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor(state / 2 ** 32 * limit);
-  };
+  const random = new Random(seed);
   for (let i = 0; i < times; i++) {
     try {
       check(random);
@@ -44,52 +37,26 @@ function repeat(
 
 /** Pieces that broke a wrapper of xorriso before, or look as if they could. */
 const NASTY = [
-  "'",
-  '"',
-  "\\",
-  "\\n",
-  "\\134",
-  "\n",
-  "\r",
-  "\t",
-  "\x01",
-  "\x7f",
-  "\u0085",
-  " ",
-  "--",
-  "-end",
-  "-rm_r",
-  "*",
-  "?",
-  "[a]",
-  "#",
-  "@@@",
-  " , ",
-  " -> ",
-  "R:1: ",
-  "\ufeff",
-  "\ufffd",
-  "é",
-  "日本",
-  "😀",
-  "\udc80",
-  "\udcff",
+  ...["'", '"', "\\", "\\n", "\\134", "\n", "\r", "\t"],
+  ...["\x01", "\x7f", "\u0085", " ", "--", "-end", "-rm_r", "*"],
+  ...["?", "[a]", "#", "@@@", " , ", " -> ", "R:1: ", "\ufeff"],
+  ...["\ufffd", "é", "日本", "😀", "\udc80", "\udcff"],
 ];
 
 /** A file name of up to 100 bytes: any bytes, or a mixture of nasty pieces. */
 function randomName(random: Random): string {
-  if (random(2) === 0) {
+  if (random.below(2) === 0) {
     const bytes = Uint8Array.from(
-      { length: 1 + random(100) },
-      () => 1 + random(255),
+      { length: 1 + random.below(100) },
+      () => 1 + random.below(255),
     );
     return decodeName(bytes).replaceAll("/", "_");
   }
   let name = "";
-  for (let count = 1 + random(12); count > 0; count--) {
-    name += random(3) === 0
-      ? String.fromCodePoint(0x61 + random(26))
-      : NASTY[random(NASTY.length)];
+  for (let count = 1 + random.below(12); count > 0; count--) {
+    name += random.below(3) === 0
+      ? String.fromCodePoint(0x61 + random.below(26))
+      : NASTY[random.below(NASTY.length)];
   }
   return name;
 }
@@ -341,8 +308,8 @@ Deno.test("decodeName() agrees with TextDecoder about what is UTF-8", () => {
   bytes.push(0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff);
   repeat(20_000, (random) => {
     const some = Uint8Array.from(
-      { length: random(6) },
-      () => bytes[random(bytes.length)] ?? 0,
+      { length: random.below(6) },
+      () => bytes[random.below(bytes.length)] ?? 0,
     );
     let expected: string | undefined;
     try {
@@ -359,7 +326,10 @@ Deno.test("decodeName() agrees with TextDecoder about what is UTF-8", () => {
 
 Deno.test("encodeName() gives back the bytes of any name", () => {
   repeat(3000, (random) => {
-    const bytes = Uint8Array.from({ length: random(300) }, () => random(256));
+    const bytes = Uint8Array.from(
+      { length: random.below(300) },
+      () => random.below(256),
+    );
     assertEquals(encodeName(decodeName(bytes)), bytes);
   });
 });
