@@ -112,7 +112,7 @@ async function sumUp(
 
 /** Whether a path means a folder: by its name, or since there is one. */
 async function isFolder(path: string): Promise<boolean> {
-  if (path.endsWith("/")) return true;
+  if (path === "" || path.endsWith("/")) return true;
   // What may not be looked at is told when it is written.
   if (!await isGranted("read", path)) return false;
   try {

@@ -21,9 +21,10 @@ export async function info(run: Run): Promise<void> {
   const free = isImage ? undefined : medium.free;
   const volumeId = medium.volumeId ?? null;
   const behind = medium.behind ?? null;
+  const state = behind === null ? status : "closed";
   const lines = alignColumns([
     [isImage ? "Image" : "Drive", run.name(drive)],
-    ["Medium", `${isImage ? "image file" : profile}, ${status}`],
+    ["Medium", `${isImage ? "image file" : profile}, ${state}`],
     ["Volume id", volumeId === null ? "none" : run.name(volumeId)],
     ["Used", run.size(used)],
     ...free === undefined ? [] : [["Free", run.size(free)]],

@@ -5,6 +5,7 @@ import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { stat } from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
 import { unreadableBy } from "../disk/sources.ts";
+import { systemError } from "../errors.ts";
 import { checkName, show } from "../names.ts";
 import { Filter, parsePatterns } from "./filter.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
@@ -51,13 +52,26 @@ function nameOf(given: string | URL, real: string): string {
     : last;
 }
 
-/** The filter of options. */
+/**
+ * The filter of options.
+ *
+ * @throws {XorrisoError} SOURCE_UNREADABLE when the file with patterns cannot be read.
+ */
 export async function openFilter(
   { exclude = [], excludeFrom }: TreeFilterOptions,
 ): Promise<Filter> {
   if (excludeFrom === undefined) return new Filter(exclude);
-  const text = await Deno.readTextFile(excludeFrom);
-  return new Filter([...parsePatterns(text), ...exclude]);
+  try {
+    const text = await Deno.readTextFile(excludeFrom);
+    return new Filter([...parsePatterns(text), ...exclude]);
+  } catch (cause) {
+    throw systemError(cause, {
+      doing: `Cannot read the patterns in "${excludeFrom}"`,
+      path: String(excludeFrom),
+      code: "SOURCE_UNREADABLE",
+      reasons: { ENOENT: "there is no such file" },
+    });
+  }
 }
 
 /** Looks through all sources. */

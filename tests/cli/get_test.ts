@@ -44,8 +44,9 @@ Deno.test("get of a missing name makes nothing and exits with 3", async () => {
     ]);
     assertEquals([outcome.code, outcome.stdout], [3, ""]);
   }
-  const { code } = await run(["get", url, "--to", "-"]);
-  assertEquals(code, 2);
+  for (const words of [["--to", "-"], ["a", "--to", ""]]) {
+    assertEquals((await run(["get", url, ...words])).code, 2);
+  }
   await assertMissing(`${folder.path}/target`);
 });
 

@@ -62,8 +62,7 @@ Deno.test("each command prints the JSON that is documented", async () => {
   );
 });
 
-Deno.test("assertDocumented() refuses keys that are missing or too many", async () => {
-  for (const line of ['{"kind":"moved"}', '{"kind":"moved","name":"","x":1}']) {
-    await assertRejects(() => assertDocumented({ Named: line }));
-  }
+Deno.test("assertDocumented() refuses keys that are too many", async () => {
+  const line = '{"kind":"moved","name":"","more":1}';
+  await assertRejects(() => assertDocumented({ Named: line }));
 });

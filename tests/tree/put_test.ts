@@ -457,6 +457,10 @@ Deno.test("putTree() fails where the source is not there, or its pattern names n
     putTree(backend, `${folder.path}/nowhere`),
     "SOURCE_UNREADABLE",
   );
+  await assertRejectsCode(
+    putTree(backend, folder.path, { excludeFrom: `${folder.path}/nowhere` }),
+    "SOURCE_UNREADABLE",
+  );
   await assertRejects(
     () => putTree(backend, folder.path, { exclude: [""] }),
     TypeError,
