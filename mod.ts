@@ -113,23 +113,7 @@
 
 export { classify } from "./src/dialogue/messages.ts";
 export { XorrisoBackend } from "./src/backend/backend.ts";
-export type {
-  ApplyOptions,
-  BackendOptions,
-  Change,
-  DeleteOptions,
-  GetListOptions,
-  GetOptions,
-  ListedEntry,
-  ListOptions,
-  NameResult,
-  Place,
-  PutOptions,
-  PutSource,
-  QueryOptions,
-  RenameOptions,
-  VerifyResult,
-} from "./src/backend/options.ts";
+export type * from "./src/backend/options.ts";
 export { XorrisoError } from "./src/errors.ts";
 export type { XorrisoErrorCode, XorrisoErrorOptions } from "./src/errors.ts";
 export { Xorriso } from "./src/session/xorriso.ts";

@@ -3,8 +3,6 @@
 import { notify } from "../async.ts";
 import type { Medium, RecordedSession } from "../dialogue/answers.ts";
 import { TempFolder } from "../disk/temp.ts";
-import { XorrisoError } from "../errors.ts";
-import { checkName, show } from "../names.ts";
 import type {
   BlankOptions,
   CommitOptions,
@@ -34,8 +32,8 @@ import type {
 } from "./options.ts";
 import { Queue } from "./queue.ts";
 import { Reading } from "./reading.ts";
-import { readSettings } from "./settings.ts";
-import { Store } from "./store.ts";
+import { checkTimes, readSettings } from "./settings.ts";
+import { closedError, Store } from "./store.ts";
 import { findDevice, placeOf } from "./url.ts";
 
 /**
@@ -56,10 +54,7 @@ import { findDevice, placeOf } from "./url.ts";
  *     `xorriso://${folder}/photos.iso:/2026`,
  *     { create: true },
  *   );
- *   await Promise.all([
- *     backend.put(new TextEncoder().encode("hello"), "a.txt"),
- *     backend.put(new TextEncoder().encode("world"), "b.txt"),
- *   ]);
+ *   await backend.put(new TextEncoder().encode("hello"), "a.txt");
  *   for (const { name, size } of await backend.list()) console.log(name, size);
  *   await backend.get("a.txt", `${folder}/a.txt`);
  * }
@@ -84,13 +79,8 @@ export class XorrisoBackend implements AsyncDisposable {
   readonly writable: boolean;
 
   private constructor(store: Store, options: BackendOptions) {
-    const { isImage } = store;
     this.#store = store;
-    this.#queue = new Queue(store, {
-      autoCommit: options.autoCommit ?? true,
-      commitDelay: options.commitDelay ?? (isImage ? 2 : 1000),
-      commitMax: options.commitMax ?? (isImage ? 1000 : 30_000),
-    });
+    this.#queue = new Queue(store, options);
     this.#reading = new Reading(store);
     this.#options = options;
     this.device = store.device;
@@ -106,35 +96,21 @@ export class XorrisoBackend implements AsyncDisposable {
    * @param place `xorriso://DEVICE[:/DIRECTORY]`, percent-encoded where needed
    * (`xorriso:///dev/sr0`, `xorriso:///backups/photos.iso:/2026`), or the paths
    * as they are.
-   * @param options How to open it.
    * @returns The backend; end it by `close()`.
-   * @throws {XorrisoError} As `Xorriso.open`.
-   * @throws {TypeError} When the URL or an option cannot be.
+   * @throws {XorrisoError | TypeError} As `Xorriso.open`.
    * @throws {Deno.errors.NotCapable} When a permission is missing.
    * @throws {Deno.errors.NotFound} When xorriso is not installed.
-   *
-   * @example A path that need not be encoded
-   * ```ts ignore
-   * await using backend = await XorrisoBackend.open(
-   *   { device: "/backups/100 % mine.iso", directory: "/2026" },
-   *   { readOnly: true },
-   * );
-   * ```
    */
   static async open(
     place: string | URL | Place,
     options: BackendOptions = {},
   ): Promise<XorrisoBackend> {
     const { device, directory } = placeOf(place);
-    const { autoCommit: _, commitDelay, commitMax, idleClose, ...rest } =
-      options;
-    for (const [name, value] of Object.entries({ commitDelay, commitMax })) {
-      checkTime(name, value);
-    }
-    checkTime("idleClose", idleClose);
+    const { autoCommit: _, commitDelay, commitMax, ...rest } = options;
+    checkTimes({ commitDelay, commitMax, idleClose: rest.idleClose });
     const settings = { ...rest, ...readSettings(rest) };
     const found = await findDevice(device);
-    const store = await Store.open(found, directory, settings, idleClose);
+    const store = await Store.open(found, directory, settings);
     return new XorrisoBackend(store, options);
   }
 
@@ -142,18 +118,17 @@ export class XorrisoBackend implements AsyncDisposable {
    * Stores a file under a name.
    *
    * Resolves when it is on the medium and checked (with `autoCommit: false`
-   * when `commit()` will store it). A file on disk must not change meanwhile.
-   * Bytes and streams are kept in a file in `tempDir` until then.
+   * when `commit()` will store it). A file on disk must not change meanwhile;
+   * bytes and streams are kept in `tempDir` until then. Behind a stream of the
+   * same name it waits for that, however long nothing comes from it.
    *
-   * @param source Path or `file:` URL of a regular file, bytes, a `Blob` or
-   * `File`, or a stream.
+   * @param source Path or `file:` URL of a regular file, bytes, a `Blob`, or a
+   * stream.
    * @param name Relative name: parts of at most 255 bytes, not `.` or `..`,
    * separated by `/`; else any characters but NUL.
-   * @throws {XorrisoError} SOURCE_UNREADABLE, SOURCE_CHANGED when the file
-   * moved meanwhile, ENTRY_EXISTS when a directory would be replaced or a file
-   * turned into one, NAME_TOO_LONG when this xorriso cannot write so many long
-   * names into one folder, MEDIUM_FULL with `needed` and `free`, or as
-   * `Xorriso.commit`.
+   * @throws {XorrisoError} SOURCE_UNREADABLE, SOURCE_CHANGED, ENTRY_EXISTS when
+   * a directory would be replaced or a file turned into one, NAME_TOO_LONG,
+   * MEDIUM_FULL with `needed` and `free`, or as `Xorriso.commit`.
    * @throws {TypeError} When the name or the source cannot be stored.
    * @throws {Deno.errors.NotCapable} When a permission is missing.
    */
@@ -167,28 +142,23 @@ export class XorrisoBackend implements AsyncDisposable {
       ...(mode !== undefined && { mode }),
       ...(mtime && { mtime }),
     };
-    await this.#change(
-      `store ${show(name)}`,
-      { kind: "file", name, source, attributes, ...rest },
-    );
+    await this.#change({ kind: "file", name, source, attributes, ...rest });
   }
 
   /**
    * Gives a file, or a folder with all below it, another name. No content is
    * written.
    *
-   * @param from Relative name of what is there.
-   * @param to Its new name; folders above it are made.
-   * @throws {XorrisoError} ENTRY_NOT_FOUND, ENTRY_EXISTS when something is there
-   * that must not be replaced, or as `Xorriso.commit`.
+   * @param to The new name; folders above it are made.
+   * @throws {XorrisoError} ENTRY_NOT_FOUND, ENTRY_EXISTS, or as
+   * `Xorriso.commit`.
    */
   async rename(
     from: string,
     to: string,
     options: RenameOptions = {},
   ): Promise<void> {
-    const change = { kind: "move", from, name: to, ...options } as const;
-    await this.#change(`rename ${show(from)}`, change);
+    await this.#change({ kind: "move", from, name: to, ...options });
   }
 
   /**
@@ -198,24 +168,13 @@ export class XorrisoBackend implements AsyncDisposable {
    * @param changes What is to be done; their number is not limited.
    * @returns One result for each change, in their order, when the session is
    * on the medium, also with `autoCommit: false`.
-   *
-   * @example A folder with its attributes, a link, and a name less
-   * ```ts ignore
-   * const results = await backend.apply([
-   *   { kind: "folder", name: "2026", attributes: { mode: 0o700 } },
-   *   { kind: "link", name: "newest", text: "2026/monday.tar" },
-   *   { kind: "remove", name: "2025", recursive: true },
-   * ]);
-   * ```
    */
   async apply(
     changes: readonly Change[],
     options: ApplyOptions = {},
   ): Promise<NameResult[]> {
-    const failures = await this.#during(
-      "change the medium",
-      () =>
-        this.#queue.addAll(changes, (change) => this.#request(change), options),
+    const failures = await this.#during(() =>
+      this.#queue.addAll(changes, (change) => this.#request(change), options)
     );
     return changes.map(({ name }, i) => ({ name, error: failures.get(i) }));
   }
@@ -223,23 +182,17 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Restores a file.
    *
-   * @param name Relative name.
    * @param target Path on disk, under which the file appears when it is
-   * complete and right, with its time and mode; or a stream, which is closed at
-   * the end.
+   * complete and right; or a stream, which is closed at the end.
    * @throws {XorrisoError} ENTRY_NOT_FOUND, READ_ERROR, IMAGE_DAMAGED,
-   * CHECKSUM_MISMATCH when it differs from its recorded checksum,
-   * TARGET_UNWRITABLE, or TARGET_EXISTS with `overwrite: "never"`.
+   * CHECKSUM_MISMATCH, TARGET_UNWRITABLE, or TARGET_EXISTS.
    */
   async get(
     name: string,
     target: string | WritableStream<Uint8Array>,
     options: GetOptions = {},
   ): Promise<void> {
-    await this.#during(
-      `read ${show(name)}`,
-      () => this.#reading.get(name, target, options),
-    );
+    await this.#during(() => this.#reading.get(name, target, options));
   }
 
   /**
@@ -248,25 +201,16 @@ export class XorrisoBackend implements AsyncDisposable {
    *
    * @param names Relative names; folders above them are made below `folder`.
    * @param folder A folder on disk; it is made if it is not there.
-   * @returns One result for each name, in the order of the names.
+   * @returns One result for each name, in their order.
    * @throws {XorrisoError} When the session is lost.
-   *
-   * @example Restore everything
-   * ```ts ignore
-   * const names = (await backend.list()).map(({ name }) => name);
-   * for (const { name, error } of await backend.getList(names, "/restore")) {
-   *   if (error !== undefined) console.error(name, error);
-   * }
-   * ```
    */
   async getList(
     names: readonly string[],
     folder: string,
     options: GetListOptions = {},
   ): Promise<NameResult[]> {
-    return await this.#during(
-      `restore to "${folder}"`,
-      () => this.#reading.getList(names, folder, options),
+    return await this.#during(() =>
+      this.#reading.getList(names, folder, options)
     );
   }
 
@@ -274,7 +218,6 @@ export class XorrisoBackend implements AsyncDisposable {
    * Reads a file, or a part of it. Nothing is opened before the first read;
    * `close()` ends what is still open.
    *
-   * @param name Relative name.
    * @returns Chunks of at most 1 MiB.
    * @throws {XorrisoError} As `Xorriso.readable`.
    */
@@ -282,10 +225,7 @@ export class XorrisoBackend implements AsyncDisposable {
     name: string,
     options: ReadableOptions = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    return await this.#during(
-      `read ${show(name)}`,
-      () => this.#reading.readable(name, options),
-    );
+    return await this.#during(() => this.#reading.readable(name, options));
   }
 
   /**
@@ -293,12 +233,11 @@ export class XorrisoBackend implements AsyncDisposable {
    * `all` also folders, links and others.
    *
    * @returns Names relative to the directory, in the order of the medium's
-   * tree, but what was stored since it was read comes last; empty if there is
-   * no such directory.
+   * tree; empty if there is no such directory.
    * @throws {XorrisoError} When the medium cannot be read.
    */
   async list(options: ListOptions = {}): Promise<ListedEntry[]> {
-    return await this.#during("list", () => this.#reading.list(options));
+    return await this.#during(() => this.#reading.list(options));
   }
 
   /**
@@ -317,18 +256,12 @@ export class XorrisoBackend implements AsyncDisposable {
     const known = this.#closing === undefined && !options.md5
       ? this.#reading.known(name)
       : undefined;
-    return known ?? await this.#during(
-      `look for ${show(name)}`,
-      () => this.#reading.query(name, options),
-    );
+    return known ??
+      await this.#during(() => this.#reading.query(name, options));
   }
 
   /**
-   * Looks for many names.
-   *
-   * @param names Relative names.
-   * @returns One entry or undefined for each name, in their order.
-   * @throws {XorrisoError} When it cannot be told.
+   * Looks for many names, as `query()` does; results are in their order.
    */
   async queryList(
     names: readonly string[],
@@ -342,20 +275,15 @@ export class XorrisoBackend implements AsyncDisposable {
    * does it free space. A folder that gets empty by it goes, too.
    *
    * @param name Relative name, taken literally.
-   * @throws {XorrisoError} ENTRY_NOT_FOUND when it is not there, or is a
-   * folder and it is not `recursive`, or as
-   * `Xorriso.commit`.
+   * @throws {XorrisoError} ENTRY_NOT_FOUND, also for a folder without
+   * `recursive`, or as `Xorriso.commit`.
    */
   async delete(name: string, options: DeleteOptions = {}): Promise<void> {
-    const change = { kind: "remove", name, ...options } as const;
-    await this.#change(`delete ${show(name)}`, change);
+    await this.#change({ kind: "remove", name, ...options });
   }
 
   /**
-   * Removes many files in one session.
-   *
-   * @param names Relative names.
-   * @returns One result for each name, in their order.
+   * Removes many names in one session; results are in their order.
    */
   async deleteList(
     names: readonly string[],
@@ -374,81 +302,65 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Reads files and compares them with their recorded checksums.
    *
-   * They are read in the order in which they lie on the medium.
-   *
    * @param names Relative names; all files if not given.
-   * @param options `onProgress` takes the bytes read; `signal` gives up.
-   * @returns One result for each name; `state` tells a file without a
-   * recorded checksum, which is `unverifiable`.
+   * @returns One result for each name, in their order.
    */
   async verify(
     names?: readonly string[],
     options: Omit<RestoreOptions, "verify"> = {},
   ): Promise<VerifyResult[]> {
-    return await this.#during(
-      "verify",
-      () => this.#reading.verify(names, options),
-    );
+    return await this.#during(() => this.#reading.verify(names, options));
   }
 
   /**
-   * Writes all changes that were asked for before, as one session.
+   * Writes all changes that were asked for before, as one session. A stream
+   * from which nothing has come for 2 s, and what waits for it, is left to the
+   * next one.
    *
-   * @param options `onProgress` takes reports of this commit; `signal` stops
-   * it in an orderly way, and every change in it is rejected.
+   * @param options `signal` stops it in an orderly way, and every change in it
+   * is rejected.
    * @throws {XorrisoError} The first change that failed; sound ones are stored
    * all the same, unless the commit itself failed.
    */
   async commit(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
-    await this.#during("commit", () => this.#queue.commit(options));
+    await this.#during(() => this.#queue.commit(options));
   }
 
   /**
    * Discards all changes that are not being written yet; their calls reject
-   * with ABORTED.
+   * with ABORTED. A commit under way goes on, and is not waited for: the signals
+   * of its calls, its own, or the backend's disposal stop it.
    */
   async rollback(): Promise<void> {
-    await this.#during("roll back", () => this.#queue.rollback());
+    await this.#during(() => this.#queue.rollback());
   }
 
   /**
-   * Tells what medium it is, and how much is free.
+   * Tells what medium it is, and how many bytes are free.
    *
-   * @returns Type, status, volume id, and sizes in bytes.
    * @throws {XorrisoError} When the drive does not answer.
    */
   async medium(): Promise<Medium> {
-    return await this.#during(
-      "look at the medium",
-      () => this.#store.medium(),
-    );
+    return await this.#during(() => this.#store.medium());
   }
 
   /**
-   * Tells how many bytes of content still fit on the medium in one session of
-   * few files.
+   * Tells how many bytes of content still fit in one session of few files; 0
+   * on a medium that cannot be written.
    *
-   * @returns Bytes; 0 on a medium that cannot be written.
    * @throws {XorrisoError} When the drive does not answer.
    */
   async room(): Promise<number> {
-    return await this.#during(
-      "look at the medium",
-      () => this.#store.room(),
-    );
+    return await this.#during(() => this.#store.room());
   }
 
   /**
-   * Lists the sessions on the medium.
+   * Lists the sessions on the medium, the oldest first.
    *
-   * @returns Oldest first; empty on a blank medium.
    * @throws {XorrisoError} When the drive does not answer.
    */
   async sessions(): Promise<readonly RecordedSession[]> {
-    return await this.#during(
-      "look at the sessions",
-      () => this.#store.sessions(),
-    );
+    return await this.#during(() => this.#store.sessions());
   }
 
   /**
@@ -459,8 +371,7 @@ export class XorrisoBackend implements AsyncDisposable {
    */
   async blank(options: BlankOptions = {}): Promise<void> {
     await this.#maintain(
-      "blank",
-      (changes, signal) => erase(changes, "blank", { ...options, signal }),
+      (changes, options) => erase(changes, "blank", options),
       options,
     );
   }
@@ -473,8 +384,7 @@ export class XorrisoBackend implements AsyncDisposable {
    */
   async format(options: FormatOptions = {}): Promise<void> {
     await this.#maintain(
-      "format",
-      (changes, signal) => erase(changes, "format", { ...options, signal }),
+      (changes, options) => erase(changes, "format", options),
       options,
     );
   }
@@ -486,11 +396,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} As `Xorriso.finish`.
    */
   async finish(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
-    await this.#maintain(
-      "close the medium",
-      (changes, signal) => finish(changes, { ...options, signal }),
-      options,
-    );
+    await this.#maintain(finish, options);
   }
 
   /**
@@ -500,7 +406,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} NO_DRIVE when it is an image file.
    */
   async eject(): Promise<void> {
-    await this.#maintain("eject", eject);
+    await this.#maintain(eject, {});
   }
 
   /**
@@ -509,10 +415,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} As `Xorriso.load`.
    */
   async load(): Promise<Medium> {
-    return await this.#maintain(
-      "load a medium",
-      (changes, signal) => loadTray(changes, { signal }),
-    );
+    return await this.#maintain(loadTray, {});
   }
 
   /**
@@ -528,8 +431,8 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Ends the session; what has not been committed is discarded, a commit under
-   * way stopped in an orderly way.
+   * Ends the session; what has not been committed is discarded. A commit under
+   * way is stopped in an orderly way, and an image is as before it.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     // What made close() fail has been told.
@@ -549,7 +452,7 @@ export class XorrisoBackend implements AsyncDisposable {
     try {
       await finish();
     } finally {
-      await this.#reading.end(closedError("read"));
+      await this.#reading.end(closedError(this.device));
       await this.#store.close();
       const temp = await this.#temp?.catch(() => undefined);
       await temp?.[Symbol.asyncDispose]();
@@ -557,63 +460,39 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /** Does something to the medium itself, when nothing is pending. */
-  async #maintain<T>(
-    doing: string,
-    work: (changes: Changes, signal: AbortSignal) => Promise<T>,
-    { signal }: { readonly signal?: AbortSignal } = {},
+  async #maintain<T, Options extends { readonly signal?: AbortSignal }>(
+    work: (changes: Changes, options: Options) => Promise<T>,
+    options: Options,
   ): Promise<T> {
-    return await this.#during(doing, () =>
-      this.#queue.between(
-        (signal) =>
-          this.#store.alter((session) =>
-            exclusive(session, (changes) => work(changes, signal), signal)
-          ),
-        signal,
-      ));
+    const alone = (signal: AbortSignal) =>
+      this.#store.alter((session) =>
+        exclusive(
+          session,
+          (changes) => work(changes, { ...options, signal }),
+          signal,
+        )
+      );
+    return await this.#during(() => this.#queue.between(alone, options.signal));
   }
 
   /** Does what a call asks for; rejects when the backend is closed. */
-  async #during<T>(doing: string, work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw closedError(doing);
+  async #during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw closedError(this.device);
     using _use = this.#store.use();
     return await work();
   }
 
   async #change(
-    doing: string,
     change: Change & Pick<PutOptions, "signal" | "onProgress" | "size">,
   ): Promise<void> {
-    const { signal, onProgress, size } = change;
-    await this.#during(doing, () =>
-      this.#queue.add({
-        ...this.#request(change, size),
-        ...{ signal, onProgress },
-      }));
+    await this.#during(() => this.#queue.add(this.#request(change)));
   }
 
-  /** A change as the queue takes it; a TypeError where it cannot be one. */
-  #request(change: Change, size?: number): Request {
-    const { kind, name } = change;
-    const { directory } = this.#store;
-    checkName(directory, name, kind !== "remove" && kind !== "attributes");
-    if (kind === "move") checkName(directory, change.from, false);
+  #request(change: Change): Request {
+    const makeTemp = () => TempFolder.make(this.#options.tempDir);
     return requestOf(change, {
-      size,
-      temp: () => this.#temp ??= TempFolder.make(this.#options.tempDir),
+      directory: this.#store.directory,
+      temp: () => this.#temp ??= makeTemp(),
     });
   }
-}
-
-function closedError(doing: string): XorrisoError {
-  return new XorrisoError(
-    "CLOSED",
-    `Cannot ${doing}: the backend is closed; open it again`,
-  );
-}
-
-function checkTime(name: string, value: number | undefined): void {
-  if (value === undefined || value >= 0) return;
-  throw new RangeError(
-    `Cannot use the ${name} ${value}: it must be >= 0 milliseconds`,
-  );
 }

@@ -1,6 +1,6 @@
 /** One batch of changes: staged, committed, checked, taken back where wrong. */
 
-import { eachOf } from "../async.ts";
+import { eachOf, notify } from "../async.ts";
 import { BLOCK } from "../dialogue/answers.ts";
 import { checkSource } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -14,7 +14,7 @@ import { rollback, undo } from "../session/rollback.ts";
 import type { Session } from "../session/session.ts";
 import type { Pending } from "./change.ts";
 import { checkWritten } from "./check.ts";
-import type { CommitOptions } from "../options.ts";
+import type { CommitOptions, Progress } from "../options.ts";
 import { folderOf, type Index } from "./index.ts";
 import { type FolderEntry, isLong, refusedFolders } from "./long_names.ts";
 import type { Operation, View } from "./plan.ts";
@@ -26,7 +26,7 @@ import type { Store } from "./store.ts";
 export type WriteOptions = Omit<CommitOptions, "force">;
 
 /** What is wrong with operations of a batch, each with its error. */
-export type Failures = Map<Operation<Pending>, unknown>;
+type Failures = Map<Operation<Pending>, unknown>;
 
 /** Changes that are written as one session. */
 export class Batch {
@@ -50,7 +50,8 @@ export class Batch {
    */
   async write(options: WriteOptions, isChecked: boolean): Promise<void> {
     try {
-      await this.#try(options, isChecked);
+      const onProgress = progressOf(this.#operations, options);
+      await this.#try({ ...options, onProgress }, isChecked);
     } catch (error) {
       this.#drop(new Map(this.#operations.map((each) => [each, error])));
     }
@@ -133,7 +134,7 @@ export class Batch {
     }
     let written: Snapshot;
     try {
-      written = await this.#store.next({ lba, paths });
+      written = await this.#store.next(lba, paths);
     } catch (error) {
       // What a session that has died had written is taken back under a reader.
       session.requireOpen(session.doing("check what was stored on"));
@@ -235,19 +236,24 @@ export class Batch {
     index: Index,
   ): Promise<Failures> {
     const tooLong: Failures = new Map();
-    const long = this.#operations.flatMap((operation) =>
-      longNames(operation.last).map((name) => [operation, name] as const)
-    );
-    if (long.length === 0) return tooLong;
-    const texts = new Map(
-      this.#operations.map(({ last: { name, text } }) => [name, text]),
-    );
     const { directory, options } = this.#store;
+    const texts = new Map<string, string | undefined>();
+    const changed = new Map<string, Operation<Pending>[]>();
+    for (const operation of this.#operations) {
+      const { kind, name, from = name, text } = operation.last;
+      texts.set(name, text);
+      for (const each of kind === "attributes" ? [] : [name, from]) {
+        if (!isLong(baseName(each))) continue;
+        const inside = changed.get(folderOf(each)) ?? [];
+        inside.push(operation);
+        changed.set(folderOf(each), inside);
+      }
+    }
+    if (changed.size === 0) return tooLong;
+    const folders = new Map<string, FolderEntry[]>();
     const pathOf = (folder: string) =>
       folder === "" ? directory : join(directory, folder);
-    const folders = new Map<string, FolderEntry[]>();
-    const changed = new Set(long.map(([, name]) => folderOf(name)));
-    for (const [folder, entries] of view.entriesOf(changed)) {
+    for (const [folder, entries] of view.entriesOf(new Set(changed.keys()))) {
       folders.set(
         pathOf(folder),
         entries.map(({ name, type }) => {
@@ -257,9 +263,10 @@ export class Batch {
       );
     }
     const refused = await refusedFolders(session.version, folders, options);
-    for (const [operation, name] of long) {
-      const path = pathOf(folderOf(name));
-      if (refused.has(path)) tooLong.set(operation, refused.get(path));
+    for (const [folder, operations] of changed) {
+      const error = refused.get(pathOf(folder));
+      if (error === undefined) continue;
+      for (const operation of operations) tooLong.set(operation, error);
     }
     return tooLong;
   }
@@ -401,9 +408,16 @@ function isLoss(error: unknown): boolean {
     isCode(error, "PROTOCOL") || isCode(error, "CLOSED");
 }
 
-/** The long names that a change makes or removes. */
-function longNames({ kind, name, from }: Pending): string[] {
-  if (kind === "attributes") return [];
-  return [name, ...from === undefined ? [] : [from]]
-    .filter((each) => isLong(baseName(each)));
+/** Tells everybody in a batch how far it is. */
+function progressOf(
+  operations: readonly Operation<Pending>[],
+  options: WriteOptions,
+): (progress: Progress) => void {
+  const listeners = new Set([options.onProgress]);
+  for (const { all } of operations) {
+    for (const { onProgress } of all) listeners.add(onProgress);
+  }
+  return (progress) => {
+    for (const listener of listeners) notify(listener, progress);
+  };
 }

@@ -1,13 +1,14 @@
 /** One change on its way to the medium: what was asked for, and what of it. */
 
-import { onAbort } from "../async.ts";
+import { notify, onAbort, unlessAborted } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
-import { show } from "../names.ts";
+import { checkName, show } from "../names.ts";
 import type { Progress } from "../options.ts";
 import { md5Of, openSource, type Source } from "../disk/sources.ts";
-import { type Content, spool, type TempFolder } from "../disk/temp.ts";
+import { spool, type TempFolder } from "../disk/temp.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { Change } from "./options.ts";
+import type { Place } from "./order.ts";
 import type { PlannedChange } from "./plan.ts";
 
 /** What is to be stored, ready to be staged. */
@@ -118,6 +119,39 @@ export async function dispose(prepared: Prepared | undefined): Promise<void> {
   }
 }
 
+/**
+ * Makes ready what is to be stored, no longer than until a signal is given, and
+ * tells by the place of the call how it goes on.
+ */
+export async function prepareFor(
+  place: Place,
+  { name, size, prepare, onProgress, isSlow }: Request,
+  signal: AbortSignal,
+): Promise<Prepared | undefined> {
+  const controller = new AbortController();
+  const forget = onAbort(signal, (reason) => controller.abort(reason));
+  const arriving = { name, latest: performance.now(), controller };
+  if (isSlow) place.arriving = arriving;
+  let done = 0;
+  const preparing = prepare?.(controller.signal, (count) => {
+    arriving.latest = performance.now();
+    done += count;
+    if (!isSlow) return;
+    const progress = { total: size, rate: undefined };
+    notify(onProgress, { phase: "reading", done, ...progress });
+  });
+  try {
+    // A stream that is stuck may not even hear that it is cancelled.
+    return await unlessAborted(Promise.resolve(preparing), controller.signal);
+  } catch (error) {
+    preparing?.then(dispose, () => {});
+    throw error;
+  } finally {
+    forget();
+    place.arriving = undefined;
+  }
+}
+
 /** The error for a change that was rolled back. */
 export function rolledBack(change?: PlannedChange): XorrisoError {
   const path = change?.name;
@@ -132,16 +166,21 @@ export function rolledBack(change?: PlannedChange): XorrisoError {
 /**
  * Makes a request of a change.
  *
- * @param temp The folder for content that is in no file.
+ * @throws {TypeError} When a name cannot be one.
  */
 export function requestOf(
-  change: Change,
-  options: {
-    readonly size?: number | undefined;
+  change: Change & Pick<Request, "signal" | "onProgress" | "size">,
+  { directory, temp }: {
+    /** Absolute path of the directory that names are relative to. */
+    readonly directory: string;
+    /** The folder for content that is in no file. */
     readonly temp: () => Promise<TempFolder>;
   },
 ): Request {
-  if (change.kind !== "file") return change;
+  const { kind, name } = change;
+  checkName(directory, name, kind !== "remove" && kind !== "attributes");
+  if (kind === "move") checkName(directory, change.from, false);
+  if (kind !== "file") return change;
   const { source, verify = false, ...rest } = change;
   if (typeof source === "string" || source instanceof URL) {
     return {
@@ -150,26 +189,25 @@ export function requestOf(
       isSlow: verify,
     };
   }
+  const isStream = source instanceof ReadableStream;
   const size = source instanceof Uint8Array
     ? source.byteLength
     : source instanceof Blob
     ? source.size
-    : options.size;
+    : change.size;
   return {
-    ...{ ...rest, size, asksFirst: true },
-    isSlow: source instanceof ReadableStream,
+    ...{ ...rest, size, asksFirst: true, isSlow: isStream },
     discard: (reason) => {
-      if (!(source instanceof ReadableStream) || source.locked) return;
-      source.cancel(reason).catch(() => {});
+      if (isStream && !source.locked) source.cancel(reason).catch(() => {});
     },
-    prepare: async (signal, onBytes) =>
-      await prepareContent(
-        source,
-        await options.temp(),
-        verify,
-        signal,
-        onBytes,
-      ),
+    prepare: async (signal, onBytes) => {
+      const path = (await temp()).next();
+      const { md5, ...kept } = await spool(source, path, signal, onBytes);
+      return {
+        ...{ source: kept, md5, isVerified: verify },
+        dispose: () => Deno.remove(path),
+      };
+    },
   };
 }
 
@@ -183,20 +221,4 @@ async function prepareFile(
   if (!verify) return { source };
   const md5 = await md5Of(source, onBytes);
   return { source, md5, isVerified: true };
-}
-
-/** Makes ready content that is in no file, by keeping it in one. */
-async function prepareContent(
-  content: Content,
-  temp: TempFolder,
-  verify: boolean,
-  signal: AbortSignal | undefined,
-  onBytes: (count: number) => void,
-): Promise<Prepared> {
-  const path = temp.next();
-  const { md5, ...source } = await spool(content, path, signal, onBytes);
-  return {
-    ...{ source, md5, isVerified: verify },
-    dispose: () => Deno.remove(path),
-  };
 }

@@ -9,7 +9,6 @@ import type { Session } from "../session/session.ts";
 import {
   findSession,
   readSnapshot,
-  type Since,
   Snapshot,
   type SnapshotOptions,
 } from "./snapshot.ts";
@@ -45,23 +44,23 @@ export class DriveReader {
     const sessions = await this.sessions();
     const { loaded, foreign, device } = this.#session;
     if (foreign !== undefined || sessions.length === 0) {
-      return new Snapshot({ directory });
+      return new Snapshot(directory);
     }
     const dated = wanted instanceof Date ? await this.dated() : sessions;
     // xorriso may have gone back to an older session, or to none.
     const shown = wanted === undefined && loaded === 0
       ? undefined
       : findSession(dated, wanted ?? loaded, device);
-    if (shown === undefined) return new Snapshot({ directory, sessions });
+    if (shown === undefined) return new Snapshot(directory, { sessions });
     await using blocks = this.#open();
     const session = await readSession(blocks, shown.lba, shown.number);
     const open = () => this.#open();
-    return await readSnapshot(blocks, session, { ...options, sessions, open });
+    return await readSnapshot(blocks, session, options, { sessions, open });
   }
 
   /** Reads a session that has been written: the drive need not tell where. */
   async #readNext(
-    { known, lba }: Since,
+    { known, lba }: NonNullable<SnapshotOptions["since"]>,
     options: SnapshotOptions,
   ): Promise<Snapshot> {
     const number = known.sessions.length + 1;
@@ -73,7 +72,7 @@ export class DriveReader {
     const sessions = [...known.sessions, added];
     await using blocks = this.#open();
     const open = () => this.#open();
-    return await readSnapshot(blocks, session, { ...options, sessions, open });
+    return await readSnapshot(blocks, session, options, { sessions, open });
   }
 
   /** The sessions as the drive tells them. */

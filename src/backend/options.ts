@@ -13,13 +13,8 @@ export interface Place {
   readonly directory?: string;
 }
 
-/** How to open a backend. */
-export interface BackendOptions extends Omit<XorrisoOptions, "session"> {
-  /**
-   * An older session to look at: its number, or a time, for the newest that
-   * was written then. Nothing can be written.
-   */
-  readonly session?: number | Date;
+/** When changes are committed. */
+export interface AutoCommitOptions {
   /**
    * Whether changes are committed by themselves. Without it they wait for
    * `commit()`, all in one session. @default {true}
@@ -35,6 +30,16 @@ export interface BackendOptions extends Omit<XorrisoOptions, "session"> {
    * @default {1000} on an image, 30,000 on a drive
    */
   readonly commitMax?: number;
+}
+
+/** How to open a backend. */
+export interface BackendOptions
+  extends AutoCommitOptions, Omit<XorrisoOptions, "session"> {
+  /**
+   * An older session to look at: its number, or a time, for the newest that
+   * was written then. Nothing can be written.
+   */
+  readonly session?: number | Date;
   /**
    * Milliseconds without a call after which the drive or image is given back,
    * so that other programs can use it; the next call opens it again. What waits
@@ -78,13 +83,8 @@ export interface DeleteOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How to rename. */
-export interface RenameOptions {
-  /** Replace a file of the new name; else ENTRY_EXISTS. @default {true} */
-  readonly overwrite?: boolean;
-  /** Takes the call back, as with `put`. */
-  readonly signal?: AbortSignal;
-}
+/** How to rename: what is replaced, and the signal that takes the call back. */
+export type RenameOptions = Pick<PutOptions, "overwrite" | "signal">;
 
 /** One change of many; names are relative to the backend's directory. */
 export type Change =
@@ -127,13 +127,11 @@ export type Change =
     }
   );
 
-/** How to make many changes. */
-export interface ApplyOptions {
-  /** Takes reports while the session is written. */
-  readonly onProgress?: (progress: Progress) => void;
-  /** Stops; the medium is as before. */
-  readonly signal?: AbortSignal;
-}
+/**
+ * How to make many changes: what takes reports, and the signal that stops, so
+ * that the medium is as before.
+ */
+export type ApplyOptions = Pick<PutOptions, "onProgress" | "signal">;
 
 /** How to list files. */
 export interface ListOptions {

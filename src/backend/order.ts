@@ -1,6 +1,13 @@
 /** Which call waits for which: those about one name are done in call order. */
 
+import { breathe, unlessAborted } from "../async.ts";
 import { foldersAbove } from "./index.ts";
+
+/** The names that a call is about. */
+interface Named {
+  readonly name: string;
+  readonly from?: string;
+}
 
 /** The place of a call among the others. */
 export class Place {
@@ -25,8 +32,10 @@ export class Place {
   }
 
   /** Resolves when all earlier calls that this one depends on are done. */
-  async reached(): Promise<void> {
-    for (const place of this.earlier) await place.left();
+  async reached(signal?: AbortSignal): Promise<void> {
+    for (const place of this.earlier) {
+      await unlessAborted(place.left(), signal);
+    }
     this.earlier = [];
   }
 
@@ -85,23 +94,88 @@ export class Order {
   readonly #below = new Places();
   readonly #all = new Places();
 
+  /** Settled when the calls before have their places. */
+  #before: Promise<unknown> = Promise.resolve();
+
   /** All calls under way, in call order. */
   get all(): readonly Place[] {
     return [...this.#all.get("")];
   }
 
+  /**
+   * Lets others on the event loop go on where thousands of calls are made at
+   * once. All calls come this way, so they go on in the order they were made.
+   */
+  async come(): Promise<void> {
+    await this.#before;
+    await breathe();
+  }
+
   /** Takes the next place for a call about some names. */
-  take(...names: readonly string[]): Place {
+  take({ name, from = name }: Named): Place {
     const earlier: Place[] = [];
     const sets: [Places, string][] = [[this.#all, ""]];
-    for (const name of names) {
-      earlier.push(...this.#names.get(name), ...this.#below.get(name));
-      sets.push([this.#names, name]);
-      for (const folder of foldersAbove(name)) {
+    for (const each of from === name ? [name] : [from, name]) {
+      earlier.push(...this.#names.get(each), ...this.#below.get(each));
+      sets.push([this.#names, each]);
+      for (const folder of foldersAbove(each)) {
         earlier.push(...this.#names.get(folder));
         sets.push([this.#below, folder]);
       }
     }
     return new Place(earlier, sets);
+  }
+
+  /** Takes the places of many calls, before any later one takes its own. */
+  async takeAll(calls: readonly Named[]): Promise<readonly Place[]> {
+    const places: Place[] = [];
+    const taking = this.#before.then(async () => {
+      for (const call of calls) {
+        await breathe();
+        places.push(this.take(call));
+      }
+    });
+    this.#before = taking;
+    await taking;
+    return places;
+  }
+
+  /**
+   * Waits for the calls that are under way now.
+   *
+   * @param patience Milliseconds after which content stands still.
+   * @param isLeft Asked about content that does: whether its call is not waited
+   * for, nor what waits for that.
+   */
+  async done(
+    patience: number,
+    isLeft: (arriving: Arriving) => boolean,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    let tick = Promise.withResolvers<void>();
+    const timer = setInterval(() => {
+      tick.resolve();
+      tick = Promise.withResolvers();
+    }, patience / 4);
+    const left = new Set<Place>();
+    try {
+      for (const place of this.all) {
+        while (!place.isLeft && !left.has(place)) {
+          const { arriving, earlier } = place;
+          const isStalled = arriving !== undefined &&
+            performance.now() - arriving.latest >= patience;
+          if (
+            isStalled && isLeft(arriving) ||
+            earlier.some((each) => left.has(each))
+          ) left.add(place);
+          else {
+            const next = Promise.race([place.left(), tick.promise]);
+            await unlessAborted(next, signal);
+          }
+        }
+      }
+    } finally {
+      clearInterval(timer);
+    }
   }
 }

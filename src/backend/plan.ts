@@ -29,21 +29,23 @@ export class Operation<Change extends PlannedChange> {
   /** All changes of that name in call order; the last one stands. */
   readonly all: Change[];
 
-  /** The first change, so far alone. */
-  constructor(change: Change) {
+  /** The change that stands. */
+  last: Change;
+
+  /**
+   * The first change, so far alone.
+   *
+   * @param number How many changes the plan had before.
+   */
+  constructor(change: Change, readonly number: number) {
     this.all = [change];
     this.last = change;
   }
 
-  /** The change that stands. */
-  last: Change;
-
-  /** Takes a later change, if nothing of the older one is left by it. */
-  takes(change: Change): boolean {
-    if (!isWhole(this.last) || !isWhole(change)) return false;
+  /** Takes a later change. */
+  take(change: Change): void {
     this.all.push(change);
     this.last = change;
-    return true;
   }
 }
 
@@ -65,19 +67,19 @@ export interface Named<Maker> {
 /**
  * Names as they would be if changes were made.
  *
- * A folder goes with its last entry, unless it is kept: one that was empty
- * before is nobody's to remove.
+ * A folder goes with its last entry, unless it has been named itself; one that
+ * was empty before is nobody's to remove.
  */
 export class View<Maker> {
   readonly #index: Index;
-  readonly #kept: ReadonlySet<string>;
+  /** Folders that have been named themselves. */
+  readonly #kept = new Set<string>();
   readonly #changed = new Map<string, Named<Maker> | undefined>();
   readonly #counts = new Map<string, number>();
 
   /** The names of an index. */
-  constructor(index: Index, kept: ReadonlySet<string>) {
+  constructor(index: Index) {
     this.#index = index;
-    this.#kept = kept;
   }
 
   /** The names that differ from those of the index; undefined is gone. */
@@ -119,6 +121,7 @@ export class View<Maker> {
         return [];
       case "folder":
       case "attributes": {
+        this.#kept.add(name);
         const { type = "directory", makers = [], origin } = before ?? {};
         this.#add(name, { type, makers: [...makers, maker], origin });
         return [];
@@ -213,6 +216,7 @@ export class View<Maker> {
   #drop(name: string): void {
     if (this.typeOf(name) === undefined) return;
     this.#changed.set(name, undefined);
+    this.#kept.delete(name);
     const folder = folderOf(name);
     this.#counts.set(folder, this.countIn(folder) - 1);
   }
@@ -226,22 +230,23 @@ export class View<Maker> {
  */
 export class Plan<Change extends PlannedChange> {
   readonly #index: Index;
-  readonly #kept = new Set<string>();
   readonly #view: View<Change>;
   readonly #changes = new Set<Change>();
-  readonly #operations = new Set<Operation<Change>>();
+  readonly #operations: Operation<Change>[] = [];
   /** Operations that a later change of the name may become a part of. */
   readonly #open = new Map<string, Operation<Change>>();
+  /** The last change of each name that may be, or may have been, a folder. */
+  readonly #named = new Map<string, number>();
 
   /** A plan on top of an index, empty. */
   constructor(index: Index) {
     this.#index = index;
-    this.#view = new View(index, this.#kept);
+    this.#view = new View(index);
   }
 
   /** Number of changes to be made. */
   get size(): number {
-    return this.#operations.size;
+    return this.#operations.length;
   }
 
   /** All changes, in call order. */
@@ -250,8 +255,8 @@ export class Plan<Change extends PlannedChange> {
   }
 
   /** What is to be done, in order. */
-  operations(): Operation<Change>[] {
-    return [...this.#operations];
+  get operations(): readonly Operation<Change>[] {
+    return this.#operations;
   }
 
   /** What a name would be if all that is planned were done. */
@@ -268,32 +273,34 @@ export class Plan<Change extends PlannedChange> {
   add(change: Change): void {
     this.check(change);
     const { kind, name } = change;
+    const type = this.#view.typeOf(name);
     this.#view.apply(change, change);
-    if (isKept(change)) this.#kept.add(name);
+    const number = this.#changes.size;
     this.#changes.add(change);
-    const open = this.#open.get(name);
-    if (open?.takes(change)) {
-      // The order of operations is that of the last changes.
-      this.#operations.delete(open);
-      this.#operations.add(open);
-      return;
+    let open = this.#open.get(name);
+    for (const folder of foldersAbove(name)) {
+      // What is below it rests on what it was made before.
+      this.#open.delete(folder);
+      if ((this.#named.get(folder) ?? -1) > (open?.number ?? number)) {
+        open = undefined;
+      }
     }
-    const operation = new Operation(change);
-    this.#operations.add(operation);
+    if (kind !== "file") this.#named.set(name, number);
+    // A file takes no place but that of a file.
+    const isOpen = isWhole(change) && (kind === "file" || type === "file");
+    if (open !== undefined && isOpen) return open.take(change);
+    const operation = new Operation(change, number);
+    this.#operations.push(operation);
     // Nothing is done earlier or later than a move that it may rest on.
     if (kind === "move") this.#open.clear();
-    else this.#open.set(name, operation);
+    else if (isOpen) this.#open.set(name, operation);
+    else this.#open.delete(name);
   }
 
   /** Throws where a change cannot be done. */
   check(change: PlannedChange): void {
     checkChange(change, this.#index, this.#view);
   }
-}
-
-/** Whether a change names a folder that shall stay, even without entries. */
-export function isKept({ kind }: PlannedChange): boolean {
-  return kind === "folder" || kind === "attributes";
 }
 
 /**

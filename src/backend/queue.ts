@@ -1,10 +1,9 @@
 /** When changes are committed: those that come close together share a session. */
 
-import { breathe, eachOf, notify, onAbort, unlessAborted } from "../async.ts";
+import { eachOf, unlessAborted } from "../async.ts";
 import type { Medium } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
-import type { Progress } from "../options.ts";
 import { readMedium } from "../session/medium.ts";
 import { Batch, tooLarge, type WriteOptions } from "./batch.ts";
 import {
@@ -12,22 +11,17 @@ import {
   dispose,
   type Pending,
   type Prepared,
+  prepareFor,
   type Request,
   rolledBack,
   settle,
 } from "./change.ts";
-import { Due, type DueOptions } from "./due.ts";
+import { Due } from "./due.ts";
 import type { Index } from "./index.ts";
-import type { Change } from "./options.ts";
-import { type Arriving, Order, type Place } from "./order.ts";
+import type { AutoCommitOptions, Change } from "./options.ts";
+import { Order, type Place } from "./order.ts";
 import { type Operation, Plan } from "./plan.ts";
 import type { Store } from "./store.ts";
-
-/** When a batch is committed. */
-export interface QueueOptions extends DueOptions {
-  /** Whether batches are committed by themselves. */
-  readonly autoCommit: boolean;
-}
 
 /** A batch that is being written. */
 interface Writing {
@@ -48,7 +42,7 @@ const STALLED = 2000;
 /** Collects changes, and has them written together. */
 export class Queue {
   readonly #store: Store;
-  readonly #options: QueueOptions;
+  readonly #autoCommit: boolean;
   readonly #order = new Order();
   readonly #due: Due;
   #plan: { readonly index: Index; readonly plan: Plan<Pending> } | undefined;
@@ -57,8 +51,6 @@ export class Queue {
   #writing: Writing | undefined;
   /** Whose changes are not all in the plan, and how they fail by a rollback. */
   readonly #entering = new Map<Caller, () => XorrisoError>();
-  /** Settled when the calls before have their places. */
-  #before: Promise<unknown> = Promise.resolve();
   /** Changes that have been asked for and will soon be in the plan. */
   #coming = 0;
   /** Calls whose changes all go into one batch. */
@@ -68,10 +60,16 @@ export class Queue {
   #asking: Promise<Medium> | undefined;
 
   /** No change yet. */
-  constructor(store: Store, options: QueueOptions) {
+  constructor(
+    store: Store,
+    { autoCommit = true, ...options }: AutoCommitOptions,
+  ) {
+    const { isImage } = store;
+    const { commitDelay = isImage ? 2 : 1000 } = options;
+    const { commitMax = isImage ? 1000 : 30_000 } = options;
     this.#store = store;
-    this.#options = options;
-    this.#due = new Due(options, () => this.#flush());
+    this.#autoCommit = autoCommit;
+    this.#due = new Due({ commitDelay, commitMax }, () => this.#flush());
   }
 
   /** Number of changes that wait to be written. */
@@ -93,7 +91,7 @@ export class Queue {
     this.#entering.set(caller, () => rolledBack(request));
     try {
       await this.#come();
-      const place = this.#take(request);
+      const place = this.#order.take(request);
       const tell = (...error: unknown[]) =>
         error.length === 0 ? resolve() : reject(error[0]);
       await this.#enter(request, { caller, place, tell });
@@ -104,7 +102,7 @@ export class Queue {
       this.#entering.delete(caller);
     }
     // Without it, whoever commits is told what becomes of it.
-    if (this.#options.autoCommit) await unlessAborted(promise, signal);
+    if (this.#autoCommit) await unlessAborted(promise, signal);
   }
 
   /**
@@ -125,10 +123,10 @@ export class Queue {
     this.#entering.set(caller, () => rolledBack());
     this.#held++;
     try {
-      const entering = this.#takeAll(changes).then((places) =>
+      const entering = this.#order.takeAll(changes).then((places) =>
         // Few at a time: what is under way takes more memory than what is done.
         eachOf(changes.entries(), async ([i, change]) => {
-          const place = places[i] ?? this.#take(change);
+          const place = places[i] ?? this.#order.take(change);
           const tell = (...error: unknown[]) => {
             if (error.length > 0) failures.set(i, error[0]);
           };
@@ -151,27 +149,13 @@ export class Queue {
     return failures;
   }
 
-  /** Takes the places of many changes, before any later call takes one. */
-  async #takeAll(changes: readonly Change[]): Promise<readonly Place[]> {
-    const places: Place[] = [];
-    const taking = this.#before.then(async () => {
-      for (const change of changes) {
-        await breathe();
-        places.push(this.#take(change));
-      }
-    });
-    this.#before = taking;
-    await taking;
-    return places;
-  }
-
   /**
    * Commits all changes that were asked for before; throws what failed. A
    * stream that stands still is not waited for, nor what waits for it.
    */
   async commit(options: WriteOptions = {}): Promise<void> {
     await this.#come();
-    await this.#arrived(() => true, options.signal);
+    await this.#order.done(STALLED, () => true, options.signal);
     await this.#commit(options);
   }
 
@@ -197,7 +181,7 @@ export class Queue {
   /** Commits what was asked for, and gives up streams that stand still. */
   async close(): Promise<void> {
     await this.#come();
-    await this.#arrived(({ name, controller }) => {
+    await this.#order.done(STALLED, ({ name, controller }) => {
       controller.abort(
         new XorrisoError(
           "CLOSED",
@@ -277,52 +261,7 @@ export class Queue {
    * once. All calls come this way, so they go on in the order they were made.
    */
   async #come(): Promise<void> {
-    await this.#arrive(async () => {
-      await this.#before;
-      await breathe();
-    });
-  }
-
-  #take(change: Request | Change): Place {
-    const { from } = "from" in change ? change : {};
-    return this.#order.take(...from === undefined ? [] : [from], change.name);
-  }
-
-  /**
-   * Waits for the calls that are under way now.
-   *
-   * @param isLeft Asked about content that has stood still for long: whether
-   * its call is not waited for, and what waits for that.
-   */
-  async #arrived(
-    isLeft: (arriving: Arriving) => boolean,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    let tick = Promise.withResolvers<void>();
-    const timer = setInterval(() => {
-      tick.resolve();
-      tick = Promise.withResolvers();
-    }, STALLED / 4);
-    const left = new Set<Place>();
-    try {
-      for (const place of this.#order.all) {
-        while (!place.isLeft && !left.has(place)) {
-          const { arriving, earlier } = place;
-          const isStalled = arriving !== undefined &&
-            performance.now() - arriving.latest >= STALLED;
-          if (
-            isStalled && isLeft(arriving) ||
-            earlier.some((each) => left.has(each))
-          ) left.add(place);
-          else {
-            const next = Promise.race([place.left(), tick.promise]);
-            await unlessAborted(next, signal);
-          }
-        }
-      }
-    } finally {
-      clearInterval(timer);
-    }
+    await this.#arrive(() => this.#order.come());
   }
 
   /** Makes a change ready and adds it to the plan, in its order. */
@@ -338,7 +277,7 @@ export class Queue {
     let prepared: Prepared | undefined;
     try {
       prepared = await this.#prepare(request, place, signal);
-      await reached(place, signal);
+      await place.reached(signal);
       const change: Pending = { ...request, caller, prepared, tell };
       await this.#arrive(() => this.#accept(change));
     } catch (error) {
@@ -358,44 +297,16 @@ export class Queue {
     const { prepare, asksFirst = false, isSlow = false } = request;
     if (prepare === undefined) return undefined;
     try {
-      if (asksFirst) await reached(place, signal);
-      if (isSlow) return await this.#keep(request, prepare, place, signal);
-      return await this.#arrive(async () => {
+      if (asksFirst) await place.reached(signal);
+      const work = async () => {
+        // Before gigabytes of a stream are kept for nothing.
         if (asksFirst) await this.#requirePlace(request, signal);
-        return await orDispose(prepare(signal, () => {}), signal);
-      });
+        return await prepareFor(place, request, signal);
+      };
+      return isSlow ? await work() : await this.#arrive(work);
     } catch (error) {
       request.discard?.(error);
       throw error;
-    }
-  }
-
-  /** The same where it may take long, so that no batch waits for it. */
-  async #keep(
-    request: Request,
-    prepare: NonNullable<Request["prepare"]>,
-    place: Place,
-    signal: AbortSignal,
-  ): Promise<Prepared> {
-    // Before gigabytes of a stream are kept for nothing.
-    if (request.asksFirst) await this.#requirePlace(request, signal);
-    const controller = new AbortController();
-    const forget = onAbort(signal, (reason) => controller.abort(reason));
-    const { name } = request;
-    const arriving = { name, latest: performance.now(), controller };
-    place.arriving = arriving;
-    let done = 0;
-    const preparing = prepare(controller.signal, (count) => {
-      arriving.latest = performance.now();
-      done += count;
-      const progress = { total: request.size, rate: undefined };
-      notify(request.onProgress, { phase: "reading", done, ...progress });
-    });
-    try {
-      return await orDispose(preparing, controller.signal);
-    } finally {
-      forget();
-      place.arriving = undefined;
     }
   }
 
@@ -444,7 +355,7 @@ export class Queue {
     caller.signal.throwIfAborted();
     plan.add(change);
     caller.isPlanned = true;
-    if (plan.size >= LIMIT && this.#held === 0 && this.#options.autoCommit) {
+    if (plan.size >= LIMIT && this.#held === 0 && this.#autoCommit) {
       this.#flush();
     }
   }
@@ -510,7 +421,7 @@ export class Queue {
   }
 
   #schedule(): void {
-    if (!this.#options.autoCommit || this.#held > 0) return;
+    if (!this.#autoCommit || this.#held > 0) return;
     if (this.#writing !== undefined || this.size === 0) return;
     this.#due.note(this.#coming > 0);
   }
@@ -525,7 +436,7 @@ export class Queue {
     const controller = new AbortController();
     const live = new Set<Caller>();
     for (const { caller } of plan.changes) live.add(caller);
-    const failures = this.#write(plan.operations(), {
+    const failures = this.#write(plan.operations, {
       ...options,
       signal: either(controller.signal, options.signal),
     });
@@ -550,11 +461,8 @@ export class Queue {
     options: WriteOptions,
   ): Promise<readonly unknown[]> {
     const batch = new Batch(this.#store, operations);
-    await batch.write(
-      { ...options, onProgress: progressOf(operations, options) },
-      // A batch that is committed by itself was so just now.
-      this.#options.autoCommit,
-    );
+    // A batch that is committed by itself was checked just now.
+    await batch.write(options, this.#autoCommit);
     const told = new Set<unknown>();
     await eachOf(operations, async (operation) => {
       const error = batch.failures.has(operation)
@@ -571,40 +479,6 @@ export class Queue {
   }
 }
 
-/** Waits for the calls that a place is behind. */
-async function reached(place: Place, signal: AbortSignal): Promise<void> {
-  if (place.earlier.length === 0) return;
-  await unlessAborted(place.reached(), signal);
-}
-
-/** Waits for what is made ready, no longer than until a signal is given. */
-async function orDispose(
-  preparing: Promise<Prepared>,
-  signal: AbortSignal,
-): Promise<Prepared> {
-  try {
-    // A stream that is stuck may not even hear that it is cancelled.
-    return await unlessAborted(preparing, signal);
-  } catch (error) {
-    preparing.then(dispose, () => {});
-    throw error;
-  }
-}
-
 function either(signal: AbortSignal, other?: AbortSignal): AbortSignal {
   return other === undefined ? signal : AbortSignal.any([signal, other]);
-}
-
-/** Tells everybody in a batch how far it is. */
-function progressOf(
-  operations: readonly Operation<Pending>[],
-  options: WriteOptions,
-): (progress: Progress) => void {
-  const listeners = new Set([options.onProgress]);
-  for (const { all } of operations) {
-    for (const { onProgress } of all) listeners.add(onProgress);
-  }
-  return (progress) => {
-    for (const listener of listeners) notify(listener, progress);
-  };
 }

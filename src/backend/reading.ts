@@ -3,7 +3,7 @@
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { onAbort, unlessAborted } from "../async.ts";
 import { TargetFolder } from "../disk/folders.ts";
-import { resolveTarget } from "../disk/targets.ts";
+import { type Placing, resolveTarget } from "../disk/targets.ts";
 import { content, type Entry } from "../iso/mod.ts";
 import { checkMany, type CopyJob, copyMany } from "../iso/restore.ts";
 import { checkName, relative, show } from "../names.ts";
@@ -18,7 +18,6 @@ import type {
   QueryOptions,
   VerifyResult,
 } from "./options.ts";
-import { placingOf } from "./placing.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 
@@ -262,6 +261,26 @@ export class Reading {
     };
     return new ReadableStream(source, { highWaterMark: 0 });
   }
+}
+
+/** Bits of a mode by which a program runs as another user or group. */
+export const SET_ID = 0o6000;
+
+/** How an entry appears on disk. */
+export function placingOf(
+  entry: Entry,
+  { overwrite = "always", ...options }: GetOptions,
+): Placing {
+  const { mode = true, setId = false, mtime = true, owner = false } = options;
+  const kept = setId ? 0o7777 : 0o7777 & ~SET_ID;
+  return {
+    replace: overwrite === "always",
+    attributes: {
+      ...(mode && { mode: entry.mode & kept }),
+      ...(mtime && { mtime: entry.mtime }),
+      ...(owner && { uid: entry.uid, gid: entry.gid }),
+    },
+  };
 }
 
 /** The recorded checksum of a file. */

@@ -1,18 +1,13 @@
 /** Settings of a session: the caller's options, then the `XORRISO_*` variables. */
 
 import { parseWriteSpeed } from "../options.ts";
+import type { BackendOptions } from "./options.ts";
 
 /** The settings that can also come from environment variables. */
-export interface Settings {
-  /** The xorriso executable. @default {"xorriso"} */
-  readonly xorrisoPath?: string;
-  /** Speed of writing; without it a drive is told `min` and an image file nothing. */
-  readonly writeSpeed?: "min" | "max";
-  /** Open the medium only if it has this volume id. */
-  readonly assertVolumeId?: string;
-  /** Further arguments for xorriso; they are its commands, so only experts should give any. */
-  readonly xorrisoArgs?: readonly string[];
-}
+export type Settings = Pick<
+  BackendOptions,
+  "xorrisoPath" | "writeSpeed" | "assertVolumeId" | "xorrisoArgs"
+>;
 
 /** Where variables are looked up: `Deno.env` has this shape. */
 export interface Environment {
@@ -36,13 +31,11 @@ const GRANTED: Environment = {
 /**
  * Completes options from the `XORRISO_*` variables.
  *
- * An option wins over its variable, which is then not even read. An empty variable counts as not set.
+ * An option wins over its variable, which is then not even read. An empty
+ * variable counts as not set.
  *
- * @param options What the caller has set.
- * @param environment Where to look up variables; by default the process environment as far as env
- * permission is granted.
- * @returns The settings that are set.
- * @throws {TypeError} When a write speed is not `min` or `max`, or `XORRISO_ARGS` cannot be split.
+ * @throws {TypeError} When a write speed is not `min` or `max`, or
+ * `XORRISO_ARGS` cannot be split.
  */
 export function readSettings(
   options: Settings = {},
@@ -56,12 +49,11 @@ export function readSettings(
   const xorrisoArgs = options.xorrisoArgs ??
     splitArgs(variable("XORRISO_ARGS") ?? "");
   return {
-    ...(xorrisoPath === undefined ? {} : { xorrisoPath }),
-    ...(writeSpeed === undefined
-      ? {}
-      : { writeSpeed: parseWriteSpeed(writeSpeed) }),
-    ...(assertVolumeId === undefined ? {} : { assertVolumeId }),
-    ...(xorrisoArgs.length === 0 ? {} : { xorrisoArgs }),
+    ...(xorrisoPath !== undefined && { xorrisoPath }),
+    ...(writeSpeed !== undefined &&
+      { writeSpeed: parseWriteSpeed(writeSpeed) }),
+    ...(assertVolumeId !== undefined && { assertVolumeId }),
+    ...(xorrisoArgs.length > 0 && { xorrisoArgs }),
   };
 }
 
@@ -104,4 +96,16 @@ export function splitArgs(text: string): string[] {
   if (quote !== undefined) throw fail(`a quote ${quote} is not closed`);
   if (word !== undefined) words.push(word);
   return words;
+}
+
+/** Makes sure that options in milliseconds can be times. */
+export function checkTimes(
+  times: Readonly<Record<string, number | undefined>>,
+): void {
+  for (const [name, value] of Object.entries(times)) {
+    if (value === undefined || value >= 0) continue;
+    throw new RangeError(
+      `Cannot use the ${name} ${value}: it must be >= 0 milliseconds`,
+    );
+  }
 }

@@ -25,22 +25,6 @@ import { checkDirectories } from "../iso/tags.ts";
 import { checkName, show } from "../names.ts";
 import { Index } from "./index.ts";
 
-/** What a snapshot is made from. */
-export interface SnapshotParts {
-  /** Absolute path of the directory that names begin at. */
-  readonly directory: string;
-  /** Opens the blocks of the medium; not if it is blank. */
-  readonly open?: () => Blocks;
-  /** All its names; undefined if it is blank. */
-  readonly tree?: Tree;
-  /** Its sessions, the oldest first. */
-  readonly sessions?: readonly RecordedSession[];
-  /** What the image file holds, if it is one. */
-  readonly image?: Image | undefined;
-  /** What lies behind the newest session that is not ours. */
-  readonly behind?: string | undefined;
-}
-
 /** What a medium showed at one time; what is written later does not change it. */
 export class Snapshot {
   readonly #open: (() => Blocks) | undefined;
@@ -57,15 +41,24 @@ export class Snapshot {
   /** What lies behind the newest session that is not ours. */
   readonly behind: string | undefined;
 
-  /** What has been read. */
-  constructor(parts: SnapshotParts) {
-    const { directory, open, tree, sessions = [], image, behind } = parts;
-    this.#open = open;
-    this.tree = tree;
-    this.index = new Index(directory, tree);
-    this.sessions = sessions;
-    this.image = image;
-    this.behind = behind;
+  /**
+   * What has been read.
+   *
+   * @param directory Absolute path of the directory that names begin at.
+   * @param parts Nothing if it is blank; `open` opens its blocks.
+   */
+  constructor(
+    directory: string,
+    parts: Partial<Pick<Snapshot, "tree" | "sessions" | "image" | "behind">> & {
+      readonly open?: () => Blocks;
+    } = {},
+  ) {
+    this.#open = parts.open;
+    this.tree = parts.tree;
+    this.index = new Index(directory, parts.tree);
+    this.sessions = parts.sessions ?? [];
+    this.image = parts.image;
+    this.behind = parts.behind;
   }
 
   /**
@@ -123,24 +116,21 @@ export class Snapshot {
   }
 }
 
-/** What has been written since an older snapshot. */
-export interface Since {
-  /** The older snapshot of the same medium. */
-  readonly known: Snapshot;
-  /** First block of the session that was written. */
-  readonly lba: number;
-  /** Absolute paths on the medium where something may have changed. */
-  readonly paths: Iterable<string>;
-}
-
 /** How to read a snapshot. */
 export interface SnapshotOptions {
   /** Absolute path of the directory that names begin at. */
   readonly directory: string;
   /** The session to show: its number, or the newest not after a time. */
   readonly wanted?: number | Date | undefined;
-  /** What is known, so that only the rest is read. */
-  readonly since?: Since | undefined;
+  /** What was written since an older snapshot, so that only that is read. */
+  readonly since?: {
+    /** The older snapshot of the same medium. */
+    readonly known: Snapshot;
+    /** First block of the session that was written. */
+    readonly lba: number;
+    /** Absolute paths on the medium where something may have changed. */
+    readonly paths: Iterable<string>;
+  } | undefined;
   /** Takes what is odd about the medium. */
   readonly onMessage?: ((line: string) => void) | undefined;
   /** Gives up. */
@@ -176,16 +166,14 @@ export async function readImageSnapshot(
   const session = findSession(sessions, options.wanted, blocks.name) ?? newest;
   const steady = await sealed(blocks, image, session, { signal });
   const open = () => steady;
-  return await readSnapshot(steady, session, {
-    ...options,
-    ...{ open, image, behind, sessions: sessions.map(recorded) },
-  });
+  const parts = { open, image, behind, sessions: sessions.map(recorded) };
+  return await readSnapshot(steady, session, options, parts);
 }
 
 /** An image with one session more; undefined where all of it must be read. */
 async function appended(
   blocks: FileBlocks,
-  { known: { image }, lba }: Since,
+  { known: { image }, lba }: NonNullable<SnapshotOptions["since"]>,
 ): Promise<Image | undefined> {
   if (image?.head !== "sound" || image.newest.volume.lba === 0) {
     return undefined;
@@ -196,14 +184,16 @@ async function appended(
   return { ...image, newest, sessions: [...image.sessions, newest] };
 }
 
-/** Reads the names of a session. */
+/**
+ * Reads the names of a session.
+ *
+ * @param parts What else is known of the medium.
+ */
 export async function readSnapshot(
   blocks: Blocks,
   session: Session,
-  options:
-    & SnapshotOptions
-    & Required<Pick<SnapshotParts, "sessions" | "open">>
-    & Pick<SnapshotParts, "image" | "behind">,
+  options: SnapshotOptions,
+  parts: ConstructorParameters<typeof Snapshot>[1],
 ): Promise<Snapshot> {
   const { directory, since, signal, onMessage } = options;
   const known = since?.known.tree;
@@ -221,8 +211,7 @@ export async function readSnapshot(
         reason,
     );
   }
-  const { open, sessions, image, behind } = options;
-  return new Snapshot({ directory, open, tree, sessions, image, behind });
+  return new Snapshot(directory, { ...parts, tree });
 }
 
 /** A session of an image, as it is told to others. */

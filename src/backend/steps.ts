@@ -5,7 +5,7 @@ import { join } from "../names.ts";
 import type { Changes } from "../session/changes.ts";
 import type { Pending } from "./change.ts";
 import type { EntryType, Index } from "./index.ts";
-import { checkChange, isKept, type Operation, View } from "./plan.ts";
+import { checkChange, type Operation, View } from "./plan.ts";
 
 /** Stages one line. */
 type Line = (changes: Changes) => Promise<void>;
@@ -46,9 +46,7 @@ export async function stepsOf(
   operations: readonly Operation<Pending>[],
 ): Promise<Steps> {
   const { directory } = index;
-  const kept = new Set<string>();
-  for (const { last } of operations) if (isKept(last)) kept.add(last.name);
-  const view = new View<Operation<Pending>>(index, kept);
+  const view = new View<Operation<Pending>>(index);
   const steps: Step[] = [];
   const last: (Step & { readonly depth: number })[] = [];
   const refused = new Map<Operation<Pending>, unknown>();

@@ -12,7 +12,6 @@ import {
 } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { type FileBlocks, fileBlocks } from "../iso/mod.ts";
-import type { XorrisoOptions } from "../options.ts";
 import { settle } from "../session/behind.ts";
 import { exclusive } from "../session/changes.ts";
 import { checkOptions, checkVolume } from "../session/checks.ts";
@@ -21,18 +20,15 @@ import { readMedium } from "../session/medium.ts";
 import { openSession } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
 import { DriveReader } from "./drive_reader.ts";
+import type { AutoCommitOptions, BackendOptions } from "./options.ts";
 import {
   readImageSnapshot,
-  type Since,
   Snapshot,
   type SnapshotOptions,
 } from "./snapshot.ts";
 
 /** How to open a medium. */
-export interface StoreOptions extends Omit<XorrisoOptions, "session"> {
-  /** The session to show: its number, or the newest not after a time. */
-  readonly session?: number | Date;
-}
+type StoreOptions = Omit<BackendOptions, keyof AutoCommitOptions>;
 
 /** What a medium lies in, and what may be done with it. */
 interface Place {
@@ -65,7 +61,6 @@ export class Store {
   /** The end of what was read from before. */
   #letGo: Promise<unknown> = Promise.resolve();
   #closed = false;
-  readonly #idleClose: number;
   /** Calls and streams under way. */
   #users = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
@@ -82,34 +77,27 @@ export class Store {
     device: string,
     directory: string,
     options: StoreOptions,
-    idleClose: number,
   ) {
     this.#place = place;
     this.device = device;
     this.directory = directory;
     this.options = options;
-    this.#idleClose = idleClose;
   }
 
-  /**
-   * Opens a medium.
-   *
-   * @param idleClose Milliseconds without use after which the session ends.
-   */
+  /** Opens a medium. */
   static async open(
     device: string,
     directory: string,
     { signal, ...options }: StoreOptions,
-    idleClose: number = Infinity,
   ): Promise<Store> {
     signal?.throwIfAborted();
-    const { session, ...rest } = options;
+    const { session, idleClose: _, ...rest } = options;
     checkOptions(typeof session === "number" ? { ...rest, session } : rest);
     if (session instanceof Date && isNaN(session.getTime())) {
       throw new RangeError("Cannot use the session: it is an invalid date");
     }
     const place = await findPlace(device, options);
-    const store = new Store(place, device, directory, options, idleClose);
+    const store = new Store(place, device, directory, options);
     try {
       if (!store.#isRead) await store.session(signal);
       else {
@@ -153,25 +141,21 @@ export class Store {
 
   /** The session, if changes can be written by it. */
   async writableSession(): Promise<Session> {
-    if (this.#isRead) await this.#refuse();
-    const session = await this.session();
-    await session.requireWritable();
-    return session;
-  }
-
-  /** Throws why nothing can be written to an image that is only read. */
-  async #refuse(): Promise<void> {
-    const { readOnly = false, session } = this.options;
-    const isMeant = readOnly || session !== undefined;
+    if (!this.#isRead) {
+      const session = await this.session();
+      await session.requireWritable();
+      return session;
+    }
+    const isMeant = this.options.readOnly || this.options.session !== undefined;
     // Without the permission, that is told.
     if (!isMeant) await requireWrite(this.#place.path, "the image");
+    const why = isMeant
+      ? "it was opened for reading alone"
+      : "write permission was granted only after it had been opened; open it " +
+        "again";
     throw new XorrisoError(
       "MEDIUM_NOT_WRITABLE",
-      `Cannot change "${this.device}": ` +
-        (isMeant
-          ? "it was opened for reading alone"
-          : "write permission was granted only after it had been opened; open " +
-            "it again"),
+      `Cannot change "${this.device}": ${why}`,
       { path: this.device },
     );
   }
@@ -228,10 +212,15 @@ export class Store {
     this.#known = snapshot;
   }
 
-  /** Reads what has been written, besides what readers see. */
-  async next(written: Omit<Since, "known">): Promise<Snapshot> {
-    const since = { ...written, known: await this.snapshot() };
-    return await this.#readAll({ ...this.#reading(), since });
+  /**
+   * Reads what has been written, besides what readers see.
+   *
+   * @param lba First block of the session that was written.
+   * @param paths Absolute ones on the medium that may have changed.
+   */
+  async next(lba: number, paths: Iterable<string>): Promise<Snapshot> {
+    const since = { lba, paths, known: await this.snapshot() };
+    return await this.#readAll({ since });
   }
 
   async #read(
@@ -239,7 +228,7 @@ export class Store {
     signal?: AbortSignal,
   ): Promise<Snapshot> {
     const reading = this.#altering.then(() =>
-      this.#readAll({ ...this.#reading(), wanted, signal })
+      this.#readAll({ wanted, signal })
     );
     this.#snapshot = reading;
     try {
@@ -252,11 +241,13 @@ export class Store {
     }
   }
 
-  async #readAll(options: SnapshotOptions): Promise<Snapshot> {
+  async #readAll(
+    options: Omit<SnapshotOptions, "directory">,
+  ): Promise<Snapshot> {
     if (this.#closed) throw closedError(this.device);
     const session = this.#session;
     try {
-      return await this.#readNow(options);
+      return await this.#readNow({ ...this.#reading(), ...options });
     } catch (error) {
       // What a session that has died was writing is taken back under a reader.
       const lost = await session?.catch(() => undefined);
@@ -270,7 +261,7 @@ export class Store {
     const blocks = await this.#fileBlocks();
     const { size } = await blocks.stat();
     return size === 0
-      ? new Snapshot({ directory: this.directory })
+      ? new Snapshot(this.directory)
       : await readImageSnapshot(blocks, options);
   }
 
@@ -353,12 +344,13 @@ export class Store {
   }
 
   #leave(): void {
-    if (--this.#users > 0 || this.#closed || this.#idleClose > LONGEST) return;
+    const { idleClose = Infinity } = this.options;
+    if (--this.#users > 0 || this.#closed || idleClose > LONGEST) return;
     if (this.#isRead) return;
     // What goes wrong at the end is told by the next call.
     this.#idle = setTimeout(
       () => void this.end().catch(() => {}),
-      this.#idleClose,
+      idleClose,
     );
     Deno.unrefTimer(this.#idle);
   }
@@ -399,7 +391,7 @@ export class Store {
     await this.#ending?.catch(() => {});
     // The image stays the same file wherever the program goes.
     const device = this.#place.image ?? this.device;
-    const { session, ...options } = this.options;
+    const { session, idleClose: _, ...options } = this.options;
     return await openSession(device, {
       ...options,
       ...(typeof session === "number" && { session }),
@@ -449,7 +441,8 @@ async function findPlace(
   };
 }
 
-function closedError(device: string): XorrisoError {
+/** The error of a call that comes after the end. */
+export function closedError(device: string): XorrisoError {
   return new XorrisoError(
     "CLOSED",
     `Cannot use "${device}": the backend is closed; open it again`,

@@ -3,27 +3,19 @@ import { normalize } from "@std/path/posix/normalize";
 import { isGranted } from "../disk/permissions.ts";
 import type { Place } from "./options.ts";
 
-/** What a `xorriso://` location names. */
-export interface Location {
-  /** Path of the drive or image file, as written: absolute, or relative to the working directory. */
-  readonly device: string;
-  /** Absolute path of the directory on the medium: `/` or `/a/b`. */
-  readonly directory: string;
-}
-
 const SCHEME = "xorriso://";
 
 /**
  * Reads a location of the form `xorriso://DEVICE[:/DIRECTORY]`.
  *
- * This is not left to `new URL()`: it throws on blanks, eats the colon after the device, folds `..`,
- * and cuts at `#` and `?`, all of which are ordinary in paths.
+ * This is not left to `new URL()`, which throws on blanks, eats the colon after the device, folds
+ * `..`, and cuts at `#` and `?`.
  *
  * @param url The location; a `%3A` in the device keeps a colon that is followed by a slash.
- * @returns The device and the directory, percent-decoded.
+ * @returns The device, and the absolute path of the directory: `/` or `/a/b`.
  * @throws {TypeError} When the text is not such a location or a part of it cannot be a path.
  */
-export function parseLocation(url: string): Location {
+export function parseLocation(url: string): Required<Place> {
   if (!url.startsWith(SCHEME)) {
     throw new TypeError(
       `Cannot read the location "${url}": it must have the form xorriso://DEVICE[:/DIRECTORY]`,
@@ -44,7 +36,7 @@ export function parseLocation(url: string): Location {
  *
  * @throws {TypeError} When it cannot be one.
  */
-export function placeOf(place: string | URL | Place): Location {
+export function placeOf(place: string | URL | Place): Required<Place> {
   if (typeof place === "string") return parseLocation(place);
   if (!(place instanceof URL)) {
     const { device, directory = "/" } = place;
@@ -64,22 +56,18 @@ export function placeOf(place: string | URL | Place): Location {
 
 /** Finds the device that a location means, of those that it can mean. */
 export async function findDevice(device: string): Promise<string> {
-  const candidates = deviceCandidates(device);
-  const last = candidates.at(-1) ?? device;
-  for (const candidate of candidates.slice(0, -1)) {
-    if (!await isGranted("read", candidate)) continue;
-    const found = await Deno.stat(candidate).catch(() => undefined);
-    if (found !== undefined) return candidate;
-  }
-  return last;
+  const [first = device, other] = deviceCandidates(device);
+  if (other === undefined) return first;
+  const isThere = await isGranted("read", first) &&
+    await Deno.stat(first).catch(() => undefined);
+  return isThere ? first : other;
 }
 
 /**
  * Lists the paths that a device of a location can stand for, the preferred one first.
  *
- * The original documents `xorriso://dev/sr0`, whose two slashes make a relative path of what can
- * only be meant as `/dev/sr0`: with a relative `dev/...` the absolute one is the second choice. Only
- * the caller can tell which of them exists.
+ * duplicity documents `xorriso://dev/sr0`, whose two slashes make a relative path of what can only be
+ * meant as `/dev/sr0`: with a relative `dev/...` the absolute one is the second choice.
  */
 export function deviceCandidates(device: string): string[] {
   const absolute = normalize("/" + device);

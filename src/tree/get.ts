@@ -2,7 +2,7 @@
 
 import { breathe, notify } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
-import { SET_ID } from "../backend/placing.ts";
+import { SET_ID } from "../backend/reading.ts";
 import {
   type DiskAttributes,
   probeAttributes,

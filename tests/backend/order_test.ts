@@ -13,9 +13,9 @@ async function isReached(place: Place): Promise<boolean> {
 Deno.test("Order.take() lets a call about one name wait for the earlier one", async () => {
   const order = new Order();
   const [first, second, third] = [
-    order.take("a"),
-    order.take("a"),
-    order.take("a"),
+    order.take({ name: "a" }),
+    order.take({ name: "a" }),
+    order.take({ name: "a" }),
   ];
   assertEquals(await isReached(first), true);
   assertEquals(await isReached(second), false);
@@ -28,9 +28,9 @@ Deno.test("Order.take() lets a call about one name wait for the earlier one", as
 
 Deno.test("Order.take() lets names above and below wait for each other", async () => {
   const order = new Order();
-  const above = order.take("a/b");
-  const below = order.take("a/b/c/d");
-  const top = order.take("a");
+  const above = order.take({ name: "a/b" });
+  const below = order.take({ name: "a/b/c/d" });
+  const top = order.take({ name: "a" });
   assertEquals(await isReached(below), false);
   above.leave();
   assertEquals(await isReached(below), true);
@@ -41,8 +41,8 @@ Deno.test("Order.take() lets names above and below wait for each other", async (
 
 Deno.test("Order.take() keeps a later name in order behind two that do not depend", async () => {
   const order = new Order();
-  const children = [order.take("a/x"), order.take("a/y")];
-  const parent = order.take("a");
+  const children = [order.take({ name: "a/x" }), order.take({ name: "a/y" })];
+  const parent = order.take({ name: "a" });
   for (const child of children) {
     assertEquals(await isReached(child), true);
     assertEquals(await isReached(parent), false);
@@ -53,22 +53,26 @@ Deno.test("Order.take() keeps a later name in order behind two that do not depen
 
 Deno.test("Order.take() lets other names go at their own pace", async () => {
   const order = new Order();
-  order.take("a/b");
+  order.take({ name: "a/b" });
   for (const name of ["a/bc", "a/c", "b", "ab", "a/d/b"]) {
-    assertEquals(await isReached(order.take(name)), true, name);
+    assertEquals(await isReached(order.take({ name: name })), true, name);
   }
 });
 
 Deno.test("Order.take() after all are done need not wait", async () => {
   const order = new Order();
-  order.take("a").leave();
-  order.take("a/b").leave();
-  assertEquals(await isReached(order.take("a")), true);
+  order.take({ name: "a" }).leave();
+  order.take({ name: "a/b" }).leave();
+  assertEquals(await isReached(order.take({ name: "a" })), true);
 });
 
 Deno.test("Order.all has the places that are taken, in order", () => {
   const order = new Order();
-  const [a, b, c] = [order.take("a"), order.take("b"), order.take("a")];
+  const [a, b, c] = [
+    order.take({ name: "a" }),
+    order.take({ name: "b" }),
+    order.take({ name: "a" }),
+  ];
   a.leave();
   assertEquals(order.all, [b, c]);
 });

@@ -1,4 +1,9 @@
-import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertThrows,
+} from "@std/assert";
 import { XorrisoError } from "../../mod.ts";
 import { Caller, type Pending } from "../../src/backend/change.ts";
 import { Index } from "../../src/backend/index.ts";
@@ -78,7 +83,7 @@ function remove(name: string): PlannedChange {
 
 /** What is to be done, in short. */
 function operations(plan: Plan<PlannedChange>): string[] {
-  return plan.operations().map(({ last, all }) =>
+  return plan.operations.map(({ last, all }) =>
     `${last.kind} ${last.name} (${all.length})`
   );
 }
@@ -202,13 +207,13 @@ Deno.test("Plan.add() deletes only files and links that are there", () => {
   assertEquals(plan.typeOf("none"), undefined);
 });
 
-Deno.test("Plan.operations() has the last change of each name, in its order", () => {
+Deno.test("Plan.operations has the last change of each name, in the order of the first", () => {
   const plan = new Plan(makeIndex());
   plan.add(put("a"));
   plan.add(put("b"));
   plan.add(remove("a"));
   plan.add(put("a"));
-  assertEquals(operations(plan), ["file b (1)", "file a (3)"]);
+  assertEquals(operations(plan), ["file a (3)", "file b (1)"]);
   assertEquals(
     Array.from(plan.changes, ({ kind, name }) => `${kind} ${name}`),
     ["file a", "file b", "remove a", "file a"],
@@ -289,7 +294,7 @@ Deno.test("Plan.add() agrees with a plain model on random changes", () => {
     }
     // What stands in the end is what the operations make, done one by one.
     const result = new Set(Array.from(index.below(""), ([name]) => name));
-    for (const { last } of plan.operations()) {
+    for (const { last } of plan.operations) {
       if (last.kind === "file") result.add(last.name);
       else result.delete(last.name);
     }
@@ -307,7 +312,7 @@ Deno.test("stepsOf() does again what Plan.add() has taken, whatever comes and go
   const names = ["a", "a/a", "a/b", "a/a/a", "b", "b/a", "c"];
   const index = indexOf({ "/a/a/a": "file", "/b": "file" }, "/");
   const kinds = ["file", "folder", "link", "move", "remove"] as const;
-  for (let round = 0; round < 500; round++) {
+  for (let round = 0; round < 2000; round++) {
     const plan = new Plan<Pending>(index);
     for (let step = 0; step < 8; step++) {
       try {
@@ -321,7 +326,7 @@ Deno.test("stepsOf() does again what Plan.add() has taken, whatever comes and go
         assertInstanceOf(error, XorrisoError);
       }
     }
-    const { refused, view } = await stepsOf(index, plan.operations());
+    const { refused, view } = await stepsOf(index, plan.operations);
     const told = Array.from(
       plan.changes,
       ({ kind, from, name }) => `${kind} ${from} ${name}`,
@@ -333,4 +338,21 @@ Deno.test("stepsOf() does again what Plan.add() has taken, whatever comes and go
       `seed ${seed}: ${told.join(", ")}`,
     );
   }
+});
+
+Deno.test("stepsOf() lets others on the event loop go on between thousands", async () => {
+  const plan = new Plan<Pending>(indexOf({}, "/"));
+  const caller = new Caller(undefined, () => {});
+  const more = { prepared: undefined, caller, tell: () => {} };
+  for (let i = 0; i < 5000; i++) plan.add({ ...put(`${i}`), ...more });
+  let turns = 0;
+  let isDone = false;
+  const counting = (async () => {
+    for (; !isDone; turns++) await new Promise((next) => setImmediate(next));
+  })();
+  const { steps } = await stepsOf(indexOf({}, "/"), plan.operations);
+  isDone = true;
+  await counting;
+  assertEquals(steps.length, 5000);
+  assert(turns > 10, `${turns} turns`);
 });

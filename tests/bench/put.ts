@@ -38,7 +38,45 @@ const WORKS: readonly Work[] = [
 export async function put(scene: Scene): Promise<void> {
   for (const work of WORKS) await putTogether(scene, work);
   await putInTurn(scene);
+  await applyMany(scene);
   await deleteMany(scene);
+}
+
+/** So many that what each of them costs is nearly all. */
+async function applyMany(scene: Scene): Promise<void> {
+  const COUNT = 100_000;
+  const { folder } = scene;
+  const image = `${folder}/apply.iso`;
+  const source = `${folder}/source`;
+  const names = await makeTree(source, COUNT, 16);
+  await scene.contest({
+    work: "apply 100,000 x 16 B",
+    rounds: 3,
+    ours: async () => {
+      await remove(image);
+      await using backend = await XorrisoBackend.open(`xorriso://${image}`, {
+        create: true,
+      });
+      const changes = names.map((name) =>
+        ({ kind: "file", name, source: `${source}/${name}` }) as const
+      );
+      return await timed(() => backend.apply(changes));
+    },
+    others: [{
+      name: "-map of the folder and -commit",
+      ratio: 4,
+      run: async () => {
+        await remove(image);
+        return await timed(() =>
+          xorriso(
+            ...["-md5", "on", "-dev", `stdio:${image}`],
+            ...["-map", source, "/", "-commit"],
+          )
+        );
+      },
+    }],
+  });
+  await remove(source, image);
 }
 
 async function putTogether(scene: Scene, work: Work): Promise<void> {
