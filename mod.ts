@@ -153,7 +153,6 @@ export type {
   CompareTreeOptions,
   CopiedFile,
   GetTreeOptions,
-  GetTreeResult,
   LeftOut,
   LeftReason,
   PutTreeOptions,
@@ -161,5 +160,7 @@ export type {
   TreeChange,
   TreeEvent,
   TreeFilterOptions,
+  TreeOptions,
+  TreeResult,
   TreeSource,
 } from "./src/tree/options.ts";

@@ -5,7 +5,7 @@ import { isGranted } from "../disk/permissions.ts";
 import { isCode } from "../errors.ts";
 import { baseName } from "../names.ts";
 import { getTree } from "../tree/get.ts";
-import type { GetTreeOptions, GetTreeResult } from "../tree/options.ts";
+import type { GetTreeOptions, TreeResult } from "../tree/options.ts";
 import { folderOf } from "../tree/plan.ts";
 import { folderOfGlob, normalizeName } from "../tree/select.ts";
 import { UsageError } from "./exit.ts";
@@ -99,7 +99,7 @@ async function getFile(
 async function sumUp(
   run: Run,
   { files = 0, bytes = 0, folders = 0, links = 0, unchanged = 0 }: Partial<
-    GetTreeResult
+    TreeResult
   >,
 ): Promise<void> {
   const verb = run.has("dry-run") ? "Would restore" : "Restored";

@@ -5,7 +5,7 @@ import type { XorrisoBackend } from "../backend/backend.ts";
 import { changeBetween, changeOf, sortChanges } from "./difference.ts";
 import { examine } from "./examine.ts";
 import type { CompareTreeOptions, TreeChange } from "./options.ts";
-import { openFilter, resolveSources, walkAll } from "./sources.ts";
+import { walkSources } from "./sources.ts";
 
 /**
  * Compares a folder on disk with what is stored of it, both ways: what
@@ -49,12 +49,10 @@ export async function compareTree(
   options: CompareTreeOptions = {},
 ): Promise<TreeChange[]> {
   const { checksums = false, signal } = options;
-  const filter = await openFilter(options);
-  const sources = await resolveSources(folder, options.as);
-  const walked = await walkAll(backend, sources, filter, options);
+  const walked = await walkSources(backend, folder, options);
   const unchanged = checksums ? "checksum" : "time";
   const { entries, verdicts, gone } = await examine(
-    ...[backend, sources, walked, unchanged, signal] as const,
+    ...[backend, walked, unchanged, signal] as const,
   );
   const changes = gone.map((entry) => changeOf("removed", entry));
   for (const each of walked.found) {

@@ -18,8 +18,8 @@ import {
   type Step,
   type Verdict,
 } from "./plan.ts";
-import { isBelowAny, type ResolvedSource } from "./sources.ts";
-import type { Found, Walked } from "./walk.ts";
+import { isBelowAny, type WalkedSources } from "./sources.ts";
+import type { Found } from "./walk.ts";
 
 /** Files whose checksums are computed at a time. */
 const HASHED_AT_ONCE = 8;
@@ -44,8 +44,7 @@ export interface Examined {
 /** Compares what was found with what is on the medium; checksums are read only where they tell more. */
 export async function examine(
   backend: XorrisoBackend,
-  sources: readonly ResolvedSource[],
-  { found, left, excluded }: Walked,
+  { sources, found, left, excluded }: WalkedSources,
   unchanged: Judging["unchanged"],
   signal: AbortSignal | undefined,
 ): Promise<Examined> {
@@ -77,12 +76,11 @@ export async function examine(
 /** Plans what is to be stored. */
 export async function makePlan(
   backend: XorrisoBackend,
-  sources: readonly ResolvedSource[],
-  walked: Walked,
+  walked: WalkedSources,
   { unchanged = "time", mirror = false, signal }: PutTreeOptions,
 ): Promise<Plan> {
   const { found } = walked;
-  const examined = await examine(backend, sources, walked, unchanged, signal);
+  const examined = await examine(backend, walked, unchanged, signal);
   const { entries, verdicts } = examined;
   const gone = mirror ? examined.gone : [];
   const arrived = found.filter(({ name }) => !entries.has(name));

@@ -20,10 +20,10 @@ import { listStored } from "./examine.ts";
 import { Filter } from "./filter.ts";
 import type {
   GetTreeOptions,
-  GetTreeResult,
   LeftOut,
   LeftReason,
   TreeEvent,
+  TreeResult,
 } from "./options.ts";
 import { folderOf } from "./plan.ts";
 import { selectEntries } from "./select.ts";
@@ -87,7 +87,7 @@ export async function getTree(
   names: string | readonly string[],
   folder: string,
   options: GetTreeOptions = {},
-): Promise<GetTreeResult> {
+): Promise<TreeResult> {
   const wanted = typeof names === "string" ? [names] : names;
   const entries = [...(await listStored(backend)).values()];
   const { found, missing } = selectEntries(entries, wanted);
@@ -124,7 +124,7 @@ class Restoring {
   readonly #result = {
     ...{ files: 0, bytes: 0, folders: 0, links: 0, unchanged: 0 },
     left: [] as LeftOut[],
-  } satisfies GetTreeResult;
+  } satisfies TreeResult;
   /** Folders on disk that can be restored into, by name, and whether they are new; "" is the target. */
   readonly #folders = new Map<string, boolean>();
   /** Which name each file and folder on disk stands for. */
@@ -147,7 +147,7 @@ class Restoring {
   }
 
   /** Restores entries. */
-  async run(entries: readonly Stored[]): Promise<GetTreeResult> {
+  async run(entries: readonly Stored[]): Promise<TreeResult> {
     const { dryRun = false } = this.#options;
     const wanted = this.#wanted(entries);
     this.#folders.set("", await this.#makeRoot());
@@ -220,21 +220,15 @@ class Restoring {
   /** Makes the target folder; tells whether it was not there. */
   async #makeRoot(): Promise<boolean> {
     const path = this.#root;
-    try {
-      if ((await Deno.stat(path)).isDirectory) return false;
-      throw alreadyThere(path, "it is no folder", false);
-    } catch (cause) {
-      if (!(cause instanceof Deno.errors.NotFound)) {
+    const info = await lookAt(path);
+    if (info?.isDirectory) return false;
+    if (info) throw alreadyThere(path, "it is no folder", false);
+    if (!this.#options.dryRun) {
+      await Deno.mkdir(path, { recursive: true }).catch((cause) => {
         throw unwritableBy(cause, path);
-      }
+      });
     }
-    if (this.#options.dryRun) return true;
-    try {
-      await Deno.mkdir(path, { recursive: true });
-      return true;
-    } catch (cause) {
-      throw unwritableBy(cause, path);
-    }
+    return true;
   }
 
   /** Finds out where something is to be restored, and makes it if it is a folder. */
@@ -335,7 +329,6 @@ class Restoring {
       for (const { entry } of targets) this.#done(entry, entry.size);
       return;
     }
-    const { verify, sync, signal, onProgress, setId = false } = this.#options;
     for (const there of ["nothing", "other"] as const) {
       const group = targets.filter((each) => each.there === there);
       if (group.length === 0) continue;
@@ -343,13 +336,9 @@ class Restoring {
         group.map(({ entry }) => entry.name),
         this.#root,
         {
-          base: this.#base,
+          ...{ ...this.#options, base: this.#base },
+          ...{ mode: this.#mode, owner: this.#owner },
           overwrite: there === "other" ? "always" : "never",
-          ...{ mode: this.#mode, owner: this.#owner, setId },
-          ...(verify !== undefined && { verify }),
-          ...(sync !== undefined && { sync }),
-          ...(signal && { signal }),
-          ...(onProgress && { onProgress }),
         },
       );
       for (const [index, { entry }] of group.entries()) {

@@ -34,8 +34,23 @@ export interface TreeFilterOptions {
   readonly links?: "store" | "follow" | "skip";
 }
 
+/** How to store or restore a tree. */
+export interface TreeOptions {
+  /** Only tell what would be done. @default {false} */
+  readonly dryRun?: boolean;
+  /**
+   * Gives up: nothing is stored then; what is restored by then stays, complete
+   * files all.
+   */
+  readonly signal?: AbortSignal;
+  /** Takes progress reports. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Takes what becomes of each name. */
+  readonly onEntry?: (event: TreeEvent) => void;
+}
+
 /** How to store a tree. */
-export interface PutTreeOptions extends TreeFilterOptions {
+export interface PutTreeOptions extends TreeFilterOptions, TreeOptions {
   /**
    * Its name on the medium; "" stores what is in the folder in the backend's
    * directory itself. @default {the last part of the path}
@@ -55,14 +70,6 @@ export interface PutTreeOptions extends TreeFilterOptions {
   readonly unchanged?: "time" | "checksum" | "store";
   /** Read each stored file back and compare it. @default {false} */
   readonly verify?: boolean;
-  /** Only tell what would be done. @default {false} */
-  readonly dryRun?: boolean;
-  /** Gives up; nothing is stored then. */
-  readonly signal?: AbortSignal;
-  /** Takes progress reports. */
-  readonly onProgress?: (progress: Progress) => void;
-  /** Takes what becomes of each name. */
-  readonly onEntry?: (event: TreeEvent) => void;
 }
 
 /** What has become of one name. */
@@ -129,8 +136,8 @@ export interface CopiedFile {
   readonly reason: "recent" | "changing" | "length";
 }
 
-/** What a call has stored; with `dryRun`, what it would have. */
-export interface PutTreeResult {
+/** What a call has done; with `dryRun`, what it would have. */
+export interface TreeResult {
   /** Files whose content was written. */
   readonly files: number;
   /** Bytes of that content. */
@@ -139,8 +146,14 @@ export interface PutTreeResult {
   readonly folders: number;
   /** Symbolic links made. */
   readonly links: number;
-  /** Names that are on the medium as they are on disk. */
+  /** Names that were there already, and the same; of folders, stored ones alone. */
   readonly unchanged: number;
+  /** What was not stored or restored. */
+  readonly left: readonly LeftOut[];
+}
+
+/** What a call has stored; with `dryRun`, what it would have. */
+export interface PutTreeResult extends TreeResult {
   /** Names of which only times, modes or owners were written. */
   readonly attributes: number;
   /** Files that were moved on the medium. */
@@ -151,8 +164,6 @@ export interface PutTreeResult {
   readonly excluded: number;
   /** Files that were stored from a copy. */
   readonly copied: readonly CopiedFile[];
-  /** What was not stored. */
-  readonly left: readonly LeftOut[];
   /** Bytes that the content takes on the medium, in whole blocks. */
   readonly needed: number;
   /** With `dryRun`: bytes of content that fit on the medium. */
@@ -160,7 +171,7 @@ export interface PutTreeResult {
 }
 
 /** How to restore a tree. */
-export interface GetTreeOptions {
+export interface GetTreeOptions extends TreeOptions {
   /**
    * Directory that the names on disk leave out. @default {the directory that
    * is named alone}, or ""
@@ -185,30 +196,6 @@ export interface GetTreeOptions {
    * name: so one that is there after a power failure is whole. @default {true}
    */
   readonly sync?: boolean;
-  /** Only tell what would be done. @default {false} */
-  readonly dryRun?: boolean;
-  /** Stops; what is restored by then stays, complete files all. */
-  readonly signal?: AbortSignal;
-  /** Takes reports of bytes done. */
-  readonly onProgress?: (progress: Progress) => void;
-  /** Takes what becomes of each name. */
-  readonly onEntry?: (event: TreeEvent) => void;
-}
-
-/** What a call has restored; with `dryRun`, what it would have. */
-export interface GetTreeResult {
-  /** Files whose content was written. */
-  readonly files: number;
-  /** Bytes of that content. */
-  readonly bytes: number;
-  /** Folders made. */
-  readonly folders: number;
-  /** Symbolic links made. */
-  readonly links: number;
-  /** Files and links that were there already, and the same. */
-  readonly unchanged: number;
-  /** What was not restored. */
-  readonly left: readonly LeftOut[];
 }
 
 /** How to compare a folder with what is stored of it. */

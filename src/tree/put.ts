@@ -11,7 +11,7 @@ import type { Change } from "../backend/options.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { PutTreeOptions, PutTreeResult, TreeSource } from "./options.ts";
 import type { Step } from "./plan.ts";
-import { openFilter, resolveSources, walkAll } from "./sources.ts";
+import { walkSources } from "./sources.ts";
 import { Tally } from "./tally.ts";
 import type { Found } from "./walk.ts";
 
@@ -63,12 +63,8 @@ export async function putTree(
   source: string | URL | readonly TreeSource[],
   options: PutTreeOptions = {},
 ): Promise<PutTreeResult> {
-  const filter = await openFilter(options);
-  const sources = await resolveSources(source, options.as);
-  const walked = await walkAll(backend, sources, filter, options);
-  const { steps, unchanged } = await makePlan(
-    ...[backend, sources, walked, options] as const,
-  );
+  const walked = await walkSources(backend, source, options);
+  const { steps, unchanged } = await makePlan(backend, walked, options);
   const tally = new Tally(walked, options.onEntry);
   for (const found of unchanged) {
     await breathe();
@@ -139,7 +135,6 @@ class Storing {
    * @returns Those to be done once more, and how.
    */
   async #apply(steps: readonly Step[], copies: Copies): Promise<Copies> {
-    const { signal, onProgress } = this.#options;
     const changes: Change[] = [];
     const owners: Step[] = [];
     for (const step of steps) {
@@ -149,10 +144,9 @@ class Storing {
         owners.push(step);
       }
     }
-    const results = changes.length === 0 ? [] : await this.#backend.apply(
-      changes,
-      { ...(signal && { signal }), ...(onProgress && { onProgress }) },
-    );
+    const results = changes.length === 0
+      ? []
+      : await this.#backend.apply(changes, this.#options);
     const errors = new Map<Step, unknown>();
     for (const [index, step] of owners.entries()) {
       await breathe();

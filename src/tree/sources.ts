@@ -20,8 +20,44 @@ export interface ResolvedSource {
   readonly name: string;
 }
 
+/** What was found in files and folders. */
+export interface WalkedSources extends Walked {
+  /** Those themselves. */
+  readonly sources: readonly ResolvedSource[];
+}
+
+/** Looks through files and folders. */
+export async function walkSources(
+  backend: XorrisoBackend,
+  source: string | URL | readonly TreeSource[],
+  options: TreeFilterOptions & {
+    readonly as?: string;
+    readonly signal?: AbortSignal;
+  },
+): Promise<WalkedSources> {
+  const filter = await openFilter(options);
+  const sources = await resolveSources(source, options.as);
+  const image = await Deno.stat(backend.device).catch(() => undefined);
+  const all: Walked = { found: [], left: [], excluded: [] };
+  const names = new Set<string>();
+  for (const { path, name } of sources) {
+    const { found, left, excluded } = await walk(path, name, {
+      ...{ ...options, filter, image },
+    });
+    for (const each of found) {
+      if (!names.has(each.name)) names.add(each.name);
+      else if (each.type !== "directory") throw twice(each);
+      // One by one: a call takes fewer arguments (some 120,000) than a folder may have files.
+      all.found.push(each);
+    }
+    for (const each of left) all.left.push(each);
+    for (const each of excluded) all.excluded.push(each);
+  }
+  return { ...all, sources };
+}
+
 /** Finds out what is to be stored under which names. */
-export async function resolveSources(
+async function resolveSources(
   source: string | URL | readonly TreeSource[],
   as: string | undefined,
 ): Promise<ResolvedSource[]> {
@@ -57,7 +93,7 @@ function nameOf(given: string | URL, real: string): string {
  *
  * @throws {XorrisoError} SOURCE_UNREADABLE when the file with patterns cannot be read.
  */
-export async function openFilter(
+async function openFilter(
   { exclude = [], excludeFrom }: TreeFilterOptions,
 ): Promise<Filter> {
   if (excludeFrom === undefined) return new Filter(exclude);
@@ -72,34 +108,6 @@ export async function openFilter(
       reasons: { ENOENT: "there is no such file" },
     });
   }
-}
-
-/** Looks through all sources. */
-export async function walkAll(
-  backend: XorrisoBackend,
-  sources: readonly ResolvedSource[],
-  filter: Filter,
-  options: TreeFilterOptions & { readonly signal?: AbortSignal },
-): Promise<Walked> {
-  const { cacheTags = false, oneFileSystem = false, links = "store", signal } =
-    options;
-  const image = await Deno.stat(backend.device).catch(() => undefined);
-  const all: Walked = { found: [], left: [], excluded: [] };
-  const names = new Set<string>();
-  for (const { path, name } of sources) {
-    const { found, left, excluded } = await walk(path, name, {
-      ...{ filter, cacheTags, oneFileSystem, links, image, signal },
-    });
-    for (const each of found) {
-      if (!names.has(each.name)) names.add(each.name);
-      else if (each.type !== "directory") throw twice(each);
-      // One by one: a call takes fewer arguments (some 120,000) than a folder may have files.
-      all.found.push(each);
-    }
-    for (const each of left) all.left.push(each);
-    for (const each of excluded) all.excluded.push(each);
-  }
-  return all;
 }
 
 function twice({ name, path }: Found): TypeError {

@@ -5,7 +5,7 @@ import { isSame, lstat, readDir, readLink, stat } from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
 import { reasonOf, XorrisoError } from "../errors.ts";
 import type { Filter } from "./filter.ts";
-import type { LeftOut, LeftReason } from "./options.ts";
+import type { LeftOut, LeftReason, TreeFilterOptions } from "./options.ts";
 
 /** Something on disk that can be stored. */
 export interface Found {
@@ -34,19 +34,14 @@ export interface Found {
 }
 
 /** How to look through a folder. */
-export interface WalkOptions {
+export interface WalkOptions
+  extends Pick<TreeFilterOptions, "cacheTags" | "oneFileSystem" | "links"> {
   /** What is left out. */
   readonly filter: Filter;
-  /** Leave out folders with a valid `CACHEDIR.TAG`. */
-  readonly cacheTags: boolean;
-  /** Do not enter other file systems. */
-  readonly oneFileSystem: boolean;
-  /** What becomes of symbolic links. */
-  readonly links: "store" | "follow" | "skip";
   /** The image that is written to, which cannot hold itself. */
   readonly image?: Deno.FileInfo | undefined;
   /** Gives up. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignal;
 }
 
 /** What was found. */
