@@ -115,7 +115,9 @@ export async function doubtOf(
   now: Folders,
 ): Promise<string | undefined> {
   const { name, path, folders } = source;
-  if (folders === undefined || folders === await now.above(path)) return;
+  if (folders === undefined) return;
+  // One that is gone is another one, too.
+  if (folders === await now.above(path).catch(() => undefined)) return;
   const exchanged = changed(name, "a folder above it has been exchanged");
   if (await realPath(path).catch(() => undefined) !== path) throw exchanged;
   const md5 = await md5Of(source);

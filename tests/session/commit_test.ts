@@ -2,7 +2,6 @@ import {
   assert,
   assertEquals,
   assertMatch,
-  assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
 import { delay } from "@std/async/delay";
@@ -10,6 +9,7 @@ import type { Progress, XorrisoOptions } from "../../src/options.ts";
 import { XorrisoBackend } from "../../src/backend/backend.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
 import { hookXorriso } from "../support/backends.ts";
+import { makeOrphan } from "../support/orphan.ts";
 import {
   age,
   assertCode,
@@ -538,42 +538,10 @@ Deno.test("Xorriso.commit() tells that another file has taken the place of its o
   assertEquals(await hash(aside), before);
 });
 
-/** Whether no thread of a process runs: what it was just writing is written. */
-async function isStopped(pid: number): Promise<boolean> {
-  const args = ["-L", "-o", "stat=", "-p", String(pid)];
-  const { stdout } = await new Deno.Command("ps", { args }).output();
-  const states = new TextDecoder().decode(stdout).trim().split("\n");
-  return states.every((state) => state.startsWith("T"));
-}
-
-/** Kills a program in the middle of a commit, and tells the process that its xorriso is. */
-async function killWriter(folder: Folder, image: string): Promise<number> {
-  const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
-  const { path: xorrisoPath, newest } = await traceXorriso(folder);
-  const large = await makeSparse(`${folder.path}/large`, 100 << 20);
-  const program = `${folder.path}/program`;
-  const killed = runDeno(
-    `import { Xorriso } from ${JSON.stringify(module)};
-     await Deno.writeTextFile(${JSON.stringify(program)}, String(Deno.pid));
-     const session = await Xorriso.open(${JSON.stringify(image)}, {
-       xorrisoPath: ${JSON.stringify(xorrisoPath)},
-     });
-     await session.cp([${JSON.stringify(large)}], "/large");
-     await session.commit();`,
-  );
-  await grows(image);
-  const pid = await newest();
-  Deno.kill(pid, "SIGSTOP");
-  await until(() => isStopped(pid), "all its threads are stopped");
-  Deno.kill(Number(await Deno.readTextFile(program)), "SIGKILL");
-  assertNotEquals((await killed).code, 0);
-  return pid;
-}
-
 Deno.test("Xorriso.commit() loses nothing while the xorriso of a killed program goes on", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder, { "/old": noise(50_000) });
-  Deno.kill(await killWriter(folder, image), "SIGCONT");
+  Deno.kill(await makeOrphan(folder, image), "SIGCONT");
   const source = await folder.file("next", "next");
   await until(async () => {
     await using session = await Xorriso.open(image);
@@ -591,7 +559,7 @@ Deno.test("Xorriso.commit() loses nothing while the xorriso of a killed program 
 Deno.test("Xorriso.commit() waits for a minute where a commit came to no end, then wants recover", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder, { "/old": noise(50_000) });
-  Deno.kill(await killWriter(folder, image), "SIGKILL");
+  Deno.kill(await makeOrphan(folder, image), "SIGKILL");
   const left = await hash(image);
   const source = await folder.file("next", "next");
   const store = async (options: XorrisoOptions) => {
@@ -633,7 +601,7 @@ Deno.test("Xorriso.commit() waits for a minute where a commit came to no end, th
 Deno.test("Xorriso.commit() refuses an image that a stopped xorriso has open", async () => {
   await using folder = await makeFolder();
   const image = await makeImage(folder, { "/old": noise(50_000) });
-  const pid = await killWriter(folder, image);
+  const pid = await makeOrphan(folder, image);
   try {
     await age(image);
     const left = await hash(image);

@@ -1,0 +1,58 @@
+/** xorriso whose program was killed in the middle of a commit. */
+
+import { delay } from "@std/async/delay";
+import {
+  type Folder,
+  grows,
+  makeSparse,
+  runDeno,
+  traceXorriso,
+  until,
+} from "./helpers.ts";
+
+/**
+ * Kills a program that stores `/large`, 100 MiB, and stops its xorriso before.
+ *
+ * @param folder Where its files are made.
+ * @param moment Milliseconds to wait when the image has grown.
+ * @returns The process that its xorriso is.
+ */
+export async function makeOrphan(
+  folder: Pick<Folder, "path">,
+  image: string,
+  moment = 0,
+): Promise<number> {
+  const { path } = folder;
+  const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
+  const { path: xorrisoPath, newest } = await traceXorriso(folder);
+  const large = await makeSparse(`${path}/large`, 100 << 20);
+  const ended = runDeno(
+    `import { Xorriso } from ${JSON.stringify(module)};
+     await Deno.writeTextFile(${
+      JSON.stringify(`${path}/program`)
+    }, String(Deno.pid));
+     const session = await Xorriso.open(${JSON.stringify(image)}, {
+       create: true,
+       xorrisoPath: ${JSON.stringify(xorrisoPath)},
+     });
+     await session.cp([${JSON.stringify(large)}], "/large");
+     await session.commit();
+     await new Promise(() => setTimeout(() => {}, 2 ** 31 - 1));`,
+  );
+  await grows(image);
+  await delay(moment);
+  const pid = await newest();
+  Deno.kill(pid, "SIGSTOP");
+  await until(() => isStopped(pid), "all its threads are stopped");
+  Deno.kill(Number(await Deno.readTextFile(`${path}/program`)), "SIGKILL");
+  await ended;
+  return pid;
+}
+
+/** Whether no thread of a process runs: what it was just writing is written. */
+async function isStopped(pid: number): Promise<boolean> {
+  const args = ["-L", "-o", "stat=", "-p", String(pid)];
+  const { stdout } = await new Deno.Command("ps", { args }).output();
+  const states = new TextDecoder().decode(stdout).trim().split("\n");
+  return states.every((state) => state.startsWith("T"));
+}
