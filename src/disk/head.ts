@@ -18,7 +18,7 @@ export type ImageState =
   | "foreign";
 
 /** Bytes before the first session: xorriso mirrors the newest superblock here. */
-export const HEAD = 32 * BLOCK;
+const HEAD = 32 * BLOCK;
 
 /** Blocks that sessions in a file are rounded up to. */
 const ALIGNMENT = 32;
@@ -84,24 +84,6 @@ export async function readHead(
 function volumeBlocks(descriptor: Uint8Array): number {
   const { buffer, byteOffset } = descriptor;
   return new DataView(buffer, byteOffset).getUint32(80, true);
-}
-
-/**
- * The set of descriptors of a session at block 32 (ECMA-119, 8), as a volume
- * from block 0 on has it. All other addresses in it count from there anyway.
- */
-export function mirrorOf(header: Uint8Array): Uint8Array {
-  let end = 16 * BLOCK;
-  for (; holds(header, end + 1, "CD001"); end += BLOCK) {
-    // Primary and supplementary volumes tell their size in both byte orders.
-    if (header[end] !== 1 && header[end] !== 2) continue;
-    const descriptor = header.subarray(end, end + BLOCK);
-    const blocks = volumeBlocks(descriptor) + 32;
-    const view = new DataView(header.buffer, header.byteOffset + end);
-    view.setUint32(80, blocks, true);
-    view.setUint32(84, blocks, false);
-  }
-  return header.subarray(16 * BLOCK, end);
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -2,7 +2,6 @@
 
 import { delay } from "@std/async/delay";
 import { dirname } from "@std/path/posix/dirname";
-import { BLOCK } from "../dialogue/answers.ts";
 import { isCode, systemError, systemName, XorrisoError } from "../errors.ts";
 import {
   type Identity,
@@ -11,13 +10,7 @@ import {
   syncFolder,
   writeAll,
 } from "./files.ts";
-import {
-  HEAD,
-  type ImageState,
-  judgeHead,
-  mirrorOf,
-  readHead,
-} from "./head.ts";
+import { type ImageState, judgeHead, readHead } from "./head.ts";
 import { cleanAtExit } from "./leftovers.ts";
 import { letGo, lock, type LockOptions } from "./lock.ts";
 import {
@@ -174,11 +167,6 @@ export class ImageFile implements AsyncDisposable {
     return await judgeHead(size, this.#read);
   }
 
-  /** Makes the file empty, so that xorriso takes it for a blank medium. */
-  async clear(): Promise<void> {
-    await this.cut(0);
-  }
-
   /** Takes away all that is behind so many bytes. */
   async cut(bytes: number): Promise<void> {
     this.requireWritable();
@@ -187,16 +175,6 @@ export class ImageFile implements AsyncDisposable {
     await this.#sync();
     // What else has changed is still to be noticed.
     if (isKnown) await this.remember();
-  }
-
-  /**
-   * Completes a first session that is `headless`: writes the mirror of its
-   * volume descriptors, by which xorriso finds it.
-   */
-  async complete(): Promise<void> {
-    const header = await this.#read(HEAD, HEAD);
-    await this.#write(16 * BLOCK, mirrorOf(header));
-    await this.remember();
   }
 
   /** Puts other bytes at the beginning, where those that are there do not fit what follows. */

@@ -53,35 +53,25 @@ export class PartFile implements Disposable {
   }
 
   /**
-   * Makes an empty one.
+   * Makes one.
    *
    * @param target What {@linkcode resolveTarget} gave.
+   * @param content All that is to be in it, written by synchronous calls.
    */
-  static async create(target: string): Promise<PartFile> {
-    const path = partPath(target);
-    try {
-      const file = await Deno.open(path, { write: true, createNew: true });
-      return new PartFile(target, path, file);
-    } catch (cause) {
-      throw unwritableBy(cause, target);
-    }
-  }
-
-  /** Makes one with all its content, by synchronous calls. */
-  static createSync(target: string, content: Uint8Array): PartFile {
+  static create(
+    target: string,
+    content: Uint8Array = new Uint8Array(),
+  ): PartFile {
     const path = partPath(target);
     try {
       const file = Deno.openSync(path, { write: true, createNew: true });
-      const part = new PartFile(target, path, file);
-      try {
-        for (let done = 0; done < content.length;) {
-          done += file.writeSync(content.subarray(done));
-        }
-        return part;
-      } catch (cause) {
-        part[Symbol.dispose]();
-        throw cause;
+      using stack = new DisposableStack();
+      const part = stack.use(new PartFile(target, path, file));
+      for (let done = 0; done < content.length;) {
+        done += file.writeSync(content.subarray(done));
       }
+      stack.move();
+      return part;
     } catch (cause) {
       throw unwritableBy(cause, target);
     }

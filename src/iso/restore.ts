@@ -81,12 +81,12 @@ export async function copyMany(
         const found = newMd5().update(content).digest("hex");
         requireMd5(found, job.md5, entry.path);
       }
-      const part = PartFile.createSync(job.target, content);
+      const part = PartFile.create(job.target, content);
       await written.add(job, part, sync);
     },
     async large({ entry, target, md5, ...placing }, { hasher, report }) {
       await requireReplaceable(target, blocks.file);
-      using part = await PartFile.create(target);
+      using part = PartFile.create(target);
       const hashing = md5 === undefined ? undefined : hasher?.md5(entry);
       hashing?.catch(() => {}); // told when it is waited for
       const checking = hasher ? {} : { md5 };

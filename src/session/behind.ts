@@ -40,19 +40,22 @@ interface Findings {
 
 async function examine(image: ImageFile): Promise<Findings> {
   const state = await image.inspect();
-  if (state === "interrupted" || state === "headless") {
-    const what = "its first session is not complete";
-    const mend = () => state === "headless" ? image.complete() : image.clear();
-    return { remains: { kind: "first", what, mend } };
+  const first = "its first session is not complete";
+  if (state === "interrupted") {
+    const mend = () => image.cut(0);
+    return { remains: { kind: "first", what: first, mend } };
   }
-  if (state !== "iso" && state !== "damaged") return {};
+  if (state === "blank" || state === "foreign") return {};
   await using blocks = await fileBlocks(image.path, image.identity);
   try {
     const found = await readImage(blocks);
     if (found.head !== "sound" && found.head !== "behind") {
       const head = await headOf(blocks, found);
       const isCut = found.head === "cut";
-      const what = isCut
+      const isFirst = state === "headless";
+      const what = isFirst
+        ? first
+        : isCut
         ? "the file ends before its newest session does"
         : "its beginning does not fit its sessions";
       const { lba, size } = found.newest.volume;
@@ -60,7 +63,8 @@ async function examine(image: ImageFile): Promise<Findings> {
         await image.replaceHead(head);
         if (isCut) await image.cut((lba + size) * BLOCK);
       });
-      return { remains: { kind: "head", what, mend } };
+      const kind = isFirst ? "first" : "head";
+      return { remains: { kind, what, mend } };
     }
     const behind = await readBehind(blocks, found);
     if (behind?.kind !== "unfinished") {

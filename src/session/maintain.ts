@@ -68,7 +68,7 @@ export async function erase(
   } else {
     await settle(session, signal);
     await image.beforeCommit();
-    await image.clear();
+    await image.cut(0);
   }
   // Whether there was anything to do is told by the medium alone.
   const { status, drive } = await load(session);

@@ -303,11 +303,11 @@ Deno.test("ImageFile.inspect() sees the image of another program's making", asyn
   assertEquals(await inspect(image), "iso");
 });
 
-Deno.test("ImageFile.clear() makes the file blank", async () => {
+Deno.test("ImageFile.cut() makes the file blank", async () => {
   await using folder = await makeFolder();
   await using image = await openOld(folder, "x");
   await image.beforeCommit();
-  await image.clear();
+  await image.cut(0);
   assertEquals([image.size, await image.inspect()], [0, "blank"]);
   await image.beforeCommit();
 });

@@ -6,7 +6,7 @@ import { makeFolder, toBytes } from "../support/helpers.ts";
 Deno.test("PartFile.place() gives a file its name, and leaves nothing else", async () => {
   await using folder = await makeFolder();
   const target = await resolveTarget(`${folder.path}/x`);
-  using part = PartFile.createSync(target, toBytes("content"));
+  using part = PartFile.create(target, toBytes("content"));
   part.place();
   assertEquals(await Deno.readTextFile(target), "content");
   const names = await Array.fromAsync(Deno.readDir(folder.path));
@@ -36,7 +36,7 @@ Deno.test("PartFile.place() tells that a folder above was exchanged after the ch
       const target = await resolveTarget(`${path}/d/x`);
       await Deno.rename(`${path}/d`, `${path}/aside`);
       await Deno.symlink("other", `${path}/d`);
-      using part = PartFile.createSync(target, toBytes("content"));
+      using part = PartFile.create(target, toBytes("content"));
       using _ = afterRename(() => {
         if (!isBack) return;
         Deno.removeSync(`${path}/d`);
