@@ -2,7 +2,7 @@
 import { folderOf } from "../tree/plan.ts";
 import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
-import { open } from "./open.ts";
+import { open, sessionOf } from "./open.ts";
 import type { Run } from "./run.ts";
 import { formatCount, formatCounts } from "./terminal.ts";
 
@@ -36,11 +36,12 @@ export async function remove(run: Run): Promise<void> {
   );
   for (const { name } of removed) run.tellEntry({ kind: "removed", name });
   const files = removed.filter(({ name }) => !folders.has(name)).length;
-  const counts = { files, folders: removed.length - files };
+  const folderCount = removed.length - files;
+  const session = removed.length > 0 ? await sessionOf(backend) : undefined;
   await run.sumUp([
     `Removed ${formatCount(files, "file")}`,
-    ...formatCounts({ folder: counts.folders }),
-  ], counts);
+    ...formatCounts({ folder: folderCount }),
+  ], { files, folders: folderCount, session });
 }
 
 /** `move URL NAME NEW` */
@@ -51,5 +52,6 @@ export async function move(run: Run): Promise<void> {
   await backend.rename(from, name, { overwrite: run.has("overwrite"), signal });
   await backend.commit({ signal });
   run.tellEntry({ kind: "moved", name, from });
-  await run.sumUp([`Moved "${from}" to "${name}"`], { moved: 1 });
+  const session = await sessionOf(backend);
+  await run.sumUp([`Moved "${from}" to "${name}"`], { moved: 1, session });
 }

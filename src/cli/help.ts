@@ -1,7 +1,7 @@
 /** Help, made from the table of commands, as wide as the screen. */
 import { encodeName } from "../names.ts";
 import { findCommand } from "./arguments.ts";
-import { type Command, PROGRAM, spell } from "./program.ts";
+import { type Command, PROGRAM } from "./program.ts";
 import type { Run } from "./run.ts";
 import { wrap } from "./terminal.ts";
 
@@ -48,7 +48,7 @@ export async function showHelp(
   const also = alias === undefined ? "" : ` (also: ${alias})`;
   await show(run, [
     [`${PROGRAM.name} ${name} ${operands}`.trimEnd(), [summary + also]],
-    ["Flags:", flags.map((flag) => [spell(flag), flag.summary])],
+    ["Flags:", flags.map(({ spelled, summary }) => [spelled, summary])],
     [`FLAGS of "${INVOCATION} ${name}":`, permissions],
     ["Notes:", [details].flat()],
   ]);

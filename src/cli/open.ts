@@ -53,6 +53,13 @@ export async function open(
   }
 }
 
+/** The number of the newest session. */
+export async function sessionOf(
+  backend: XorrisoBackend,
+): Promise<number | undefined> {
+  return (await backend.sessions()).at(-1)?.number;
+}
+
 /** Lists the optical drives. */
 export async function listDevices(run: Run): Promise<Device[]> {
   const options = program(run);

@@ -11,6 +11,8 @@ export interface Flag {
   /** The values that it may have, where these are few. */
   readonly choices: readonly string[] | undefined;
   readonly summary: string;
+  /** As help spells it; those without a letter stand below the names of those with one. */
+  readonly spelled: string;
 }
 
 /** A command of the command line; all that parser, help and completions have to know. */
@@ -51,7 +53,8 @@ function flag(spelling: string, summary: string): Flag {
     spelling.match(/^(?:-(.), )?--(\S+)(?: (.+))?$/) ?? [];
   const isList = value === value?.toLowerCase();
   const choices = isList ? value?.split("|") : undefined;
-  return { name, letter, value, choices, summary };
+  const spelled = letter === undefined ? `    ${spelling}` : spelling;
+  return { name, letter, value, choices, summary, spelled };
 }
 
 const AS = flag("--as NAME", 'Its name on the medium; "." is that of the URL');
@@ -361,7 +364,7 @@ const TOPICS: readonly Topic[] = [
   {
     name: "flags",
     summary: "flags that every command has",
-    terms: FLAGS.map((flag) => [spell(flag), flag.summary]),
+    terms: FLAGS.map(({ spelled, summary }) => [spelled, summary]),
     details:
       'Letters can share a dash (-lq), a value follows after a blank or "=", and what stands behind "--" is no flag. XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and XORRISO_ARGS stand for the flags of these names where Deno may read them (--allow-env=XORRISO_PATH,...).',
   },
@@ -404,9 +407,3 @@ export const PROGRAM = {
   flags: FLAGS,
   topics: TOPICS,
 };
-
-/** A flag as help spells it; those without a letter stand below the names of those with one. */
-export function spell({ name, letter, value }: Flag): string {
-  return (letter === undefined ? "    " : `-${letter}, `) + `--${name}` +
-    (value === undefined ? "" : ` ${value}`);
-}

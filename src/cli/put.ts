@@ -12,7 +12,7 @@ import type {
 import { putTree } from "../tree/put.ts";
 import { UsageError } from "./exit.ts";
 import { requireDirectory } from "./find.ts";
-import { open } from "./open.ts";
+import { open, sessionOf } from "./open.ts";
 import { defined, type Run } from "./run.ts";
 import { formatBytes, formatCount, formatCounts } from "./terminal.ts";
 
@@ -141,9 +141,7 @@ async function sumUp(
     files + folders + links + attributes + moved + removed === 0;
   // What has stopped everything is told by then.
   if (isNothing && unchanged === 0 && run.hasFailed) return;
-  const session = dryRun || isNothing
-    ? undefined
-    : (await backend.sessions()).at(-1)?.number;
+  const session = dryRun || isNothing ? undefined : await sessionOf(backend);
   const verb = dryRun ? "Would store" : "Stored";
   await run.sumUp([
     isNothing ? "Nothing to store" : `${verb} ${formatCount(files, "file")}`,
@@ -153,7 +151,6 @@ async function sumUp(
       ...{ moved, removed, unchanged },
       "stored from a copy": copied.filter(isMoving).length,
     }),
-    ...session === undefined ? [] : [`session ${session}`],
   ], {
     ...{ files, bytes, folders, links, attributes, moved, removed, unchanged },
     ...{ copied, session },

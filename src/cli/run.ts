@@ -239,14 +239,16 @@ export class Run {
    */
   async sumUp(
     parts: readonly string[],
-    value: Record<string, unknown>,
+    value: { readonly session?: number | undefined; [key: string]: unknown },
   ): Promise<void> {
+    const { session } = value;
     const seconds = Math.round(this.#io.now() - this.#start) / 1000;
     const left = this.#left;
     const summary = { ...value, left, seconds };
     await this.printJson([...this.#entries, { summary }]);
     this.note([
       ...parts,
+      ...session === undefined ? [] : [`session ${session}`],
       ...left > 0 ? [`${left} left out`] : [],
       ...seconds >= 1 ? [formatDuration(seconds)] : [],
     ].join(", "));

@@ -13,7 +13,7 @@ Deno.test("delete removes names from the newest session, and --session shows the
   assertEquals(parseLines(outcome.stdout), [
     { kind: "removed", name: "a" },
     { kind: "removed", name: "f/c" },
-    { summary: { files: 2, folders: 0, left: 0, seconds: 0 } },
+    { summary: { files: 2, folders: 0, session: 2, left: 0, seconds: 0 } },
   ]);
   await age(`${folder.path}/a.iso`);
   assertEquals(await succeed("list", url), "b\n");
@@ -36,7 +36,7 @@ Deno.test("delete removes a folder with --recursive alone", async () => {
   const { code, stderr } = await run(["rm", url, "f/g", "f/a", "f", "-rv"]);
   assertEquals([code, stderr.split("\n").toSorted()], [0, [
     "",
-    "Removed 2 files, 2 folders",
+    "Removed 2 files, 2 folders, session 2",
     "removed     f",
     "removed     f/a",
     "removed     f/g",
@@ -53,7 +53,7 @@ Deno.test("move renames files and folders, and replaces a file with --overwrite 
   assertEquals((await run(["mv", url, "b", "g/h/a"])).code, 1);
   assertEquals((await run(["mv", url, "x", "y"])).code, 3);
   const outcome = await run(["mv", url, "b", "g/h/a", "--overwrite"]);
-  assertEquals(outcome.stderr, 'Moved "b" to "g/h/a"\n');
+  assertEquals(outcome.stderr, 'Moved "b" to "g/h/a", session 3\n');
   assertEquals(await succeed("get", url, "g/h/a", "--to", "-"), "b");
 });
 

@@ -64,6 +64,17 @@ async function peakOf({ pid }: Deno.ChildProcess): Promise<number> {
   return Number(found?.[1]) * 1024;
 }
 
+/** Interrupts the program until it ends, and returns its exit code. */
+async function interruptUntilEnd(child: Deno.ChildProcess): Promise<number> {
+  let isRunning = true;
+  const ended = child.output().finally(() => isRunning = false);
+  await until(() => {
+    signalTo(child, "SIGINT");
+    return !isRunning;
+  }, "it ends");
+  return (await ended).code;
+}
+
 Deno.test("the program runs with the flags that its help tells, and not with one less", async (t) => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { a: "a", "f/b": "b" });
@@ -317,13 +328,7 @@ Deno.test("the program ends at once when it is interrupted again", async () => {
     "xorriso hangs",
   );
   const begun = performance.now();
-  let isRunning = true;
-  const ended = child.output().finally(() => isRunning = false);
-  await until(() => {
-    signalTo(child, "SIGINT");
-    return !isRunning;
-  }, "it ends");
-  const { code } = await ended;
+  const code = await interruptUntilEnd(child);
   await child.stdin.close();
   Deno.kill(Number(await Deno.readTextFile(`${hanging}.pid`)), "SIGKILL");
   assertEquals(code, 130);
@@ -355,13 +360,7 @@ Deno.test("the program leaves nothing behind when it is interrupted again", asyn
   const pid = await xorriso.newest();
   // What has stopped cannot end in an orderly way.
   Deno.kill(pid, "SIGSTOP");
-  let isRunning = true;
-  const ended = child.output().finally(() => isRunning = false);
-  await until(() => {
-    signalTo(child, "SIGINT");
-    return !isRunning;
-  }, "it ends");
-  const { code } = await ended;
+  const code = await interruptUntilEnd(child);
   Deno.kill(pid, "SIGKILL");
   await writer.abort().catch(() => {});
   assertEquals(code, 130);
