@@ -3,7 +3,9 @@
 import type { RecordedSession } from "../dialogue/answers.ts";
 import { isCode } from "../errors.ts";
 import { BLOCK } from "../iso/bytes.ts";
-import { type Blocks, driveBlocks, readSession } from "../iso/mod.ts";
+import type { Blocks } from "../iso/mod.ts";
+import { driveBlocks } from "../iso/drive_blocks.ts";
+import { readSession } from "../iso/sessions.ts";
 import { copyBlocks, readSessions } from "../session/medium.ts";
 import type { Session } from "../session/session.ts";
 import {

@@ -10,16 +10,16 @@ import {
   type Entry,
   type FileBlocks,
   type Image,
-  readBehind,
   readChecksums,
   readImage,
-  readSession,
   readTree,
-  rereadTree,
   sealed,
   type Session,
   type Tree,
 } from "../iso/mod.ts";
+import { readBehind } from "../iso/behind.ts";
+import { readSession } from "../iso/sessions.ts";
+import { rereadTree } from "../iso/read_tree.ts";
 import type { ChecksumTable } from "../iso/entry.ts";
 import { checkDirectories } from "../iso/tags.ts";
 import { checkName, show } from "../names.ts";
@@ -178,7 +178,7 @@ async function appended(
   if (image?.head !== "sound" || image.newest.volume.lba === 0) {
     return undefined;
   }
-  if (lba <= image.newest.lba || image.unseen.length > 0) return undefined;
+  if (lba <= image.newest.lba) return undefined;
   await blocks.stat();
   const newest = await readSession(blocks, lba, image.sessions.length + 1);
   return { ...image, newest, sessions: [...image.sessions, newest] };

@@ -23,27 +23,13 @@ export interface Behind {
 const CHUNK = 1 << 20;
 
 /**
- * Tells what lies behind the newest session of an image file.
+ * Tells what lies behind the newest session of an image file; undefined if there is nothing.
  *
  * xorriso appends at the next block divisible by 32, from its first byte to its last, and shows the
  * session by the file's beginning only when all of it is there. So what it leaves when it is killed
  * begins with zeros up to that block, and has the descriptors of a session there that nobody was
  * told of, or after a power loss, which keeps some blocks and not others, at least a checksum tag or
  * a directory of it. With zeros alone, as padding, there is nothing.
- *
- * @param blocks The image.
- * @param image What {@linkcode readImage} has found.
- * @param options `signal` gives up.
- * @returns What is there; undefined if there is nothing.
- * @throws {XorrisoError} As `blocks` tells.
- *
- * @example Whether an image has something behind it
- * ```ts
- * import { fileBlocks, readBehind, readImage } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * console.log(await readBehind(blocks, await readImage(blocks)));
- * ```
  */
 export async function readBehind(
   blocks: Blocks,

@@ -12,20 +12,7 @@ export interface BlocksReadOptions {
   readonly ahead?: number;
 }
 
-/**
- * The bytes of a medium, in blocks of 2048.
- *
- * @example The type and the standard's name in an image's first descriptor
- * ```ts
- * import { memoryBlocks } from "@xorriso/backend/iso";
- *
- * const bytes = await Deno.readFile("examples/photos.iso");
- * await using blocks = memoryBlocks(bytes);
- * const descriptor = new Uint8Array(2048);
- * await blocks.read(descriptor, 16 * 2048);
- * console.log(descriptor.subarray(0, 6));
- * ```
- */
+/** The bytes of a medium, in blocks of 2048. */
 export interface Blocks extends AsyncDisposable {
   /** What messages call it. */
   readonly name: string;
@@ -60,11 +47,11 @@ export interface Blocks extends AsyncDisposable {
  *
  * @example The volume id of an image that has come from somewhere
  * ```ts
- * import { memoryBlocks, readVolume } from "@xorriso/backend/iso";
+ * import { memoryBlocks, readImage } from "@xorriso/backend/iso";
  *
  * const bytes = await Deno.readFile("examples/photos.iso");
- * const { volumeId } = await readVolume(memoryBlocks(bytes));
- * console.log(volumeId);
+ * const { newest } = await readImage(memoryBlocks(bytes));
+ * console.log(newest.volumeId);
  * ```
  */
 export function memoryBlocks(
@@ -90,19 +77,10 @@ export function memoryBlocks(
 const IDLE = 2;
 
 /**
- * The blocks of an image file.
+ * The blocks of an image file, as {@linkcode fileBlocks} opens them.
  *
  * It is read without a lock, beside any writer: nothing that a whole session has written is ever
  * moved. Each reading makes sure that the path still leads to the same file.
- *
- * @example Read an image beside its writer
- * ```ts
- * import { fileBlocks } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * await blocks.read(new Uint8Array(2048), 0);
- * console.log(blocks.byteLength, blocks.identity);
- * ```
  */
 export class FileBlocks implements Blocks {
   /** What messages call it: its path. */
@@ -121,17 +99,8 @@ export class FileBlocks implements Blocks {
     this.#idle.push(handle);
   }
 
-  /**
-   * Opens the file; as {@linkcode fileBlocks}.
-   *
-   * @param path Path of the image.
-   * @param identity What the file must be.
-   * @returns Its blocks.
-   */
-  static async open(
-    path: string,
-    identity?: Identity,
-  ): Promise<FileBlocks> {
+  /** Opens the file, as {@linkcode fileBlocks}. */
+  static async open(path: string, identity?: Identity): Promise<FileBlocks> {
     await requireRegular(path);
     const handle = await Handle.open(path);
     try {
@@ -149,7 +118,7 @@ export class FileBlocks implements Blocks {
     return this.#info.size;
   }
 
-  /** The file, for others who read it. */
+  /** The file itself. */
   get file(): Identity & { readonly path: string } {
     return { ...this.identity, path: this.name };
   }
@@ -159,12 +128,7 @@ export class FileBlocks implements Blocks {
     return this.#info.mtime?.getTime();
   }
 
-  /**
-   * Looks at the file.
-   *
-   * @returns What `Deno.stat()` says of it.
-   * @throws {XorrisoError} MEDIUM_CHANGED when it is gone or another is in its place.
-   */
+  /** Looks at the file; MEDIUM_CHANGED when it is gone or another is in its place. */
   async stat(): Promise<Deno.FileInfo> {
     try {
       const info = await Deno.stat(this.name);
@@ -176,14 +140,8 @@ export class FileBlocks implements Blocks {
   }
 
   /**
-   * Fills a buffer with the bytes from a position on.
-   *
-   * @param buffer Takes the bytes.
-   * @param position The first byte.
-   * @param options How to read.
-   * @throws {XorrisoError} MEDIUM_CHANGED when the file is gone, another is in its place, or it is
-   * shorter than it was; IMAGE_DAMAGED when it never had so many bytes; READ_ERROR;
-   * PERMISSION_DENIED.
+   * Fills a buffer, as {@linkcode Blocks} tells: MEDIUM_CHANGED when the file is gone, another is in
+   * its place, or it is shorter than it was; IMAGE_DAMAGED when it never had so many bytes.
    */
   async read(
     buffer: Uint8Array,

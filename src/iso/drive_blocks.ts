@@ -48,26 +48,8 @@ interface Piece extends BlockRange {
 }
 
 /**
- * The blocks of a medium in a drive.
- *
- * @param options The drive.
- * @returns Its blocks. Reading them fails with READ_ERROR for those that are unreadable,
- * TARGET_UNWRITABLE when the folder for copies cannot be used, or as `copy` does.
- *
- * @example A drive whose medium somebody copies, here from a file
- * ```ts
- * import { driveBlocks, readVolume } from "@xorriso/backend/iso";
- *
- * await using blocks = driveBlocks({
- *   name: "/dev/sr0",
- *   blocks: 160,
- *   async copy(_range, target) {
- *     await Deno.copyFile("examples/photos.iso", target);
- *     return [];
- *   },
- * });
- * console.log((await readVolume(blocks)).volumeId);
- * ```
+ * The blocks of a medium in a drive. Reading them fails with READ_ERROR for those that are
+ * unreadable, TARGET_UNWRITABLE when the folder for copies cannot be used, or as `copy` does.
  */
 export function driveBlocks(options: DriveBlocksOptions): Blocks {
   return new DriveBlocks(options);

@@ -98,19 +98,7 @@ export interface Device {
   readonly minor: number;
 }
 
-/**
- * One name in the tree of a session: a file, a directory, a link, or a special file.
- *
- * @example What is to be told of a file
- * ```ts
- * import { fileBlocks, readImage, readTree } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * const tree = await readTree(blocks, (await readImage(blocks)).newest);
- * const entry = tree.get("/photos/beach.ppm");
- * console.log(entry?.size, entry?.mtime, entry?.mode.toString(8));
- * ```
- */
+/** One name in the tree of a session: a file, a directory, a link, or a special file. */
 export class Entry {
   /** The last part of the path; empty for the root. */
   readonly name: string;

@@ -5,20 +5,18 @@ import { onAbort } from "../async.ts";
 import type { Identity } from "../disk/files.ts";
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import type { Blocks } from "./blocks.ts";
-import { BLOCK } from "./bytes.ts";
 import type { Section } from "./volume.ts";
+
+/** How many files are hashed at once. */
+export const CORES = navigator.hardwareConcurrency;
 
 /** Bytes of files from which on starting workers pays: each takes 60 ms. */
 const WORTH = 128 << 20;
 
 /** What a worker is asked. */
-interface Question {
+interface Question extends Identity {
   readonly path: string;
-  readonly identity: Identity;
-  readonly ranges: readonly {
-    readonly position: number;
-    readonly length: number;
-  }[];
+  readonly sections: readonly Section[];
 }
 
 /** What it answers: bytes that have been hashed since the last answer, and in the end one of the others. */
@@ -39,22 +37,22 @@ function work(): void {
     postMessage(answer: Answer): void;
   };
   const hash = (
-    { path, identity, ranges }: Question,
+    { path, dev, ino, sections }: Question,
     digest: Hash,
   ): Answer => {
     const buffer = new Uint8Array(1 << 20);
     let untold = 0;
     using file = Deno.openSync(path, { read: true });
-    const { dev, ino } = file.statSync();
-    if (dev !== identity.dev || ino !== identity.ino) {
+    const found = file.statSync();
+    if (dev !== found.dev || ino !== found.ino) {
       return {
         code: "MEDIUM_CHANGED",
         message: "another file has taken its place",
       };
     }
-    for (const { position, length } of ranges) {
-      file.seekSync(position, Deno.SeekMode.Start);
-      for (let left = length; left > 0;) {
+    for (const { lba, size } of sections) {
+      file.seekSync(lba * 2048, Deno.SeekMode.Start);
+      for (let left = size; left > 0;) {
         const count = file.readSync(buffer.subarray(0, left));
         if (count === null) {
           return { code: "IMAGE_DAMAGED", message: "it ends before" };
@@ -104,7 +102,7 @@ export class Hasher implements Disposable {
   ) {
     this.#blocks = blocks;
     this.#file = file;
-    this.#left = navigator.hardwareConcurrency;
+    this.#left = CORES;
     this.#forget = onAbort(signal, (reason) => this.#end(reason));
   }
 
@@ -119,14 +117,8 @@ export class Hasher implements Disposable {
     signal: AbortSignal | undefined,
   ): Hasher | undefined {
     const { file } = blocks;
-    if (file === undefined || bytes < WORTH) return undefined;
-    if (navigator.hardwareConcurrency < 2) return undefined;
-    return new Hasher(blocks, file, signal);
-  }
-
-  /** How many files are hashed at once. */
-  static get width(): number {
-    return navigator.hardwareConcurrency;
+    const pays = bytes >= WORTH && CORES > 1;
+    return file && pays ? new Hasher(blocks, file, signal) : undefined;
   }
 
   /**
@@ -155,25 +147,17 @@ export class Hasher implements Disposable {
     if (worker === undefined || job === undefined) return;
     this.#all.set(worker, job);
     const { path, dev, ino } = this.#file;
-    const ranges = job.sections.map(({ lba, size }) => ({
-      position: lba * BLOCK,
-      length: size,
-    }));
-    worker.postMessage(
-      { path, identity: { dev, ino }, ranges } satisfies Question,
-    );
+    const { sections } = job;
+    worker.postMessage({ path, dev, ino, sections } satisfies Question);
   }
 
   #start(): Worker | undefined {
     if (this.#left === 0) return undefined;
     this.#left--;
-    const source = `(${work.toString()})()`;
-    const worker = new Worker(
-      `data:text/javascript,${encodeURIComponent(source)}`,
-      {
-        type: "module",
-      },
-    );
+    const source = encodeURIComponent(`(${work.toString()})()`);
+    const worker = new Worker(`data:text/javascript,${source}`, {
+      type: "module",
+    });
     worker.onmessage = ({ data }: MessageEvent<Answer>) =>
       this.#take(worker, data);
     worker.onerror = (event) => {
@@ -189,17 +173,12 @@ export class Hasher implements Disposable {
   #take(worker: Worker, { bytes, md5, code, message }: Answer): void {
     const job = this.#all.get(worker);
     if (bytes !== undefined) job?.onBytes(bytes);
-    if (md5 === undefined && code === undefined) return;
     if (md5 !== undefined) job?.resolve(md5);
+    else if (code === undefined) return;
     else {
       const { path } = this.#file;
-      job?.reject(
-        new XorrisoError(
-          code ?? "READ_ERROR",
-          `Cannot read "${path}": ${message}`,
-          { path },
-        ),
-      );
+      const text = `Cannot read "${path}": ${message}`;
+      job?.reject(new XorrisoError(code, text, { path }));
     }
     this.#all.set(worker, undefined);
     this.#idle.push(worker);

@@ -9,26 +9,8 @@ import { readRun, SYSTEM_AREA } from "./volume.ts";
 
 /**
  * Makes the beginning that an image file must have to show its newest session: as libisofs does, a copy of
- * the session's own, with sizes that count from block 0, and a checksum tag.
- *
- * @param blocks The image.
- * @param image What it holds.
- * @param options `signal` gives up.
- * @returns The bytes that belong at the file's beginning; undefined for an image that has a second
- * beginning, for its first partition, and for one whose sessions do not begin at block 32.
- * @throws {XorrisoError} As `blocks` tells.
- *
- * @example Mend an image in memory whose beginning is lost
- * ```ts
- * import { headOf, memoryBlocks, readImage } from "@xorriso/backend/iso";
- *
- * const bytes = await Deno.readFile("examples/photos.iso");
- * bytes.fill(0, 0, 32 * 2048);
- * const blocks = memoryBlocks(bytes);
- * const head = await headOf(blocks, await readImage(blocks));
- * if (head) bytes.set(head);
- * console.log((await readImage(blocks)).head);
- * ```
+ * the session's own, with sizes that count from block 0, and a checksum tag. Undefined for an image
+ * that has a second beginning, for its first partition, and for one of a single session from block 0 on.
  */
 export async function headOf(
   blocks: Blocks,

@@ -7,7 +7,7 @@
  * tags that tell whether a session is whole. An image is read beside any writer. Nothing in it is
  * trusted: what cannot be right is IMAGE_DAMAGED, with the block that tells it.
  *
- * 1. {@linkcode fileBlocks}, {@linkcode driveBlocks} or {@linkcode memoryBlocks} gives blocks,
+ * 1. {@linkcode fileBlocks} or {@linkcode memoryBlocks} gives blocks,
  * 2. {@linkcode readImage} the sessions in them,
  * 3. {@linkcode readTree} the names of one, and {@linkcode content} what a file holds.
  *
@@ -27,7 +27,6 @@
  * @module
  */
 
-export { type Behind, readBehind } from "./behind.ts";
 export {
   type Blocks,
   type BlocksReadOptions,
@@ -35,11 +34,9 @@ export {
   fileBlocks,
   memoryBlocks,
 } from "./blocks.ts";
-export type { BlockRange } from "../dialogue/answers.ts";
 export type { Identity } from "../disk/files.ts";
 export { type Checksums, readChecksums } from "./checksums.ts";
 export { content, type ContentOptions } from "./content.ts";
-export { driveBlocks, type DriveBlocksOptions } from "./drive_blocks.ts";
 export { sealed } from "./sealed.ts";
 export {
   type ChecksumTable,
@@ -51,16 +48,13 @@ export {
   type FileContent,
   type RareFields,
 } from "./entry.ts";
-export { headOf } from "./head.ts";
-export { readTree, type ReadTreeOptions, rereadTree } from "./read_tree.ts";
+export { readTree, type ReadTreeOptions } from "./read_tree.ts";
 export type { Compression } from "./rock_ridge.ts";
 export {
   type HeadState,
   type Image,
   readImage,
-  readSession,
   type Session,
 } from "./sessions.ts";
-export { checkSession } from "./tags.ts";
 export { Tree, type TreeParts, type TreeProblem } from "./tree.ts";
-export { readVolume, type Section, type Volume } from "./volume.ts";
+export type { Section, Volume } from "./volume.ts";

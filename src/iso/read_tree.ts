@@ -75,35 +75,8 @@ export async function readTree(
 }
 
 /**
- * Reads the tree of a session that differs from a known one by what is at some paths: only the
- * directories above them are read, the rest is taken over.
- *
- * @param known The whole tree of an older session of the same medium.
- * @param blocks Where both are.
- * @param session The newer session.
- * @param changed The paths where something may have changed.
- * @param options How to read.
- * @returns The new tree.
- * @throws {XorrisoError} As {@linkcode readTree}.
- *
- * @example After one file has been stored
- * ```ts
- * import {
- *   fileBlocks,
- *   readImage,
- *   readTree,
- *   rereadTree,
- * } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * const { sessions: [first], newest } = await readImage(blocks);
- * if (first) {
- *   const known = await readTree(blocks, first);
- *   const changed = ["/photos/notes.txt"];
- *   const tree = await rereadTree(known, blocks, newest, changed);
- *   console.log(tree.get("/photos/notes.txt")?.mtime);
- * }
- * ```
+ * Reads the tree of a session that differs from a known one, of an older session of the same medium,
+ * by what is at some paths: only the directories above them are read, the rest is taken over.
  */
 export async function rereadTree(
   known: Tree,

@@ -1,5 +1,6 @@
 /** Files copied to targets on disk, or read and compared with their checksums. */
 
+import { delay } from "@std/async/delay";
 import { loadMd5 } from "../disk/md5.ts";
 import {
   meter,
@@ -10,10 +11,9 @@ import {
 import type { Progress } from "../options.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK } from "./bytes.ts";
-import type { Chunks } from "./chunks.ts";
-import { CHUNK, contentChunks, requireMd5 } from "./content.ts";
+import { CHUNK, content, contentChunks, requireMd5 } from "./content.ts";
 import { type FileContent, storedSize } from "./entry.ts";
-import { Hasher } from "./hashing.ts";
+import { CORES, Hasher } from "./hashing.ts";
 
 /** How to copy files out of an image or from a drive. */
 export interface CopyOptions {
@@ -74,14 +74,14 @@ export async function copyMany(
   using written = new WrittenFiles(failures);
   const failed = await doMany(blocks, jobs, options, {
     phase: "restoring",
-    async small(job, content) {
+    async small(job, bytes) {
       const { entry } = job;
       await requireReplaceable(job.target, blocks.file);
       if (job.md5 !== undefined) {
-        const found = newMd5().update(content).digest("hex");
+        const found = newMd5().update(bytes).digest("hex");
         requireMd5(found, job.md5, entry.path);
       }
-      const part = PartFile.create(job.target, content);
+      const part = PartFile.create(job.target, bytes);
       await written.add(job, part, sync);
     },
     async large({ entry, target, md5, ...placing }, { hasher, report }) {
@@ -90,12 +90,13 @@ export async function copyMany(
       const hashing = md5 === undefined ? undefined : hasher?.md5(entry);
       hashing?.catch(() => {}); // told when it is waited for
       const checking = hasher ? {} : { md5 };
-      const chunks = contentChunks(blocks, entry, { signal, ...checking });
-      await transfer(chunks, async (chunk) => {
+      for await (
+        const chunk of content(blocks, entry, { signal, ...checking })
+      ) {
         const { length } = chunk;
         await part.write(chunk);
         report(length);
-      });
+      }
       if (md5 !== undefined && hashing) {
         requireMd5(await hashing, md5, entry.path);
       }
@@ -174,8 +175,8 @@ export async function checkMany<Job extends CheckJob>(
   const newMd5 = await loadMd5();
   return await doMany(blocks, jobs, options, {
     phase: "checking",
-    small({ entry, md5 }, content) {
-      const found = newMd5().update(content).digest("hex");
+    small({ entry, md5 }, bytes) {
+      const found = newMd5().update(bytes).digest("hex");
       if (md5 !== undefined) requireMd5(found, md5, entry.path);
       return Promise.resolve();
     },
@@ -205,7 +206,7 @@ interface Means {
 interface Work<Job extends CheckJob> {
   readonly phase: Progress["phase"];
   /** Deals with a small file, given its content. */
-  readonly small: (job: Job, content: Uint8Array) => Promise<void>;
+  readonly small: (job: Job, bytes: Uint8Array) => Promise<void>;
   /** Reads a large file, and deals with it. */
   readonly large: (job: Job, means: Means) => Promise<void>;
 }
@@ -235,24 +236,22 @@ async function doMany<Job extends CheckJob>(
   const buffer = new Uint8Array(CHUNK);
   for (const batch of batches) {
     if (signal?.aborted) break;
-    const content = await readBatch(blocks, batch, buffer, signal);
+    const bytesOf = await readBatch(blocks, batch, buffer, signal);
     let begun = performance.now();
     for (const job of batch.jobs) {
-      if (content === undefined) {
+      if (bytesOf === undefined) {
         const task = attempt(job, () => large(job, { hasher, report }))
           .finally(() => underWay.delete(task));
         underWay.add(task);
-        if (underWay.size >= (hasher ? Hasher.width : 1)) {
-          await Promise.race(underWay);
-        }
+        if (underWay.size >= (hasher ? CORES : 1)) await Promise.race(underWay);
         continue;
       }
       if (performance.now() - begun > SLICE) {
-        await turn();
+        await delay(0);
         begun = performance.now();
       }
       await attempt(job, async () => {
-        await small(job, content(job.entry));
+        await small(job, bytesOf(job.entry));
         report(job.entry.size);
       });
     }
@@ -266,25 +265,6 @@ function bytesToHash(batches: readonly Batch<CheckJob>[]): number {
   return batches.filter(({ range }) => range === undefined)
     .flatMap(({ jobs }) => jobs)
     .reduce((sum, { entry, md5 }) => md5 ? sum + storedSize(entry) : sum, 0);
-}
-
-/** Has content dealt with while the next piece of it is read. */
-async function transfer(
-  chunks: Chunks,
-  sink: (chunk: Uint8Array) => Promise<void>,
-): Promise<void> {
-  for (let next = chunks.next();;) {
-    const { done, value } = await next;
-    if (done) return;
-    next = chunks.next();
-    next.catch(() => {}); // told in the next turn
-    try {
-      await sink(value);
-    } catch (error) {
-      await chunks.return().catch(() => {});
-      throw error;
-    }
-  }
 }
 
 /** Jobs to be done from one reading. */
@@ -349,9 +329,4 @@ async function readBatch(
     const at = entry.size === 0 ? 0 : place(entry) - range.position;
     return buffer.subarray(at, at + entry.size);
   };
-}
-
-/** Lets everything else that is ready run. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }

@@ -26,18 +26,7 @@ import {
   type Volume,
 } from "./volume.ts";
 
-/**
- * One session on a medium.
- *
- * @example When the newest one was written
- * ```ts
- * import { fileBlocks, readImage } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * const { newest } = await readImage(blocks);
- * console.log(newest.number, newest.date);
- * ```
- */
+/** One session on a medium. */
 export interface Session {
   /** Its number, from 1 on, as xorriso counts. */
   readonly number: number;
@@ -74,8 +63,6 @@ export interface Image {
   readonly newest: Session;
   /** What its beginning is worth. */
   readonly head: HeadState;
-  /** Whole sessions behind the newest that the head has never shown: a commit that was cut off. */
-  readonly unseen: readonly Session[];
   /** The first block of a partition that the image can be mounted from, too; 0 if there is none. */
   readonly partitionOffset: number;
 }
@@ -144,7 +131,7 @@ export async function readImage(
 }
 
 /** What has been found. */
-type Found = Pick<Image, "sessions" | "head" | "unseen">;
+type Found = Pick<Image, "sessions" | "head">;
 
 /** Looks for sessions in the blocks of an image. */
 class Finder {
@@ -195,20 +182,10 @@ class Finder {
       return {
         sessions: [first, ...numbered(later, 2)],
         head: later.length > 0 ? "behind" : "sound",
-        unseen: [],
       };
     }
     const shown = [...chain.filter(({ lba }) => lba < own.lba), own];
-    // What was there before the medium was blanked is older.
-    const later = chain.filter(({ lba, created }) =>
-      lba > own.lba && Number(created) >= Number(own.created)
-    );
-    const unseen = await this.#keepWhole(later);
-    return {
-      sessions: numbered(shown),
-      head: "sound",
-      unseen: numbered(unseen, shown.length + 1),
-    };
+    return { sessions: numbered(shown), head: "sound" };
   }
 
   /** What is whole of the sessions of an image whose beginning is not in order. */
@@ -223,7 +200,7 @@ class Finder {
       // As above, one has taken the place of those before it.
       whole.push(...(await this.#keepWhole(await this.#searchAll())).slice(-1));
     }
-    return { sessions: numbered(whole), head, unseen: [] };
+    return { sessions: numbered(whole), head };
   }
 
   /** Looks for the session that the descriptors at a file's beginning are a copy of. */
@@ -422,21 +399,7 @@ function isAtRest(modified: number): boolean {
 /**
  * Reads one session of a medium whose sessions are known, as from a drive's table of contents.
  *
- * @param blocks The medium.
- * @param lba The first block of the session.
- * @param number Its number.
- * @param options `signal` gives up.
- * @returns The session.
  * @throws {XorrisoError} NOT_ISO when there is none, IMAGE_DAMAGED, or as `blocks` tells.
- *
- * @example The second session of a medium, which begins with block 96
- * ```ts
- * import { fileBlocks, readSession } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * const { volumeId, date } = await readSession(blocks, 96, 2);
- * console.log(volumeId, date);
- * ```
  */
 export async function readSession(
   blocks: Blocks,

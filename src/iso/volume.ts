@@ -52,22 +52,10 @@ const SUPPLEMENTARY = 2;
 const TERMINATOR = 255;
 
 /**
- * Reads the volume descriptors of an image, or of one session in it.
+ * Reads the volume descriptors of an image, or of the session that begins with a block.
  *
- * @param blocks Where to read.
- * @param lba The block that the image or session begins with.
- * @param options How to read.
- * @returns What they say.
  * @throws {XorrisoError} NOT_ISO when there are none, IMAGE_DAMAGED when they cannot be right, or as
  * `blocks` tells.
- *
- * @example The name of a volume
- * ```ts
- * import { fileBlocks, readVolume } from "@xorriso/backend/iso";
- *
- * await using blocks = await fileBlocks("examples/photos.iso");
- * console.log((await readVolume(blocks)).volumeId);
- * ```
  */
 export async function readVolume(
   blocks: Blocks,

@@ -3,15 +3,10 @@
 import { notify, unlessAborted } from "../async.ts";
 import { type ImageFile, WARM } from "../disk/image.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import { foreignBehind } from "../iso/behind.ts";
+import { foreignBehind, readBehind } from "../iso/behind.ts";
 import { BLOCK } from "../iso/bytes.ts";
-import {
-  fileBlocks,
-  headOf,
-  readBehind,
-  readImage,
-  readTree,
-} from "../iso/mod.ts";
+import { headOf } from "../iso/head.ts";
+import { fileBlocks, readImage, readTree } from "../iso/mod.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { findWriter } from "./orphans.ts";
 import type { Session } from "./session.ts";

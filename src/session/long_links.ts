@@ -4,7 +4,8 @@
  */
 
 import { BLOCK, parseLongLine } from "../dialogue/answers.ts";
-import { type Entry, readSession, readTree } from "../iso/mod.ts";
+import { type Entry, readTree } from "../iso/mod.ts";
+import { readSession } from "../iso/sessions.ts";
 import { openBlocks, readSessions } from "./medium.ts";
 import type { Session } from "./session.ts";
 

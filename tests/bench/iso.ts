@@ -6,9 +6,9 @@ import {
   fileBlocks,
   readImage,
   readTree,
-  rereadTree,
   type Tree,
 } from "@xorriso/backend/iso";
+import { rereadTree } from "../../src/iso/read_tree.ts";
 import { type CheckJob, checkMany } from "../../src/iso/restore.ts";
 import { type Scene, timed } from "./bench.ts";
 import { makeImage } from "./list.ts";

@@ -1,11 +1,6 @@
 import { assertEquals } from "@std/assert";
-import {
-  type Behind,
-  memoryBlocks,
-  readBehind,
-  readImage,
-  readTree,
-} from "../../src/iso/mod.ts";
+import { memoryBlocks, readImage, readTree } from "../../src/iso/mod.ts";
+import { type Behind, readBehind } from "../../src/iso/behind.ts";
 import {
   makeFolder,
   noise,

@@ -1,15 +1,15 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
-  type BlockRange,
   type Blocks,
   content,
-  driveBlocks,
   memoryBlocks,
   readChecksums,
-  readSession,
   readTree,
   type Session,
 } from "../../src/iso/mod.ts";
+import type { BlockRange } from "../../src/dialogue/answers.ts";
+import { driveBlocks } from "../../src/iso/drive_blocks.ts";
+import { readSession } from "../../src/iso/sessions.ts";
 import { openBlocks, readSessions } from "../../src/session/medium.ts";
 import { openSession } from "../../src/session/open.ts";
 import {

@@ -7,9 +7,9 @@ import {
   readChecksums,
   readImage,
   readTree,
-  rereadTree,
   type Tree,
 } from "../../src/iso/mod.ts";
+import { rereadTree } from "../../src/iso/read_tree.ts";
 import {
   makeFolder,
   readAll,

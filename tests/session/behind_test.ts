@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Xorriso, XorrisoBackend } from "../../mod.ts";
-import { fileBlocks, readBehind, readImage } from "../../src/iso/mod.ts";
+import { fileBlocks, readImage } from "../../src/iso/mod.ts";
+import { readBehind } from "../../src/iso/behind.ts";
 import { directory, Forgery } from "../iso/forge.ts";
 import {
   age,
