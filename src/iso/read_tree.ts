@@ -27,11 +27,6 @@ import { damaged, type Section, sectionAt, sectionProblem } from "./volume.ts";
 export interface ReadTreeOptions {
   /** Gives up. */
   readonly signal?: AbortSignal | undefined;
-  /**
-   * Paths that are wanted: directories that are neither above nor below one of them are not
-   * read. @default {all}
-   */
-  readonly paths?: Iterable<string>;
   /** Names that a tree may have; more are IMAGE_DAMAGED. @default {5_000_000} */
   readonly maxEntries?: number;
 }
@@ -53,7 +48,7 @@ const PORTION = 1 << 20;
  *
  * @param blocks Where it is.
  * @param session The session.
- * @param options Which part of it, and how.
+ * @param options How to read.
  * @returns The tree.
  * @throws {XorrisoError} IMAGE_DAMAGED when its directories cannot be right, or as `blocks` tells.
  *
@@ -83,10 +78,10 @@ export async function rereadTree(
   blocks: Blocks,
   session: Session,
   changed: Iterable<string>,
-  options: Omit<ReadTreeOptions, "paths"> = {},
+  options: ReadTreeOptions = {},
 ): Promise<Tree> {
-  const all = { ...options, paths: changed };
-  return await new TreeReader(blocks, session, all, known).read();
+  const since = { known, changed: new Set(changed) };
+  return await new TreeReader(blocks, session, options, since).read();
 }
 
 /** A directory that is still to be read. */
@@ -96,21 +91,25 @@ interface Pending {
   readonly bytes: number;
   readonly section: Section;
   readonly children: Map<string, Entry>;
-  /** Whether all below it is wanted. */
+  /** Whether nothing below it is known. */
   readonly whole: boolean;
+}
+
+/** A tree that is known, and the paths where something may have changed since. */
+interface Since {
+  readonly known: Tree;
+  readonly changed: ReadonlySet<string>;
 }
 
 class TreeReader {
   readonly #blocks: Blocks;
   readonly #session: Session;
-  readonly #known: Tree | undefined;
+  readonly #since: Since | undefined;
   readonly #maxEntries: number;
   readonly #runs: Runs;
   readonly #entered = new Set<number>();
   readonly #problems: TreeProblem[] = [];
-  /** Paths that are wanted with all below them; undefined where everything is. */
-  readonly #wanted: ReadonlySet<string> | undefined;
-  /** Directories above them. */
+  /** Directories above what may have changed. */
   readonly #above: ReadonlySet<string>;
   readonly #queue = new Queue<Pending>();
   /** What the record that was taken last says. */
@@ -127,16 +126,15 @@ class TreeReader {
   constructor(
     blocks: Blocks,
     session: Session,
-    { signal, paths, maxEntries = MAX_ENTRIES }: ReadTreeOptions,
-    known?: Tree,
+    { signal, maxEntries = MAX_ENTRIES }: ReadTreeOptions,
+    since?: Since,
   ) {
     this.#blocks = blocks;
     this.#session = session;
-    this.#known = known;
+    this.#since = since;
     this.#maxEntries = maxEntries;
     this.#runs = new Runs(blocks, signal);
-    this.#wanted = paths && new Set(paths);
-    this.#above = new Set(this.#wanted?.values().flatMap(parents));
+    this.#above = new Set(since?.changed.values().flatMap(parents));
   }
 
   async read(): Promise<Tree> {
@@ -164,7 +162,7 @@ class TreeReader {
       section = joliet;
     }
     const children = new Map<string, Entry>();
-    const whole = this.#wanted?.has("/") ?? true;
+    const whole = this.#since?.changed.has("/") ?? true;
     this.#queue.push({ path: "/", bytes: 0, section, children, whole });
     const fields = fieldsOf(self, this.#rockRidge, this.#naming, {
       checksums: this.#checksums,
@@ -310,20 +308,20 @@ class TreeReader {
     directory.children.set(name, new Entry(fields));
   }
 
-  /** What is in a directory: to be read, known already, or not wanted. */
+  /** What is in a directory: to be read, or known already. */
   #childrenOf(directory: Pending): Entry["children"] {
     const { path, section, children } = directory;
-    const wanted = directory.whole || this.#wanted?.has(path) === true;
-    if (!wanted && !this.#above.has(path)) {
-      const known = this.#known?.get(path);
-      if (this.#known === undefined) return undefined;
+    const isAbove = this.#above.has(path);
+    if (!directory.whole && !isAbove && !this.#since?.changed.has(path)) {
+      const known = this.#since?.known.get(path);
       // Of the same size: who says that nothing changed there is most likely right.
       if (known?.children && known.sections[0]?.size === section.size) {
         return known.children;
       }
     }
-    const isNew = this.#known !== undefined && !this.#above.has(path);
-    this.#queue.push({ ...directory, whole: wanted || isNew });
+    const whole = directory.whole || !isAbove ||
+      this.#since?.changed.has(path) === true;
+    this.#queue.push({ ...directory, whole });
     return children;
   }
 

@@ -140,26 +140,6 @@ Deno.test("readTree() gives all names of one file the same inode", async () => {
   assertEquals(first?.extents, second?.extents);
 });
 
-Deno.test("readTree() reads no more than what leads to the paths that are wanted", async () => {
-  await using folder = await makeFolder();
-  const source = await folder.file("source", "x");
-  const image = `${folder.path}/test.iso`;
-  await runXorriso([
-    ["-outdev", `stdio:${image}`],
-    ["-map", source, "/a/b/c/f"],
-    ["-map", source, "/a/d/f"],
-    ["-map", source, "/e/f"],
-    ["-commit"],
-  ]);
-  await using blocks = await fileBlocks(image);
-  const { newest } = await readImage(blocks);
-  const tree = await readTree(blocks, newest, { paths: ["/a/b", "/none/x"] });
-  assertEquals(Array.from(tree.walk(), ({ path }) => path), [
-    ...["/a", "/a/b", "/a/b/c", "/a/b/c/f", "/a/d", "/e"],
-  ]);
-  assertEquals(tree.get("/a/d")?.children, undefined);
-});
-
 Deno.test("readTree() tells names that are not UTF-8 by their bytes", async () => {
   await using folder = await makeFolder();
   const image = `${folder.path}/test.iso`;
