@@ -85,8 +85,8 @@ const IDLE = 2;
 export class FileBlocks implements Blocks {
   /** What messages call it: its path. */
   readonly name: string;
-  /** What tells the file from all others. */
-  readonly identity: Identity;
+  /** The file itself. */
+  readonly file: Identity & { readonly path: string };
   readonly #idle: Handle[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #info: Deno.FileInfo;
@@ -94,7 +94,7 @@ export class FileBlocks implements Blocks {
 
   private constructor(path: string, info: Deno.FileInfo, handle: Handle) {
     this.name = path;
-    this.identity = { dev: info.dev, ino: info.ino };
+    this.file = { path, dev: info.dev, ino: info.ino };
     this.#info = info;
     this.#idle.push(handle);
   }
@@ -118,11 +118,6 @@ export class FileBlocks implements Blocks {
     return this.#info.size;
   }
 
-  /** The file itself. */
-  get file(): Identity & { readonly path: string } {
-    return { ...this.identity, path: this.name };
-  }
-
   /** When the file had been changed when it was last looked at, in milliseconds since 1970. */
   get modified(): number | undefined {
     return this.#info.mtime?.getTime();
@@ -132,7 +127,7 @@ export class FileBlocks implements Blocks {
   async stat(): Promise<Deno.FileInfo> {
     try {
       const info = await Deno.stat(this.name);
-      requireSame(this.name, this.identity, info);
+      requireSame(this.name, this.file, info);
       return this.#info = info;
     } catch (error) {
       throw fileError(this.name, error);
@@ -161,9 +156,12 @@ export class FileBlocks implements Blocks {
     const handle = this.#idle.pop() ?? await this.#another();
     try {
       const known = this.byteLength;
-      const filled = await handle.fill(buffer, position);
+      const end = position + await handle.fill(buffer, position);
       await this.stat();
-      if (filled < buffer.length) throw this.#ended(known, position + filled);
+      if (end < Math.min(position + buffer.length, known)) {
+        throw changed(this.name, "it has become shorter");
+      }
+      if (end < position + buffer.length) throw tooShort(this.name, end);
     } catch (error) {
       throw fileError(this.name, error);
     } finally {
@@ -172,16 +170,10 @@ export class FileBlocks implements Blocks {
     }
   }
 
-  #ended(known: number, end: number): XorrisoError {
-    return end < known
-      ? changed(this.name, "it has become shorter")
-      : tooShort(this.name, end);
-  }
-
   async #another(): Promise<Handle> {
     const handle = await Handle.open(this.name);
     try {
-      requireSame(this.name, this.identity, await handle.file.stat());
+      requireSame(this.name, this.file, await handle.file.stat());
       return handle;
     } catch (error) {
       handle.close();

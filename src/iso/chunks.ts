@@ -11,7 +11,6 @@ export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void>;
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** IMAGE_DAMAGED for a file whose content cannot be right. */

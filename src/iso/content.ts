@@ -120,19 +120,18 @@ export function contentChunks(
   const isInflated = isCompressed && !stored;
   const size = isCompressed && stored ? storedSize(entry) : entry.size;
   const { start, end } = resolveRange(size, part);
-  const isWhole = start === 0 && end === size;
-  const all = { start: 0, end: storedSize(entry), signal };
-  const range = { start, end, signal };
+  const isChecked = start === 0 && end === size && md5 !== undefined;
+  const chunksOf = (start: number, end: number) =>
+    storedChunks(blocks, entry, { start, end }, signal);
   if (!isInflated) {
-    const chunks = storedChunks(blocks, entry, range);
-    return isWhole && md5 !== undefined ? checked(chunks, md5, entry) : chunks;
+    const chunks = chunksOf(start, end);
+    return isChecked ? checked(chunks, md5, entry) : chunks;
   }
-  const inflated = inflate(entry, range, async (start, end) => {
-    const stored = storedChunks(blocks, entry, { start, end, signal });
-    return await new Blob(await Array.fromAsync(stored)).bytes();
+  const inflated = inflate(entry, { start, end }, async (start, end) => {
+    return await new Blob(await Array.fromAsync(chunksOf(start, end))).bytes();
   });
-  if (!isWhole || md5 === undefined) return inflated;
-  return after(checked(storedChunks(blocks, entry, all), md5, entry), inflated);
+  if (!isChecked) return inflated;
+  return after(checked(chunksOf(0, storedSize(entry)), md5, entry), inflated);
 }
 
 /** Gives chunks when others have been looked at. */
@@ -177,7 +176,7 @@ export function requireMd5(
 export function resolveRange(
   size: number,
   { offset = 0, length = size }: Pick<ContentOptions, "offset" | "length">,
-): { start: number; end: number } {
+): ByteRange {
   for (const [name, value] of Object.entries({ offset, length })) {
     if (Number.isSafeInteger(value) && value >= 0) continue;
     throw new RangeError(
@@ -191,14 +190,13 @@ export function resolveRange(
 async function* storedChunks(
   blocks: Blocks,
   entry: FileContent,
-  { start, end, signal }: ByteRange,
+  { start, end }: ByteRange,
+  signal: AbortSignal | undefined,
 ): Chunks {
   const stored = storedSize(entry);
   if (end > stored) {
-    throw unreadable(
-      entry,
-      `it has ${end} bytes, but its extents only ${stored}`,
-    );
+    const why = `it has ${end} bytes, but its extents only ${stored}`;
+    throw unreadable(entry, why);
   }
   let before = 0;
   for (const { lba, size } of entry.sections) {
@@ -227,15 +225,12 @@ function requireThere(
   lba: number,
   bytes: number,
 ): void {
-  if (lba * BLOCK + bytes <= byteLength && storedSize(entry) <= byteLength) {
-    return;
-  }
-  throw unreadable(
-    entry,
-    `its content reaches to block ${
-      lba + blocksOf(bytes)
-    }, but "${name}" has only ${blocksOf(byteLength)}`,
-  );
+  const isThere = lba * BLOCK + bytes <= byteLength;
+  if (isThere && storedSize(entry) <= byteLength) return;
+  const [end, count] = [lba + blocksOf(bytes), blocksOf(byteLength)];
+  const why =
+    `its content reaches to block ${end}, but "${name}" has only ${count}`;
+  throw unreadable(entry, why);
 }
 
 /** An error of the medium that names the file, too. */

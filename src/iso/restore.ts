@@ -70,8 +70,7 @@ export async function copyMany(
 ): Promise<Map<CopyJob, unknown>> {
   const { sync = true, signal } = options;
   const newMd5 = await loadMd5();
-  const failures = new Map<CopyJob, unknown>();
-  using written = new WrittenFiles(failures);
+  using written = new WrittenFiles(sync);
   const failed = await doMany(blocks, jobs, options, {
     phase: "restoring",
     async small(job, bytes) {
@@ -82,7 +81,7 @@ export async function copyMany(
         requireMd5(found, job.md5, entry.path);
       }
       const part = PartFile.create(job.target, bytes);
-      await written.add(job, part, sync);
+      await written.add(job, part);
     },
     async large({ entry, target, md5, ...placing }, { hasher, report }) {
       await requireReplaceable(target, blocks.file);
@@ -105,8 +104,7 @@ export async function copyMany(
     },
   });
   await written.place();
-  for (const [job, error] of failed) failures.set(job, error);
-  return failures;
+  return new Map([...written.failures, ...failed]);
 }
 
 /** How many files are synced at once: their writes share turns of the disk. */
@@ -117,37 +115,34 @@ const WAITING = 256;
 
 /** Small files that are complete but for the disk, and get their names together. */
 class WrittenFiles implements Disposable {
-  readonly #failures: Map<CopyJob, unknown>;
+  readonly failures = new Map<CopyJob, unknown>();
+  readonly #sync: boolean;
   #waiting: { readonly job: CopyJob; readonly part: PartFile }[] = [];
 
-  constructor(failures: Map<CopyJob, unknown>) {
-    this.#failures = failures;
+  constructor(sync: boolean) {
+    this.#sync = sync;
   }
 
   /** Takes a file; without `sync` it gets its name at once. */
-  async add(job: CopyJob, part: PartFile, sync: boolean): Promise<void> {
+  async add(job: CopyJob, part: PartFile): Promise<void> {
     this.#waiting.push({ job, part });
-    if (!sync) this.#placeSync();
-    else if (this.#waiting.length >= WAITING) await this.place();
+    if (!this.#sync || this.#waiting.length >= WAITING) await this.place();
   }
 
   /** Syncs the files, and gives them their names. */
   async place(): Promise<void> {
     const left = this.#waiting.values();
-    await Promise.all(Array.from({ length: SYNCS }, async () => {
+    const lanes = this.#sync ? SYNCS : 0;
+    await Promise.all(Array.from({ length: lanes }, async () => {
       for (const { job, part } of left) {
-        await part.sync().catch((error) => this.#failures.set(job, error));
+        await part.sync().catch((error) => this.failures.set(job, error));
       }
     }));
-    this.#placeSync();
-  }
-
-  #placeSync(): void {
     for (const { job, part } of this.#waiting) {
       try {
-        if (!this.#failures.has(job)) part.place(job);
+        if (!this.failures.has(job)) part.place(job);
       } catch (error) {
-        this.#failures.set(job, error);
+        this.failures.set(job, error);
       }
     }
     this[Symbol.dispose]();
