@@ -92,25 +92,18 @@ export class FileBlocks implements Blocks {
   #info: Deno.FileInfo;
   #closed = false;
 
-  private constructor(path: string, info: Deno.FileInfo, handle: Handle) {
+  private constructor(path: string, handle: Handle) {
+    const { dev, ino } = handle.info;
     this.name = path;
-    this.file = { path, dev: info.dev, ino: info.ino };
-    this.#info = info;
+    this.file = { path, dev, ino };
+    this.#info = handle.info;
     this.#idle.push(handle);
   }
 
   /** Opens the file, as {@linkcode fileBlocks}. */
   static async open(path: string, identity?: Identity): Promise<FileBlocks> {
-    await requireRegular(path);
-    const handle = await Handle.open(path);
-    try {
-      const info = await handle.file.stat();
-      if (identity !== undefined) requireSame(path, identity, info);
-      return new FileBlocks(path, info, handle);
-    } catch (error) {
-      handle.close();
-      throw fileError(path, error);
-    }
+    await requireRegular(path, identity);
+    return new FileBlocks(path, await Handle.open(path, identity));
   }
 
   /** Bytes of the file when it was last looked at. */
@@ -153,7 +146,8 @@ export class FileBlocks implements Blocks {
   }
 
   async #read(buffer: Uint8Array, position: number): Promise<void> {
-    const handle = this.#idle.pop() ?? await this.#another();
+    const handle = this.#idle.pop() ??
+      await Handle.open(this.name, this.file);
     try {
       const known = this.byteLength;
       const end = position + await handle.fill(buffer, position);
@@ -167,17 +161,6 @@ export class FileBlocks implements Blocks {
     } finally {
       if (this.#closed || this.#idle.length >= IDLE) handle.close();
       else this.#idle.push(handle);
-    }
-  }
-
-  async #another(): Promise<Handle> {
-    const handle = await Handle.open(this.name);
-    try {
-      requireSame(this.name, this.file, await handle.file.stat());
-      return handle;
-    } catch (error) {
-      handle.close();
-      throw error;
     }
   }
 
@@ -211,32 +194,31 @@ export async function fileBlocks(
   path: string,
   identity?: Identity,
 ): Promise<FileBlocks> {
-  try {
-    return await FileBlocks.open(path, identity);
-  } catch (error) {
-    const { cause } = error instanceof XorrisoError ? error : {};
-    if (identity !== undefined || systemName(cause) !== "ENOENT") throw error;
-    throw new XorrisoError(
-      "NO_DRIVE",
-      `Cannot open "${path}": it does not exist; check its address`,
-      { path, cause },
-    );
-  }
+  return await FileBlocks.open(path, identity);
 }
 
 /** An open file and where it stands: Deno has no reading at a position. */
 class Handle {
-  readonly file: Deno.FsFile;
+  readonly #file: Deno.FsFile;
   #position = 0;
 
-  private constructor(file: Deno.FsFile) {
-    this.file = file;
+  /** What the file was when it was opened. */
+  readonly info: Deno.FileInfo;
+
+  private constructor(file: Deno.FsFile, info: Deno.FileInfo) {
+    this.#file = file;
+    this.info = info;
   }
 
-  static async open(path: string): Promise<Handle> {
+  static async open(path: string, identity?: Identity): Promise<Handle> {
+    let file: Deno.FsFile | undefined;
     try {
-      return new Handle(await Deno.open(path, { read: true }));
+      file = await Deno.open(path, { read: true });
+      const info = await file.stat();
+      if (identity !== undefined) requireSame(path, identity, info);
+      return new Handle(file, info);
     } catch (error) {
+      file?.close();
       throw fileError(path, error);
     }
   }
@@ -246,29 +228,33 @@ class Handle {
     const known = this.#position;
     this.#position = NaN;
     if (position !== known) {
-      await this.file.seek(position, Deno.SeekMode.Start);
+      await this.#file.seek(position, Deno.SeekMode.Start);
     }
-    const filled = await readFull(this.file, buffer);
+    const filled = await readFull(this.#file, buffer);
     this.#position = position + filled;
     return filled;
   }
 
   close(): void {
-    this.file.close();
+    this.#file.close();
   }
 }
 
 /** Makes sure that a path leads to a regular file: to open a FIFO would wait for its writer. */
-async function requireRegular(path: string): Promise<void> {
+async function requireRegular(
+  path: string,
+  identity: Identity | undefined,
+): Promise<void> {
+  const noDrive = (why: string, cause?: unknown) =>
+    new XorrisoError("NO_DRIVE", `Cannot open "${path}": ${why}`, {
+      ...{ path, cause },
+    });
   const info = await Deno.stat(path).catch((error) => {
-    throw fileError(path, error);
+    throw identity === undefined && systemName(error) === "ENOENT"
+      ? noDrive("it does not exist; check its address", error)
+      : fileError(path, error);
   });
-  if (info.isFile) return;
-  throw new XorrisoError(
-    "NO_DRIVE",
-    `Cannot open "${path}": it is no regular file, as an image is`,
-    { path },
-  );
+  if (!info.isFile) throw noDrive("it is no regular file, as an image is");
 }
 
 function requireSame(
