@@ -128,8 +128,8 @@ export type Change =
   );
 
 /**
- * How to make many changes: what takes reports, and the signal that stops, so
- * that the medium is as before.
+ * How to make many changes: what takes reports, and the signal that stops, as
+ * with `commit`: an image is as before.
  */
 export type ApplyOptions = Pick<PutOptions, "onProgress" | "signal">;
 

@@ -3,7 +3,7 @@
 import { pooledMap } from "@std/async/pool";
 import { breathe, nextTurn } from "../async.ts";
 import { md5Of } from "../disk/sources.ts";
-import { isCode } from "../errors.ts";
+import { isCode, XorrisoError } from "../errors.ts";
 import { differingAttributes, type Stored } from "./difference.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { PutTreeOptions } from "./options.ts";
@@ -83,6 +83,7 @@ export async function makePlan(
   const examined = await examine(backend, walked, unchanged, signal);
   const { entries, verdicts } = examined;
   const gone = mirror ? examined.gone : [];
+  refuseEmpty(walked, gone);
   const arrived = found.filter(({ name }) => !entries.has(name));
   const candidates = moveCandidates(arrived, gone);
   const moves = await findMoves(backend, candidates, signal);
@@ -95,6 +96,28 @@ export async function makePlan(
     steps: planSteps({ found, entries, verdicts, moves, gone, mirror }),
     unchanged: found.filter((each) => verdicts.get(each) === "same"),
   };
+}
+
+/** Refuses to mirror an empty folder, which may be one where nothing is mounted. */
+function refuseEmpty(
+  { sources, found, left, excluded }: WalkedSources,
+  gone: readonly Stored[],
+): void {
+  for (const { name, path } of sources) {
+    const isBelow = (each: string) =>
+      name === "" || each.startsWith(`${name}/`);
+    const isEmpty = gone.some((entry) => isBelow(entry.name)) &&
+      !found.some((each) =>
+        isBelow(each.name) || each.name === name && each.type !== "directory"
+      ) && ![...excluded, ...left.map(({ name }) => name)].some(isBelow);
+    if (!isEmpty) continue;
+    throw new XorrisoError(
+      "SOURCE_UNREADABLE",
+      `Cannot mirror "${path}": it is empty, as where nothing is mounted; to ` +
+        `remove all from the medium, delete it there`,
+      { path },
+    );
+  }
 }
 
 /** What is on the medium, by name. */

@@ -58,8 +58,9 @@ export interface PutTreeOptions extends TreeFilterOptions, TreeOptions {
   readonly as?: string;
   /**
    * Remove names from the medium that are gone from the folder; those that
-   * were left out stay. A file that has moved is moved on the medium.
-   * @default {false}
+   * were left out stay. A file that has moved is moved on the medium. A folder
+   * that is empty is refused with SOURCE_UNREADABLE, where anything would be
+   * removed: what belongs there may not be mounted. @default {false}
    */
   readonly mirror?: boolean;
   /**

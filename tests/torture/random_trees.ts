@@ -86,7 +86,8 @@ async function store(forest: Forest): Promise<Map<string, Told>> {
 async function change(path: string, random: Random): Promise<void> {
   if (random.oneIn(2)) makeRandom(path, random);
   const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name);
-  if (names.length === 0 || random.oneIn(2)) return;
+  // An empty folder is not mirrored.
+  if (names.length < 2 || random.oneIn(2)) return;
   const name = random.pick(names.sort());
   if (random.oneIn(2)) {
     await Deno.remove(`${path}/${name}`, { recursive: true });

@@ -155,6 +155,33 @@ Deno.test("putTree() removes what is gone only as a mirror", async () => {
   ]);
 });
 
+Deno.test("putTree() refuses to mirror an empty folder, which may not be mounted", async () => {
+  await using folder = await makeTree({ a: "a", "d/b": "b" });
+  await using backend = await openImage(folder);
+  const path = `${folder.path}/tree`;
+  for (const as of ["tree", ""]) {
+    await putTree(backend, path, { as });
+    await Deno.rename(path, `${path}.away`);
+    await Deno.mkdir(path);
+    const options = { as, mirror: true };
+    const refused = putTree(backend, path, options);
+    const { message } = await assertRejectsCode(refused, "SOURCE_UNREADABLE");
+    assertMatch(message, /tree": it is empty/);
+    assertEquals(await textOf(backend, `${as}/a`.replace(/^\//, "")), "a");
+    // One name, be it left out, shows that it is there.
+    await Deno.writeTextFile(`${path}/x.tmp`, "");
+    await putTree(backend, path, { ...options, exclude: ["*.tmp"] });
+    const names = (await backend.list()).map(({ name }) => name);
+    assertEquals(names, []);
+    await Deno.remove(path, { recursive: true });
+    await Deno.rename(`${path}.away`, path);
+  }
+  await Deno.remove(path, { recursive: true });
+  await Deno.mkdir(path);
+  const { folders } = await putTree(backend, path, { mirror: true });
+  assertEquals(folders, 1);
+});
+
 Deno.test("putTree() replaces things by things of another kind", async () => {
   await using folder = await makeTree({ a: "a", "b/x": "x", c: "c" });
   await Deno.symlink("a", `${folder.path}/tree/l`);
