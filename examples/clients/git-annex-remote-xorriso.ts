@@ -12,17 +12,21 @@
  * The medium gets a volume id made from the remote's UUID; a medium that has a volume is taken with
  * `volid=ITS_ID`. Any other is refused, so that a file on the disc that is not in the drive is
  * never taken for lost. With `exporttree=yes` the remote is for `git annex export`. Other programs can
- * have the medium between two requests.
+ * have the medium between two requests. Do without `chunk=`: each chunk would be a session of its own.
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- git-annex reads standard output
 
-import { XorrisoBackend, XorrisoError } from "@xorriso/backend";
+import {
+  XorrisoBackend,
+  XorrisoError,
+  type XorrisoErrorCode,
+} from "@xorriso/backend";
 import { createHash } from "node:crypto";
 
-const config = { url: "", volid: "" };
+const config = { url: "", volid: "", exporttree: "" };
 /** Who waits for an answer of git-annex, by job. */
 const questions = new Map<string, (value: string) => void>();
 /** The exported name that the next request is about, by job. */
@@ -46,6 +50,8 @@ function open(create = false): Promise<XorrisoBackend> {
   medium ??= XorrisoBackend.open(config.url, {
     create,
     [create ? "assertVolumeId" : "requireVolumeId"]: config.volid,
+    // Keys are for git-annex alone, and names for Windows a third of a session.
+    joliet: config.exporttree === "yes",
     idleClose: 300,
     lockTimeout: 60_000,
   }).catch((error) => {
@@ -59,6 +65,7 @@ function open(create = false): Promise<XorrisoBackend> {
 async function prepare(job: string, isNew: boolean): Promise<void> {
   config.url = await ask(job, "GETCONFIG url");
   config.volid = await ask(job, "GETCONFIG volid");
+  config.exporttree = await ask(job, "GETCONFIG exporttree");
   if (!isNew) return;
   if (config.url === "") throw new Error("url=xorriso://DEVICE is missing");
   if (config.volid !== "") return void await open();
@@ -121,8 +128,7 @@ async function answer(
     }
     case "REMOVE":
       return await (await open()).delete(name).catch((error) => {
-        const code = error instanceof XorrisoError && error.code;
-        if (code !== "ENTRY_NOT_FOUND") throw error;
+        if (!isCode(error, "ENTRY_NOT_FOUND")) throw error;
       });
     case "RENAMEEXPORT":
       return await (await open()).rename(name, words.slice(1).join(" "));
@@ -131,17 +137,26 @@ async function answer(
   }
 }
 
+function isCode(error: unknown, code: XorrisoErrorCode): boolean {
+  return error instanceof XorrisoError && error.code === code;
+}
+
 async function hear(line: string): Promise<void> {
-  const [, job = "", request = ""] = line.match(/^(?:J (\S+) )?(.*)$/s) ?? [];
-  const [word = "", ...words] = request.split(" ");
+  const [, job = "", text = ""] = line.match(/^(?:J (\S+) )?(.*)$/s) ?? [];
+  const [word = "", ...words] = text.split(" ");
   if (word === "VALUE") return questions.get(job)?.(words.join(" "));
   if (word === "EXPORT") return void exported.set(job, words.join(" "));
   const verb = word.replace(/^(TRANSFER|CHECKPRESENT|REMOVE)EXPORT$/, "$1");
   const about = words.slice(0, verb === "TRANSFER" ? 2 : 1).join(" ");
   const key = words[verb === "TRANSFER" ? 1 : 0] ?? "";
   const name = /.EXPORT$/.test(word) ? exported.get(job) ?? "" : nameOf(key);
+  const request = () => answer(job, verb, words, name);
   try {
-    const said = await answer(job, verb, words, name);
+    const said = await request().catch((error) => {
+      // xorriso 1.5.4 has crashed in one of some ten thousand sessions.
+      if (!isCode(error, "SESSION_LOST")) throw error;
+      return request();
+    });
     say(job, said ?? `${verb}-SUCCESS ${about}`.trimEnd());
   } catch (error) {
     // What could not be looked up is unknown, never missing.

@@ -243,6 +243,7 @@ test("a program that knows no jobs is answered, too", async () => {
   await answer("VERSION 2", "INITREMOTE");
   await answer("GETCONFIG url", `VALUE xorriso://${home.path}/a.iso`);
   await answer("GETCONFIG volid", "VALUE ");
+  await answer("GETCONFIG exporttree", "VALUE ");
   await answer("GETUUID", "VALUE 01234567-89ab-cdef-0123-456789abcdef");
   await answer("INITREMOTE-SUCCESS", `TRANSFER STORE k--%/1 ${file}`);
   await answer("TRANSFER-SUCCESS STORE k--%/1", "CHECKPRESENT k--%/1");
@@ -258,15 +259,17 @@ test("a program that knows no jobs is answered, too", async () => {
 });
 
 test("a disc in a drive is a remote", async () => {
-  await using burner = await Burner.start("bd-r");
-  await using home = await Home.make();
-  const repository = await Repository.make(home, dirname(burner.xorrisoPath));
-  await repository.addRemote(`xorriso://${burner.device}`);
-  await repository.add({ a: 10, b: 100_000 });
-  await repository.annex("copy", "--jobs=2", "--to", "disc", ".");
-  await repository.annex("drop", ".");
-  await repository.annex("get", ".");
-  await burner.replace("bd-r");
-  await repository.fail("fsck", "--fast", "--from", "disc");
-  assertEquals(await repository.onDisc(), ["a", "b"]);
+  for (const type of ["bd-r", "dvd+rw"] as const) {
+    await using burner = await Burner.start(type);
+    await using home = await Home.make();
+    const repository = await Repository.make(home, dirname(burner.xorrisoPath));
+    await repository.addRemote(`xorriso://${burner.device}`);
+    await repository.add({ a: 10, b: 100_000 });
+    await repository.annex("copy", "--jobs=2", "--to", "disc", ".");
+    await repository.annex("drop", ".");
+    await repository.annex("get", ".");
+    await burner.replace(type);
+    await repository.fail("fsck", "--fast", "--from", "disc");
+    assertEquals(await repository.onDisc(), ["a", "b"], type);
+  }
 });

@@ -5,7 +5,10 @@ import {
   assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
+import { dirname } from "@std/path";
 import { XorrisoBackend } from "../../mod.ts";
+import { Burner } from "../burner/burner.ts";
+import { storedTexts } from "../support/drives.ts";
 import { noise, until } from "../support/helpers.ts";
 import { FORBIDDEN, hostileNames } from "../torture/hostile.ts";
 import { Random } from "../torture/random.ts";
@@ -214,4 +217,31 @@ test("on loopback a token is needed", async () => {
   }
   assertEquals(await server.end("SIGINT"), 0);
   assertEquals(await home.leftovers(), []);
+});
+
+test("a disc in a drive is kept open", async () => {
+  await using burner = await Burner.start("dvd+rw");
+  await using home = await Home.make();
+  const { device, xorrisoPath } = burner;
+  const edit = (command: string) =>
+    `env PATH="${dirname(xorrisoPath)}:$PATH" ` +
+    command.replace(/xorriso:\S+/, `xorriso://${device}`)
+      .replaceAll(/--allow-(read|write)=/g, `$&${device},`);
+  await Deno.writeTextFile(`${home.path}/file`, "0123456789");
+  {
+    await using server = await home.serve("http_store.ts", edit);
+    const put = ["--upload-file", `${home.path}/file`];
+    const told = await Promise.all(
+      ["a", "d/b", "c"].map((name) => curl(home, name, ...put)),
+    );
+    assertEquals(told.map(({ stdout }) => stdout), ["201", "201", "201"]);
+    const { stdout } = await curl(home, "c", "--request", "DELETE");
+    assertEquals(stdout, "204");
+    assertEquals(await server.end("SIGTERM"), 0);
+  }
+  assertEquals(await storedTexts(burner), {
+    a: "0123456789",
+    "d/b": "0123456789",
+  });
+  assertEquals((await burner.show()).openTrack, false);
 });
