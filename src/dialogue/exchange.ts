@@ -110,11 +110,10 @@ export class Exchange {
   }
 
   /**
-   * Whether the bus to the drive has failed and libburn has closed the drive,
-   * so that xorriso writes to it no more.
-   *
-   * libburn's main thread and its writer then end the same thread of libisofs.
-   * If that is at reading a slow source, one of them waits for ever (1.5.4).
+   * Whether libburn has closed the drive, since its bus has failed: nothing is
+   * written to it any more. libburn's main thread and its writer then end the
+   * same thread of libisofs; if that is at reading a slow source, one of them
+   * waits for ever (1.5.4).
    */
   get isCutOff(): boolean {
     return this.messages.includes("libburn : FATAL : Lost connection to drive");

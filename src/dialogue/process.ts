@@ -25,10 +25,9 @@ const NOBODY: ChildOutput = { stdout: () => {}, stderr: () => {} };
 /**
  * A running program with both its outputs always drained.
  *
- * The child gets an environment of its own: nothing of the caller's reaches
- * it, so no `LD_*` variable can make Deno refuse a scoped `--allow-run`, and
- * names are handled in UTF-8. It is detached, so that neither Ctrl-C in the
- * terminal nor an uncaught exception here tears a burn; the end of its input
+ * Nothing of the caller's environment reaches it: an `LD_*` variable would make
+ * Deno refuse a scoped `--allow-run`. It is detached, so that neither Ctrl-C in
+ * the terminal nor an uncaught exception here tears a burn; the end of its input
  * tells it that this program is gone.
  */
 export class Child {
@@ -53,12 +52,7 @@ export class Child {
     this.ended = Promise.race([this.#end(), this.#left.promise]);
   }
 
-  /**
-   * Starts a program.
-   *
-   * Throws `Deno.errors.NotCapable` without run permission and
-   * `Deno.errors.NotFound` if there is no such program, each with what to do.
-   */
+  /** Starts a program; what it throws tells what to do. */
   static spawn(
     command: string,
     args: readonly string[],

@@ -95,11 +95,11 @@ export async function commit(
 
 /**
  * Makes sure that what is staged fits on the medium, which still is the one
- * that was opened, before anything is burned; discards it otherwise.
+ * that was opened; discards it otherwise.
  *
- * @returns Bytes of the session, where that is known.
+ * @returns Bytes of the session.
  */
-async function requireFit(changes: Changes): Promise<number | undefined> {
+async function requireFit(changes: Changes): Promise<number> {
   const { session } = changes;
   const doing = session.doing("commit to");
   // That it does not fit is told by a problem, too.

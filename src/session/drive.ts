@@ -13,12 +13,7 @@ const OVERWRITABLE =
 /** Media that know formatting (MMC-5, 6.5 FORMAT UNIT). */
 const FORMATTABLE = /^(DVD-RW|DVD\+RW|DVD-RAM|BD-RE|BD-R)/;
 
-/**
- * Makes sure that a medium may be erased.
- *
- * @throws {XorrisoError} BLANK_FAILED if it is of a kind that cannot be,
- * MEDIUM_NOT_WRITABLE if it has data and there is no `force`.
- */
+/** Refuses what cannot be erased (BLANK_FAILED), and data without `force` (MEDIUM_NOT_WRITABLE). */
 export function checkErase(
   { drive, profile, sessions, status }: Medium,
   what: "blank" | "format",
@@ -45,11 +40,7 @@ export function checkErase(
   );
 }
 
-/**
- * Makes sure that a medium can be closed for good.
- *
- * @throws {XorrisoError} MEDIUM_NOT_WRITABLE if it cannot.
- */
+/** Refuses a medium that cannot be closed for good. */
 export function checkFinish({ drive, profile, status }: Medium): void {
   const why = OVERWRITABLE.test(profile)
     ? `${profile} stays writable always`
@@ -84,12 +75,9 @@ function unitOf(profile: string): number {
 }
 
 /**
- * Bytes that a session takes from the free space of a medium.
- *
- * xorriso counts what it has to write. A track is then reserved in whole units
- * of the medium. Media that are written in place take as much as xorriso says,
- * but on blank ones that has the mirrored header, whose place does not count as
- * free.
+ * Bytes that a session takes from the free space of a medium: a track is
+ * reserved in whole units of it. On blank media that are written in place
+ * xorriso counts the mirrored header, too, whose place does not count as free.
  *
  * @param bytes What xorriso counts.
  */
@@ -127,12 +115,10 @@ const SENSES = {
 const FRESH = 2000;
 
 /**
- * The log of SCSI commands, which alone tells that a medium was exchanged.
- *
- * libburn repeats a command that the drive answers by "the medium may have
- * changed" (MMC-6, unit attention 28h), without a word, and xorriso would write
- * the tree of the old medium over the new one. With `-scsi_log on` the answer
- * is told on standard error.
+ * The log of SCSI commands (`-scsi_log on`), which alone tells that a medium was
+ * exchanged: libburn repeats a command that the drive answers by that (MMC-6,
+ * unit attention 28h), without a word, and xorriso would write the tree of the
+ * old medium over the new one.
  */
 export class DriveLog {
   /** Answers, by key and code, since the last `reset()`. */
@@ -141,17 +127,10 @@ export class DriveLog {
   /** Since when, and when last, the drive was not ready. */
   #unready = { since: 0, last: -Infinity };
 
-  /**
-   * Called when the drive has not become ready in time. xorriso itself would go
-   * on asking for minutes, silently.
-   */
+  /** Called when the drive is not ready in time; xorriso would wait for minutes, silently. */
   onLate: () => void = () => {};
 
-  /**
-   * No command yet.
-   *
-   * @param patience Milliseconds that a drive may need to become ready.
-   */
+  /** @param patience Milliseconds that a drive may need to become ready. */
   constructor(patience: number) {
     this.#patience = patience;
   }

@@ -259,8 +259,11 @@ class BackendMix {
       await this.#backend.load();
     } else if (erasable) {
       torture.count("blank calls");
-      const blanked = this.#backend.blank({ force: true });
-      await Promise.all([blanked, this.#backend.room()]);
+      await Promise.all([
+        this.#backend.blank({ force: true }),
+        this.#backend.room(),
+        this.#backend.sessions(),
+      ]);
       this.#changes.length = 0;
     }
   }
