@@ -153,6 +153,7 @@ export async function settle(
 ): Promise<boolean> {
   const { image, writable } = session.target;
   if (image === undefined || image.isAtRest || !writable) return true;
+  signal?.throwIfAborted();
   // All that want to write wait for the same rest.
   session.resting ??= rest(session, image).finally(() =>
     session.resting = undefined

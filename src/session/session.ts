@@ -225,6 +225,8 @@ export class Session implements AsyncDisposable {
   async end(): Promise<void> {
     await this.#dialogue.end();
     await this.closed;
+    // Who has given up waiting for a rest has left it to itself.
+    await this.resting?.catch(() => {});
   }
 
   /** Ends the process when all work is done that was called before. */
