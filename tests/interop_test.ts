@@ -9,12 +9,14 @@ import {
   type Folder,
   isInstalled,
   listImage,
+  makeFifo,
   makeFolder,
   makeImage,
   noise,
   patch,
   readImage,
   rejection,
+  runProgram,
   runXorriso,
   toBytes,
 } from "./support/helpers.ts";
@@ -53,6 +55,8 @@ const NAMES = [
   "xorriso : FAILURE : not at all",
   "ä".repeat(50),
 ];
+
+const UTF8 = { env: { LC_ALL: "C.UTF-8" } };
 
 const NAMED: Files = Object.fromEntries(
   NAMES.map((name, index) => [
@@ -118,21 +122,6 @@ async function open(
   directory = "",
 ): Promise<XorrisoBackend> {
   return await XorrisoBackend.open(`xorriso://${image}${directory}`, options);
-}
-
-/** Runs a program; its standard output. */
-async function run(
-  program: string,
-  args: readonly string[],
-  cwd?: string,
-): Promise<Uint8Array> {
-  const { code, stdout, stderr } = await new Deno.Command(program, {
-    args: [...args],
-    env: { LC_ALL: "C.UTF-8" },
-    ...(cwd !== undefined && { cwd }),
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
-  return stdout;
 }
 
 Deno.test("an image of this module is read by xorriso alone", async () => {
@@ -227,7 +216,7 @@ Deno.test("nothing but files counts in an image of xorriso alone", async () => {
   await folder.file("tree/file", "file");
   await Deno.mkdir(`${folder.path}/tree/folder`);
   await Deno.symlink("file", `${folder.path}/tree/link`);
-  await run("mkfifo", [`${folder.path}/tree/fifo`]);
+  await makeFifo(`${folder.path}/tree/fifo`);
   const image = `${folder.path}/test.iso`;
   await runXorriso([
     ["-dev", `stdio:${image}`],
@@ -279,7 +268,11 @@ for (
         await folder.file(`tree${path}`, content);
       }
       const image = `${folder.path}/test.iso`;
-      await run(program, [...args, "-o", image, `${folder.path}/tree`]);
+      await runProgram(
+        program,
+        [...args, "-o", image, `${folder.path}/tree`],
+        UTF8,
+      );
       await age(image);
       assertEquals(
         digests(Object.entries(await readAll(image, folder))),
@@ -350,7 +343,7 @@ class Counterpart {
 
   async #xorriso(...commands: readonly (readonly string[])[]): Promise<string> {
     const args = ["-report_about", "SORRY", ...commands.flat(), "-end"];
-    return new TextDecoder().decode(await run("xorriso", args));
+    return await runProgram("xorriso", args, UTF8);
   }
 }
 

@@ -6,6 +6,7 @@
  * ```
  */
 import { unicodeWidth } from "@std/cli/unicode-width";
+import { execute } from "./support/helpers.ts";
 
 const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
 const PICTURE = new URL("../.github/picture.svg", import.meta.url);
@@ -22,13 +23,12 @@ const URL_OF_IMAGE = "xorriso://backup.iso";
 async function record(folder: string): Promise<string[]> {
   const lines: string[] = [];
   const run = async (...words: string[]) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-check", "--allow-all", CLI, ...words],
-      cwd: folder,
-      env: { TZ: "UTC" },
-    }).output();
-    const decoder = new TextDecoder();
-    const output = decoder.decode(stdout) + decoder.decode(stderr);
+    const { code, stdout, stderr } = await execute(
+      Deno.execPath(),
+      ["run", "--quiet", "--no-check", "--allow-all", CLI, ...words],
+      { cwd: folder, env: { TZ: "UTC" } },
+    );
+    const output = stdout + stderr;
     if (code !== 0) throw new Error(`"${words.join(" ")}" failed: ${output}`);
     const calls = [`$ ${COMMAND} ${words.join(" ")}`];
     lines.push(...calls, ...output.trimEnd().split("\n"), "");

@@ -17,6 +17,7 @@ import {
 import {
   assertCode,
   assertRejectsCode,
+  execute,
   type Folder,
   hash,
   makeFolder,
@@ -40,17 +41,16 @@ await using backend = await XorrisoBackend.open(
 );
 ${body}`,
   );
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
+  const { stdout, stderr } = await execute(
+    Deno.execPath(),
+    [
       ...["run", "--quiet", "--no-prompt", "--no-check", "--config", CONFIG],
       ...[`--allow-read=${folder.path}/test.iso`, program],
     ],
-    env: { PATH: "" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  assertEquals(decoder.decode(stderr), "");
-  return decoder.decode(stdout);
+    { env: { PATH: "" } },
+  );
+  assertEquals(stderr, "");
+  return stdout;
 }
 
 Deno.test("XorrisoBackend reads an image without xorriso, by the permission for it alone", async () => {

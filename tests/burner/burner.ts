@@ -13,10 +13,12 @@
 
 import { assertEquals } from "@std/assert";
 import {
+  execute,
   exists,
   type Folder,
   makeFolder,
   makeScript,
+  runProgram,
   startsIn,
   until,
 } from "../support/helpers.ts";
@@ -266,17 +268,12 @@ exec '${await findXorriso()}' "$@"`,
 
   /** Runs xorriso on the drive, without this module. */
   async run(...words: string[]): Promise<Run> {
-    const output = await new Deno.Command(this.xorrisoPath, {
-      args: ["-no_rc", "-abort_on", "NEVER", "-md5", "on", ...words],
-      stdin: "null",
-      clearEnv: true,
-      env: { LC_ALL: "C.UTF-8" },
-    }).output();
-    const decoder = new TextDecoder();
-    return {
-      code: output.code,
-      text: decoder.decode(output.stdout) + decoder.decode(output.stderr),
-    };
+    const { code, stdout, stderr } = await execute(
+      this.xorrisoPath,
+      ["-no_rc", "-abort_on", "NEVER", "-md5", "on", ...words],
+      { clearEnv: true, env: { LC_ALL: "C.UTF-8" } },
+    );
+    return { code, text: stdout + stderr };
   }
 
   /** Writes a session with these files, by path, without this module. */
@@ -300,12 +297,7 @@ exec '${await findXorriso()}' "$@"`,
   }
 
   async #control(verb: string, ...words: string[]): Promise<void> {
-    const output = await new Deno.Command(this.#fbctl, {
-      args: [verb, this.#medium, ...words],
-      stdin: "null",
-    }).output();
-    const text = new TextDecoder().decode(output.stderr);
-    assertEquals(output.code, 0, `fbctl ${verb} ${words.join(" ")}: ${text}`);
+    await runProgram(this.#fbctl, [verb, this.#medium, ...words]);
   }
 }
 

@@ -1,11 +1,6 @@
 /** The commands of the program that are for drives. */
-import { makeFolder, noise } from "../support/helpers.ts";
-import {
-  assertDocumented,
-  type Outcome,
-  parseLines,
-  run,
-} from "../support/program.ts";
+import { makeFolder, noise, type Outcome } from "../support/helpers.ts";
+import { assertDocumented, parseLines, run } from "../support/program.ts";
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Burner, burnerTests } from "../burner/burner.ts";

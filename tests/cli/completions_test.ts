@@ -1,18 +1,17 @@
 import { assertEquals } from "@std/assert";
-import { isInstalled } from "../support/helpers.ts";
+import { execute, isInstalled } from "../support/helpers.ts";
 import { succeed } from "../support/program.ts";
 
 /** Runs a script in a shell, behind the completions for it. */
 async function complete(shell: string, script: string): Promise<string[]> {
   const completions = await succeed("completions", shell);
-  const { stdout, stderr } = await new Deno.Command(shell, {
-    args: ["-c", `${completions}\n${script}`],
-    env: { HOME: "/nonexistent" },
-  }).output();
-  assertEquals(new TextDecoder().decode(stderr), "");
-  return new TextDecoder().decode(stdout).split("\n").filter((line) =>
-    line !== ""
+  const { stdout, stderr } = await execute(
+    shell,
+    ["-c", `${completions}\n${script}`],
+    { env: { HOME: "/nonexistent" } },
   );
+  assertEquals(stderr, "");
+  return stdout.split("\n").filter((line) => line !== "");
 }
 
 /** What bash offers for the last of some words. */
@@ -58,13 +57,10 @@ Deno.test({
   fn: async () => {
     const script = "compdef() { echo $@ }";
     const completions = await succeed("completions", "zsh");
-    const { stdout, stderr } = await new Deno.Command("zsh", {
-      args: ["-fc", `${script}\n${completions}`],
-    }).output();
-    assertEquals(new TextDecoder().decode(stderr), "");
-    assertEquals(
-      new TextDecoder().decode(stdout),
-      "_xorriso_backend xorriso-backend\n",
-    );
+    const { stdout, stderr } = await execute("zsh", [
+      ...["-fc", `${script}\n${completions}`],
+    ]);
+    assertEquals(stderr, "");
+    assertEquals(stdout, "_xorriso_backend xorriso-backend\n");
   },
 });

@@ -17,6 +17,7 @@ import {
   outcome,
   patch,
   rejection,
+  runProgram,
   writeSession,
 } from "../support/helpers.ts";
 
@@ -292,14 +293,10 @@ Deno.test("ImageFile.inspect() tells images from other files", async () => {
 Deno.test("ImageFile.inspect() sees the image of another program's making", async () => {
   await using folder = await makeFolder();
   const image = `${folder.path}/plain.iso`;
-  const { code } = await new Deno.Command("xorriso", {
-    args: [
-      ...["-no_rc", "-as", "mkisofs", "-o", image, "-quiet"],
-      await folder.file("source", "x"),
-    ],
-    stderr: "null",
-  }).output();
-  assertEquals(code, 0);
+  await runProgram("xorriso", [
+    ...["-no_rc", "-as", "mkisofs", "-o", image, "-quiet"],
+    await folder.file("source", "x"),
+  ]);
   assertEquals(await inspect(image), "iso");
 });
 

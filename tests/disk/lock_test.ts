@@ -9,6 +9,7 @@ import {
   makeFolder,
   rejection,
   runDeno,
+  runProgram,
 } from "../support/helpers.ts";
 
 const READ = { writable: false, create: false };
@@ -159,10 +160,8 @@ async function buildNfsLocks(folder: Folder): Promise<string> {
     }`,
   );
   const library = `${folder.path}/flock.so`;
-  const { code, stderr } = await new Deno.Command(Deno.env.get("CC") ?? "cc", {
-    args: ["-shared", "-fPIC", "-o", library, source, "-ldl"],
-  }).output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  const args = ["-shared", "-fPIC", "-o", library, source, "-ldl"];
+  await runProgram(Deno.env.get("CC") ?? "cc", args);
   return library;
 }
 

@@ -8,6 +8,7 @@ import {
   resolveForRead,
 } from "../../src/disk/permissions.ts";
 import { wordsLine } from "../../src/dialogue/protocol.ts";
+import { execute } from "../support/helpers.ts";
 import { readPackets } from "../support/packets.ts";
 
 const { NotCapable, NotFound } = Deno.errors;
@@ -49,12 +50,10 @@ async function runWith(
     )
   }`;
   const config = new URL("../../deno.json", import.meta.url).pathname;
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "--no-prompt", "-c", config, ...flags, script],
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return (decoder.decode(stdout) + decoder.decode(stderr)).trim();
+  const { stdout, stderr } = await execute(Deno.execPath(), [
+    ...["run", "-q", "--no-prompt", "-c", config, ...flags, script],
+  ]);
+  return (stdout + stderr).trim();
 }
 
 Deno.test("isUnderDev() folds the path as text", () => {

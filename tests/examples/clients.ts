@@ -6,17 +6,12 @@ import {
   type Folder,
   isInstalled,
   makeFolder,
+  type Outcome,
+  runProgram,
   signalTo,
 } from "../support/helpers.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
-
-/** How a program ended. */
-export interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** A server that runs; in the end it is killed. */
 export interface Server extends AsyncDisposable {
@@ -55,10 +50,9 @@ export class Home implements AsyncDisposable {
     for (const name of ["bin", "tmp"]) {
       await Deno.mkdir(`${folder.path}/${name}`);
     }
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["info", "--json"],
-    }).output();
-    const { denoDir } = JSON.parse(new TextDecoder().decode(stdout));
+    const { denoDir } = JSON.parse(
+      await runProgram(Deno.execPath(), ["info", "--json"]),
+    );
     return new Home(folder, denoDir);
   }
 

@@ -9,10 +9,10 @@ import { dirname } from "@std/path";
 import { XorrisoBackend } from "../../mod.ts";
 import { Burner } from "../burner/burner.ts";
 import { storedTexts } from "../support/drives.ts";
-import { noise, until } from "../support/helpers.ts";
+import { noise, type Outcome, until } from "../support/helpers.ts";
 import { FORBIDDEN, hostileNames } from "../torture/hostile.ts";
 import { Random } from "../torture/random.ts";
-import { Home, type Outcome, testWith } from "./clients.ts";
+import { Home, testWith } from "./clients.ts";
 
 const test = await testWith("curl");
 

@@ -29,6 +29,7 @@ import {
   readImage,
   rejection,
   runDeno,
+  runProgram,
   runXorriso,
   toBytes,
   traceXorriso,
@@ -167,14 +168,10 @@ Deno.test("Xorriso.commit() says so when xorriso has forgotten what was staged",
 async function makeBootable(folder: Folder): Promise<string> {
   const image = `${folder.path}/boot.iso`;
   await folder.file("tree/boot/loader", noise(2048));
-  const { success } = await new Deno.Command("xorriso", {
-    args: [
-      ...["-as", "mkisofs", "-quiet", "-o", image, "-b", "boot/loader"],
-      ...["-no-emul-boot", "-boot-load-size", "4", `${folder.path}/tree`],
-    ],
-    stderr: "null",
-  }).output();
-  assert(success);
+  await runProgram("xorriso", [
+    ...["-as", "mkisofs", "-quiet", "-o", image, "-b", "boot/loader"],
+    ...["-no-emul-boot", "-boot-load-size", "4", `${folder.path}/tree`],
+  ]);
   await age(image);
   return image;
 }

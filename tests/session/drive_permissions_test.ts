@@ -1,14 +1,14 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Burner, burnerTest } from "../burner/burner.ts";
 import { urlOf } from "../support/drives.ts";
-import { type Folder, makeFolder } from "../support/helpers.ts";
+import { execute, type Folder, makeFolder } from "../support/helpers.ts";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 const MODULE = new URL("../../mod.ts", import.meta.url).href;
 
 /** Runs a program on a drive, in a process of its own with certain flags. */
-async function execute(
+async function runOn(
   folder: Folder,
   burner: Burner,
   body: string,
@@ -22,15 +22,11 @@ const url = ${JSON.stringify(urlOf(burner))};
 const temp = ${JSON.stringify(folder.path)};
 ${body}`,
   );
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-q", "--no-prompt", "--no-check", "-c", CONFIG],
-      ...[...flags, program],
-    ],
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  const { code, stdout, stderr } = await execute(Deno.execPath(), [
+    ...["run", "-q", "--no-prompt", "--no-check", "-c", CONFIG],
+    ...[...flags, program],
+  ]);
+  return { code, text: stdout + stderr };
 }
 
 burnerTest(
@@ -83,7 +79,7 @@ if (first?.device !== "/dev/sr0") throw new Error(JSON.stringify(first));`,
           return left.length === 0 ? [] : `--allow-${name}=${left.join()}`;
         }),
       ];
-      const good = await execute(folder, burner, body, all());
+      const good = await runOn(folder, burner, body, all());
       assertEquals(good, { code: 0, text: "" });
       const each = [
         ...flags,
@@ -93,7 +89,7 @@ if (first?.device !== "/dev/sr0") throw new Error(JSON.stringify(first));`,
       ];
       // One after the other: some of them come as far as to open the drive.
       for (const without of each) {
-        const { code, text } = await execute(
+        const { code, text } = await runOn(
           folder,
           burner,
           body,

@@ -26,6 +26,7 @@ import {
   readImage,
   rejection,
   runDeno,
+  runProgram,
   signalTo,
   traceXorriso,
   until,
@@ -291,10 +292,9 @@ Deno.test("Xorriso.open() takes an image of another program's making", async () 
   await using folder = await makeFolder();
   const path = `${folder.path}/plain.iso`;
   const source = await folder.file("SOURCE.TXT", "content");
-  await new Deno.Command("xorriso", {
-    args: ["-no_rc", "-as", "mkisofs", "-quiet", "-r", "-o", path, source],
-    stderr: "null",
-  }).output();
+  await runProgram("xorriso", [
+    ...["-no_rc", "-as", "mkisofs", "-quiet", "-r", "-o", path, source],
+  ]);
   await age(path);
   {
     await using session = await Xorriso.open(path);
@@ -346,10 +346,7 @@ Deno.test("Xorriso.open() leaves nothing behind when it fails", async () => {
   // No lock is left either.
   const image = await folder.file("other.iso", "text");
   await assertRejectsCode(Xorriso.open(image), "NOT_ISO");
-  const { code } = await new Deno.Command("flock", {
-    args: ["--nonblock", image, "true"],
-  }).output();
-  assertEquals(code, 0);
+  await runProgram("flock", ["--nonblock", image, "true"]);
 });
 
 Deno.test("Xorriso.open() can be aborted, and leaves nothing behind", async () => {

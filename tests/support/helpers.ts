@@ -228,11 +228,46 @@ export async function patch(
   assertEquals(await file.write(bytes), bytes.length);
 }
 
+/** What a run of a program leaves behind. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program without input to its end. */
+export async function execute(
+  program: string,
+  args: readonly string[],
+  options: Pick<Deno.CommandOptions, "clearEnv" | "cwd" | "env"> = {},
+): Promise<Outcome> {
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args: [...args],
+    stdin: "null",
+    ...options,
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** Runs a program that must succeed, and returns its standard output. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options?: Parameters<typeof execute>[2],
+): Promise<string> {
+  const { code, stdout, stderr } = await execute(program, args, options);
+  assertEquals(code, 0, `${program} ${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
 /** Makes a FIFO, and returns its path. */
 export async function makeFifo(path: string): Promise<string> {
-  const { success } = await new Deno.Command("mkfifo", { args: [path] })
-    .output();
-  assert(success);
+  await runProgram("mkfifo", [path]);
   return path;
 }
 
@@ -403,7 +438,7 @@ export async function runDeno(
   wrapper: readonly string[] = [],
   /** Further flags: `--deny-write=/sources`. */
   flags: readonly string[] = [],
-): Promise<{ code: number; stdout: string; stderr: string }> {
+): Promise<Outcome> {
   const config = new URL("../../deno.json", import.meta.url).pathname;
   const script = `data:application/typescript,${encodeURIComponent(code)}`;
   const [command = "", ...args] = [
@@ -411,16 +446,7 @@ export async function runDeno(
     ...[Deno.execPath(), "run", "-q", "--no-prompt", "--no-check", "-A"],
     ...[...flags, "-c", config, script],
   ];
-  const output = await new Deno.Command(command, {
-    args,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code: output.code,
-    stdout: decoder.decode(output.stdout),
-    stderr: decoder.decode(output.stderr),
-  };
+  return await execute(command, args);
 }
 
 /** Runs a shell script; its arguments are `$1` and so on. */
@@ -428,13 +454,7 @@ export async function runShell(
   script: string,
   ...args: readonly string[]
 ): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command("sh", {
-    args: ["-c", script, "sh", ...args],
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  assertEquals(code, 0, decoder.decode(stderr));
-  return decoder.decode(stdout);
+  return await runProgram("sh", ["-c", script, "sh", ...args]);
 }
 
 /** The version of the xorriso that is installed: `1.5.4`. */

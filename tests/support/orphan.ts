@@ -2,6 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import {
+  execute,
   type Folder,
   grows,
   makeSparse,
@@ -52,7 +53,6 @@ export async function makeOrphan(
 /** Whether no thread of a process runs: what it was just writing is written. */
 async function isStopped(pid: number): Promise<boolean> {
   const args = ["-L", "-o", "stat=", "-p", String(pid)];
-  const { stdout } = await new Deno.Command("ps", { args }).output();
-  const states = new TextDecoder().decode(stdout).trim().split("\n");
+  const states = (await execute("ps", args)).stdout.trim().split("\n");
   return states.every((state) => state.startsWith("T"));
 }

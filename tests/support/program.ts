@@ -3,14 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Io } from "../../src/cli/run.ts";
 import { main } from "../../src/cli/main.ts";
 import { parents } from "../../src/names.ts";
-import { age, exists } from "./helpers.ts";
-
-/** What a run of the program leaves behind. */
-export interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { age, exists, type Outcome, runProgram } from "./helpers.ts";
 
 /** The world of a run inside this process. */
 export interface World {
@@ -89,10 +82,9 @@ export async function assertDocumented(
   const path = await Deno.makeTempFile({ suffix: ".ts" });
   try {
     await Deno.writeTextFile(path, [schema, ...values].join("\n"));
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["check", "--quiet", "--no-config", path],
-    }).output();
-    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    await runProgram(Deno.execPath(), [
+      ...["check", "--quiet", "--no-config", path],
+    ]);
   } finally {
     await Deno.remove(path);
   }

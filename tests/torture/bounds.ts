@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import { XorrisoBackend } from "../../mod.ts";
-import { age, runXorriso } from "../support/helpers.ts";
+import { age, execute, runXorriso } from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import type { Topic, Torture } from "./torture.ts";
 
@@ -161,17 +161,17 @@ export const bounds: Topic = {
       const folder = `${torture.folder}/${job}`;
       await Deno.mkdir(folder);
       await prepare(job, folder, number);
-      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: denoArgs(programPath("bounds.ts"), job, folder, String(number)),
-      }).output();
+      const { stdout, stderr } = await execute(
+        Deno.execPath(),
+        denoArgs(programPath("bounds.ts"), job, folder, String(number)),
+      );
       await Deno.remove(folder, { recursive: true });
       torture.did(1);
-      const text = new TextDecoder().decode(stdout);
-      if (!text.startsWith("{")) {
-        torture.fail(job, text + new TextDecoder().decode(stderr));
+      if (!stdout.startsWith("{")) {
+        torture.fail(job, stdout + stderr);
         continue;
       }
-      const measured: Measured = JSON.parse(text);
+      const measured: Measured = JSON.parse(stdout);
       const grown = Math.ceil((measured.memory - measured.before) / 2 ** 20);
       torture.most(`${job} (${number}): s`, Math.round(measured.seconds));
       torture.most(`${job}: MiB of growth`, grown);

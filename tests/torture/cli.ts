@@ -2,7 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { age, exists, md5 } from "../support/helpers.ts";
+import { age, execute, exists, md5 } from "../support/helpers.ts";
 import { denoArgs, programPath } from "./children.ts";
 import {
   compare,
@@ -194,13 +194,10 @@ async function breakPipe(
   ]);
   const script = `${commandOf(...words)} | ${taker} >/dev/null; ` +
     `echo "\${PIPESTATUS[0]}"`;
-  const { stdout, stderr } = await new Deno.Command("bash", {
-    args: ["-c", script],
+  const { stdout, stderr: errors } = await execute("bash", ["-c", script], {
     env: { TMPDIR: torture.folder },
-    stdin: "null",
-  }).output();
-  const code = new TextDecoder().decode(stdout).trim();
-  const errors = new TextDecoder().decode(stderr);
+  });
+  const code = stdout.trim();
   torture.count(`${words[0]} into a closed pipe: ${code}`);
   torture.check(
     code === "0" && !/error|at /i.test(errors.replace(/, 0 failed/, "")),

@@ -2,7 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { XorrisoBackend, XorrisoError } from "../../mod.ts";
-import { age, codeOf, makeScript, md5 } from "../support/helpers.ts";
+import { age, codeOf, execute, makeScript, md5 } from "../support/helpers.ts";
 import { checkImage, explain, type Promised } from "./promised.ts";
 import type { Random } from "./random.ts";
 import type { Topic, Torture } from "./torture.ts";
@@ -20,12 +20,7 @@ async function mount(path: string): Promise<boolean> {
 
 async function run(command: string, ...args: string[]): Promise<boolean> {
   try {
-    const output = await new Deno.Command(command, {
-      args,
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    return output.success;
+    return (await execute(command, args)).code === 0;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

@@ -2,7 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { age, codeOf, exists, md5 } from "../support/helpers.ts";
+import { age, codeOf, execute, exists, md5 } from "../support/helpers.ts";
 import { compare, explain, readContents } from "./promised.ts";
 import type { Random } from "./random.ts";
 import type { Topic, Torture } from "./torture.ts";
@@ -123,9 +123,7 @@ class Source {
 }
 
 async function command(name: string, ...args: string[]): Promise<boolean> {
-  const { success } = await new Deno.Command(name, { args, stderr: "null" })
-    .output();
-  return success;
+  return (await execute(name, args)).code === 0;
 }
 
 async function runRound(

@@ -4,6 +4,7 @@ import { openImage, urlOf } from "../support/backends.ts";
 import {
   age,
   assertRejectsCode,
+  execute,
   type Folder,
   isInstalled,
   makeFolder,
@@ -249,18 +250,14 @@ Deno.test("getTree() leaves links where Deno lets it make none, and names the fl
     console.log(files, links, left.map((each) => [each.name, each.reason, each.error.message]));`,
   );
   const config = new URL("../../deno.json", import.meta.url).pathname;
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-q", "--no-prompt", "--no-check", "-c", config],
-      ...["--allow-run=xorriso", `--allow-read=${folder.path}`],
-      ...[`--allow-write=${to}`, script, urlOf(folder), to],
-    ],
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  assertEquals(decoder.decode(stderr), "");
+  const { stdout, stderr } = await execute(Deno.execPath(), [
+    ...["run", "-q", "--no-prompt", "--no-check", "-c", config],
+    ...["--allow-run=xorriso", `--allow-read=${folder.path}`],
+    ...[`--allow-write=${to}`, script, urlOf(folder), to],
+  ]);
+  assertEquals(stderr, "");
   assertMatch(
-    decoder.decode(stdout),
+    stdout,
     /^1 0 .*"tree\/l".*"links".*Cannot restore the link .*tree\/l.*--allow-read and --allow-write/s,
   );
 });
