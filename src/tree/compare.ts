@@ -50,10 +50,11 @@ export async function compareTree(
 ): Promise<TreeChange[]> {
   const { checksums = false, signal } = options;
   const walked = await walkSources(backend, folder, options);
-  const unchanged = checksums ? "checksum" : "time";
-  const { entries, verdicts, gone } = await examine(
-    ...[backend, walked, unchanged, signal] as const,
-  );
+  const { entries, verdicts, gone } = await examine(backend, walked, {
+    unchanged: checksums ? "checksum" : "time",
+    mirror: true,
+    ...(signal && { signal }),
+  });
   const changes = gone.map((entry) => changeOf("removed", entry));
   for (const each of walked.found) {
     await breathe();

@@ -4,13 +4,13 @@ import { pooledMap } from "@std/async/pool";
 import { breathe, nextTurn } from "../async.ts";
 import { md5Of } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
+import { parents } from "../names.ts";
 import { differingAttributes, type Stored } from "./difference.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { PutTreeOptions } from "./options.ts";
 import {
   goneEntries,
   judge,
-  type Judging,
   moveCandidates,
   planSteps,
   relinked,
@@ -37,7 +37,7 @@ export interface Examined {
   readonly entries: ReadonlyMap<string, Stored>;
   /** What each name on disk needs; none says `checksum` any more. */
   readonly verdicts: Map<Found, Verdict>;
-  /** What is on the medium, and gone from disk. */
+  /** What is on the medium, and gone from disk; only with `mirror`. */
   readonly gone: readonly Stored[];
 }
 
@@ -45,8 +45,7 @@ export interface Examined {
 export async function examine(
   backend: XorrisoBackend,
   { sources, found, left, excluded }: WalkedSources,
-  unchanged: Judging["unchanged"],
-  signal: AbortSignal | undefined,
+  { unchanged = "time", mirror = false, signal }: PutTreeOptions,
 ): Promise<Examined> {
   let entries = await listStored(backend);
   const judging = { unchanged, stored: sessionTimes(await backend.sessions()) };
@@ -67,7 +66,12 @@ export async function examine(
       verdicts.set(each, compareSums(each, entry, sums.get(each)));
     }
   }
+  if (!mirror) return { entries, verdicts, gone: [] };
   await nextTurn();
+  // The folders above a source need not be in another one that they are below.
+  for (const { name } of sources) {
+    for (const parent of parents(`/${name}`)) names.add(parent.slice(1));
+  }
   const kept = new Set([...excluded, ...left.map(({ name }) => name)]);
   const mine = entries.values().filter(({ name }) => isBelowAny(name, sources));
   return { entries, verdicts, gone: goneEntries(mine, names, kept) };
@@ -77,12 +81,11 @@ export async function examine(
 export async function makePlan(
   backend: XorrisoBackend,
   walked: WalkedSources,
-  { unchanged = "time", mirror = false, signal }: PutTreeOptions,
+  options: PutTreeOptions,
 ): Promise<Plan> {
   const { found } = walked;
-  const examined = await examine(backend, walked, unchanged, signal);
-  const { entries, verdicts } = examined;
-  const gone = mirror ? examined.gone : [];
+  const { mirror = false, signal } = options;
+  const { entries, verdicts, gone } = await examine(backend, walked, options);
   refuseEmpty(walked, gone);
   const arrived = found.filter(({ name }) => !entries.has(name));
   const candidates = moveCandidates(arrived, gone);

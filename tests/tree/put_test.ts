@@ -452,6 +452,21 @@ Deno.test("putTree() stores several sources in one session, and into the directo
   );
 });
 
+Deno.test("putTree() removes no source as a mirror of another that it is stored below", async () => {
+  await using folder = await makeTree({ a: "a", b: "b" });
+  const other = await folder.file("other", "other");
+  await age(other);
+  await using backend = await openImage(folder);
+  const path = `${folder.path}/tree`;
+  const sources = [{ path }, { path: other, as: "tree/deep/er/file" }];
+  await putTree(backend, sources, { mirror: true });
+  await Deno.remove(`${path}/b`);
+  const { removed } = await putTree(backend, sources, { mirror: true });
+  assertEquals(removed, 1);
+  const names = (await backend.list()).map(({ name }) => name);
+  assertEquals(names.sort(), ["tree/a", "tree/deep/er/file"]);
+});
+
 Deno.test("putTree() tells what it would do, with dryRun, and does nothing", async () => {
   await using folder = await makeTree({ a: noise(3000), b: "b" });
   await using backend = await openImage(folder);
