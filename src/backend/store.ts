@@ -1,15 +1,9 @@
 /** One medium: read from its blocks, written through a session of xorriso. */
 
-import { resolve } from "@std/path/posix/resolve";
 import type { ImageFile } from "../disk/image.ts";
 import { LONGEST } from "../async.ts";
 import type { Medium, RecordedSession } from "../dialogue/answers.ts";
-import {
-  isDrivePath,
-  isGranted,
-  requireWrite,
-  resolveForRead,
-} from "../disk/permissions.ts";
+import { requireWrite } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { type FileBlocks, fileBlocks } from "../iso/mod.ts";
 import { settle } from "../session/behind.ts";
@@ -19,6 +13,7 @@ import { readRoom } from "../session/maintain.ts";
 import { readMedium } from "../session/medium.ts";
 import { openSession } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
+import { findPlace, type Place } from "../session/target.ts";
 import { DriveReader } from "./drive_reader.ts";
 import type { AutoCommitOptions, BackendOptions } from "./options.ts";
 import {
@@ -29,16 +24,6 @@ import {
 
 /** How to open a medium. */
 type StoreOptions = Omit<BackendOptions, keyof AutoCommitOptions>;
-
-/** What a medium lies in, and what may be done with it. */
-interface Place {
-  /** Absolute path of the image file; undefined for a drive. */
-  readonly image: string | undefined;
-  /** The same without links, as far as it is there. */
-  readonly path: string;
-  /** Whether sessions can be written to it. */
-  readonly writable: boolean;
-}
 
 /**
  * Keeps what is known of a medium, and the session that writes to it.
@@ -113,7 +98,7 @@ export class Store {
 
   /** Whether it lies in a file. */
   get isImage(): boolean {
-    return this.#place.image !== undefined;
+    return !this.#place.isDrive;
   }
 
   /** Whether sessions can be written to it as it was opened. */
@@ -282,13 +267,12 @@ export class Store {
   }
 
   async #openBlocks(): Promise<FileBlocks> {
-    const { image = "" } = this.#place;
     const locked = await this.#session?.then(({ target }) => target.image);
     if (locked !== undefined) {
       return await fileBlocks(locked.path, locked.identity);
     }
     try {
-      return await fileBlocks(image);
+      return await fileBlocks(this.#place.name);
     } catch (error) {
       if (!isCode(error, "NO_DRIVE") || this.#isRead) throw error;
       // One that was made, and is empty, goes with its session.
@@ -311,7 +295,7 @@ export class Store {
     }
     const { sessions, tree, behind } = await this.snapshot();
     return {
-      drive: this.#place.image ?? this.device,
+      drive: this.#place.name,
       profile: "stdio file, overwriteable",
       status: tree === undefined ? "blank" : "appendable",
       volumeId: tree?.session.volumeId,
@@ -390,7 +374,7 @@ export class Store {
     if (this.#closed) throw closedError(this.device);
     await this.#ending?.catch(() => {});
     // The image stays the same file wherever the program goes.
-    const device = this.#place.image ?? this.device;
+    const device = this.#place.name;
     const { session, idleClose: _, ...options } = this.options;
     return await openSession(device, {
       ...options,
@@ -414,31 +398,6 @@ export class Store {
     this.#known = await this.#snapshot;
     return true;
   }
-}
-
-/** Finds out what a device is. */
-async function findPlace(
-  device: string,
-  { readOnly = false, create = false, session }: StoreOptions,
-): Promise<Place> {
-  const wanted = !readOnly && session === undefined;
-  const found = await resolveForRead(device, "the drive or image")
-    .catch((error: unknown) => {
-      // Whatever else is wrong, its opening tells it.
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      return undefined;
-    });
-  const path = found ?? device;
-  if (await isDrivePath(path)) {
-    return { image: undefined, path, writable: wanted };
-  }
-  // What is there already can be read without write permission.
-  const isNew = create && found === undefined;
-  return {
-    image: resolve(device),
-    path,
-    writable: wanted && (isNew || await isGranted("write", path)),
-  };
 }
 
 /** The error of a call that comes after the end. */

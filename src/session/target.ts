@@ -1,5 +1,6 @@
 /** What a session is about: a drive, or an image file that is locked. */
 
+import { resolve } from "@std/path/posix/resolve";
 import { ImageFile } from "../disk/image.ts";
 import {
   isDrivePath,
@@ -25,31 +26,55 @@ export interface Target {
 /** Milliseconds in which the xorriso of a program that was just killed sees the end of its input. */
 const LOCK_TIMEOUT = 2000;
 
+/** What a device is, and what may be done with it. */
+export interface Place {
+  /** As it was named; of an image absolute, so that it stays the same wherever the program goes. */
+  readonly name: string;
+  /** The path without links, as far as it is there. */
+  readonly path: string;
+  readonly isDrive: boolean;
+  /** Whether sessions can be written to it. */
+  readonly writable: boolean;
+}
+
+/** Finds out what a device is. */
+export async function findPlace(
+  device: string,
+  { readOnly = false, create = false, session }: {
+    readonly readOnly?: boolean;
+    readonly create?: boolean;
+    readonly session?: unknown;
+  },
+): Promise<Place> {
+  const found = await resolveForRead(device, "the drive or image")
+    .catch((error: unknown) => {
+      // Whatever else is wrong, its opening tells it.
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      return undefined;
+    });
+  const path = found ?? device;
+  const isDrive = await isDrivePath(path);
+  const isNew = create && found === undefined;
+  // What is there already can be read without write permission.
+  const writable = !readOnly && session === undefined &&
+    (isDrive || isNew || await isGranted("write", path));
+  return { name: isDrive ? device : resolve(device), path, isDrive, writable };
+}
+
 /** Finds out what a device is, and locks it if it is an image file. */
 export async function acquire(
   device: string,
   options: XorrisoOptions,
 ): Promise<Target> {
-  const { readOnly = false, create = false, session } = options;
-  const wanted = !readOnly && session === undefined;
   if (device === "" || device.includes("\0")) {
     throw new TypeError("Cannot open a device without a name, or with NUL");
   }
-  const found = await resolveForRead(device, "the drive or image")
-    .catch((error: unknown) => {
-      // Whatever else is wrong, the image's own opening tells it.
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      return undefined;
-    });
-  const path = found ?? device;
-  if (await isDrivePath(path)) {
+  const { path, isDrive, writable } = await findPlace(device, options);
+  if (isDrive) {
     await requireWrite(path, "the drive");
-    return { device, path, address: path, image: undefined, writable: wanted };
+    return { device, path, address: path, image: undefined, writable };
   }
-  // What is there already can be read without write permission.
-  const isNew = create && found === undefined;
-  const writable = wanted && (isNew || await isGranted("write", path));
-  const { lock, lockTimeout = LOCK_TIMEOUT, signal } = options;
+  const { create = false, lock, lockTimeout = LOCK_TIMEOUT, signal } = options;
   const locking = { lock, lockTimeout, signal };
   const image = await ImageFile.open(device, { writable, create, ...locking });
   const address = `stdio:${image.path}`;
