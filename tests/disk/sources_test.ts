@@ -221,7 +221,8 @@ async function openAlone(file: string): Promise<Source> {
 }
 
 Deno.test("doubtOf() tells nothing while the folders above stay as they are", async () => {
-  await using folder = await makeFolder();
+  // Others are busy in the folder for temporary files, which may belong to this user alone.
+  await using folder = await makeFolder("/tmp");
   const { file } = await makePair(folder);
   await Deno.chmod(folder.path, 0o1777);
   const source = await openAlone(file);

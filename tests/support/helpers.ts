@@ -14,9 +14,9 @@ export interface Folder extends AsyncDisposable {
 }
 
 /** Makes a folder that is removed in the end with all that is in it. */
-export async function makeFolder(): Promise<Folder> {
+export async function makeFolder(dir?: string): Promise<Folder> {
   const path = await Deno.realPath(
-    await Deno.makeTempDir({ prefix: "xorriso-test-" }),
+    await Deno.makeTempDir({ prefix: "xorriso-test-", ...(dir && { dir }) }),
   );
   return {
     path,
