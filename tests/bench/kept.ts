@@ -4,7 +4,7 @@ import { getTree, putTree, XorrisoBackend } from "@xorriso/backend";
 import { age, isInstalled, noise } from "../support/helpers.ts";
 import { differences, makeEveryKind, tellTree } from "../support/trees.ts";
 import type { Scene } from "./bench.ts";
-import { makeTree, remove, run, xorriso } from "./programs.ts";
+import { makeTree, remove, restic, run, xorriso } from "./programs.ts";
 
 /** A way to keep a folder, and to get it back. */
 interface Keeper {
@@ -82,15 +82,6 @@ async function open(path: string, create: boolean): Promise<XorrisoBackend> {
   return await XorrisoBackend.open(
     url,
     create ? { create } : { readOnly: true },
-  );
-}
-
-/** Runs restic, whose repository has a password that is no secret. */
-async function restic(repository: string, ...words: string[]): Promise<void> {
-  await run(
-    "sh",
-    ...["-c", 'RESTIC_PASSWORD=x exec restic -q --no-cache "$@"', "restic"],
-    ...["-r", repository, ...words],
   );
 }
 

@@ -14,6 +14,7 @@
  */
 // deno-lint-ignore-file no-console -- a program for the terminal
 
+import { parseArgs } from "@std/cli/parse-args";
 import {
   compete,
   FIGURE_TITLES,
@@ -47,26 +48,23 @@ interface Arguments {
 }
 
 function parse(words: readonly string[]): Arguments | undefined {
-  let json = false;
-  let update = false;
-  let rounds = ROUNDS;
-  let disk: string | undefined;
-  let on: string | undefined;
-  const groups: string[] = [];
-  for (const rest = [...words]; rest.length > 0;) {
-    const word = rest.shift() ?? "";
-    if (word === "--json") json = true;
-    else if (word === "--update") update = true;
-    else if (word === "--rounds") rounds = Number(rest.shift());
-    else if (word === "--disk") disk = rest.shift();
-    else if (word === "--on") on = rest.shift();
-    else groups.push(word);
-  }
-  const known = groups.every((name) =>
-    GROUPS.some((each) => each.name === name)
-  );
-  return known && rounds >= 1
-    ? { json, update, rounds, disk, on, groups }
+  const unknown: string[] = [];
+  const { _: groups, json, update, rounds, disk, on } = parseArgs([...words], {
+    boolean: ["json", "update"],
+    string: ["rounds", "disk", "on"],
+    default: { rounds: String(ROUNDS) },
+    unknown: (word: string, flag?: string) => {
+      const isKnown = flag === undefined &&
+        GROUPS.some(({ name }) => name === word);
+      if (!isKnown) unknown.push(word);
+      return isKnown;
+    },
+  });
+  return unknown.length === 0 && Number(rounds) >= 1
+    ? {
+      ...{ json, update, disk, on },
+      ...{ rounds: Number(rounds), groups: groups.map(String) },
+    }
     : undefined;
 }
 

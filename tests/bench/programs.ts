@@ -30,6 +30,18 @@ export async function xorriso(...args: string[]): Promise<void> {
   await run("xorriso", ...SETTINGS, ...args);
 }
 
+/** Runs restic, whose repository has a password that is no secret. */
+export async function restic(
+  repository: string,
+  ...words: string[]
+): Promise<void> {
+  await run(
+    "sh",
+    ...["-c", 'RESTIC_PASSWORD=x exec restic -q --no-cache "$@"', "restic"],
+    ...["-r", repository, ...words],
+  );
+}
+
 /** The barest dialogue with one xorriso that can be: no answer is looked at. */
 export class BareDialogue implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;

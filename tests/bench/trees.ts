@@ -3,7 +3,7 @@
 import { getTree, putTree, XorrisoBackend } from "@xorriso/backend";
 import { isInstalled } from "../support/helpers.ts";
 import { median, type Scene, type Side, timed } from "./bench.ts";
-import { makeTree, remove, run, xorriso } from "./programs.ts";
+import { makeTree, remove, restic, run, xorriso } from "./programs.ts";
 
 const COUNT = 10_000;
 const SIZE = 4 << 10;
@@ -109,27 +109,14 @@ async function putTrees(
           name: "restic backup",
           run: async () => {
             await remove(copy);
-            await restic("init", copy);
-            return await timed(() => restic("backup", copy, source));
+            await restic(copy, "init");
+            return await timed(() => restic(copy, "backup", source));
           },
         },
       ]),
     ],
   });
   await remove(image, copy);
-}
-
-/** Runs restic, whose repository has a password that is no secret. */
-async function restic(
-  command: string,
-  repository: string,
-  ...args: string[]
-): Promise<void> {
-  await run(
-    "sh",
-    ...["-c", 'RESTIC_PASSWORD=x exec restic -q "$@"', "restic"],
-    ...["-r", repository, "--no-cache", command, ...args],
-  );
 }
 
 async function putAgain(scene: Scene, source: string): Promise<void> {
@@ -151,12 +138,12 @@ async function putAgain(scene: Scene, source: string): Promise<void> {
     },
     {
       name: "restic backup",
-      run: () => timed(() => restic("backup", repository, source)),
+      run: () => timed(() => restic(repository, "backup", source)),
     },
   ]);
   if (peers.some(({ name }) => name.startsWith("restic"))) {
-    await restic("init", repository);
-    await restic("backup", repository, source);
+    await restic(repository, "init");
+    await restic(repository, "backup", source);
   }
   await scene.contest({
     work: `putTree ${COUNT} x 4 KiB, unchanged`,
