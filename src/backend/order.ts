@@ -11,7 +11,7 @@ interface Named {
 
 /** The place of a call among the others. */
 export class Place {
-  readonly #sets: readonly (readonly [Places, string])[];
+  readonly #forget: (place: Place) => void;
   #leaving: PromiseWithResolvers<void> | undefined;
 
   /** The calls that it waits for. */
@@ -21,14 +21,18 @@ export class Place {
   /** The content that its call is keeping. */
   arriving: Arriving | undefined;
 
-  /** For {@linkcode Order}. */
+  /**
+   * For {@linkcode Order}.
+   *
+   * @param names The names that its call is about.
+   */
   constructor(
+    readonly names: readonly string[],
     earlier: readonly Place[],
-    sets: readonly (readonly [Places, string])[],
+    forget: (place: Place) => void,
   ) {
     this.earlier = earlier;
-    this.#sets = sets;
-    for (const [places, name] of sets) places.add(name, this);
+    this.#forget = forget;
   }
 
   /** Resolves when all earlier calls that this one depends on are done. */
@@ -41,7 +45,7 @@ export class Place {
 
   /** Lets the later ones go on. */
   leave(): void {
-    for (const [places, name] of this.#sets) places.delete(name, this);
+    this.#forget(this);
     this.isLeft = true;
     this.earlier = [];
     this.#leaving?.resolve();
@@ -64,24 +68,28 @@ export interface Arriving {
   readonly controller: AbortController;
 }
 
-/** Places of calls under way, by name. */
+/** Places of calls under way, by name: of most names there is one. */
 class Places {
-  readonly #places = new Map<string, Set<Place>>();
+  readonly #places = new Map<string, Place | Set<Place>>();
 
   get(name: string): Iterable<Place> {
-    return this.#places.get(name) ?? [];
+    const places = this.#places.get(name) ?? [];
+    return places instanceof Place ? [places] : places;
   }
 
   add(name: string, place: Place): void {
     const places = this.#places.get(name);
-    if (places === undefined) this.#places.set(name, new Set([place]));
-    else places.add(place);
+    if (places === undefined) this.#places.set(name, place);
+    else if (places instanceof Set) places.add(place);
+    else this.#places.set(name, new Set([places, place]));
   }
 
   delete(name: string, place: Place): void {
     const places = this.#places.get(name);
-    places?.delete(place);
-    if (places?.size === 0) this.#places.delete(name);
+    if (places instanceof Set) places.delete(place);
+    if (places === place || places instanceof Set && places.size === 0) {
+      this.#places.delete(name);
+    }
   }
 }
 
@@ -92,52 +100,63 @@ class Places {
 export class Order {
   readonly #names = new Places();
   readonly #below = new Places();
-  readonly #all = new Places();
+  readonly #all = new Set<Place>();
 
-  /** Settled when the calls before have their places. */
+  /** Settled when all calls so far have their places. */
   #before: Promise<unknown> = Promise.resolve();
 
   /** All calls under way, in call order. */
   get all(): readonly Place[] {
-    return [...this.#all.get("")];
-  }
-
-  /**
-   * Lets others on the event loop go on where thousands of calls are made at
-   * once. All calls come this way, so they go on in the order they were made.
-   */
-  async come(): Promise<void> {
-    await this.#before;
-    await breathe();
+    return [...this.#all];
   }
 
   /** Takes the next place for a call about some names. */
   take({ name, from = name }: Named): Place {
     const earlier: Place[] = [];
-    const sets: [Places, string][] = [[this.#all, ""]];
-    for (const each of from === name ? [name] : [from, name]) {
+    const names = from === name ? [name] : [from, name];
+    for (const each of names) {
       earlier.push(...this.#names.get(each), ...this.#below.get(each));
-      sets.push([this.#names, each]);
       for (const folder of foldersAbove(each)) {
         earlier.push(...this.#names.get(folder));
-        sets.push([this.#below, folder]);
       }
     }
-    return new Place(earlier, sets);
+    const place = new Place(names, earlier, this.#forget);
+    this.#all.add(place);
+    for (const each of names) {
+      this.#names.add(each, place);
+      for (const folder of foldersAbove(each)) this.#below.add(folder, place);
+    }
+    return place;
   }
 
-  /** Takes the places of many calls, before any later one takes its own. */
-  async takeAll(calls: readonly Named[]): Promise<readonly Place[]> {
-    const places: Place[] = [];
-    const taking = this.#before.then(async () => {
-      for (const call of calls) {
-        await breathe();
-        places.push(this.take(call));
+  #forget = (place: Place): void => {
+    this.#all.delete(place);
+    for (const each of place.names) {
+      this.#names.delete(each, place);
+      for (const folder of foldersAbove(each)) {
+        this.#below.delete(folder, place);
       }
+    }
+  };
+
+  /**
+   * Takes the places of calls that are made together, after all that were made
+   * before. Lets others on the event loop go on where there are thousands.
+   */
+  async takeAll<Call extends Named>(
+    calls: readonly Call[],
+  ): Promise<(readonly [Call, Place])[]> {
+    const taking = this.#before.then(async () => {
+      await breathe();
+      const places: (readonly [Call, Place])[] = [];
+      for (const [i, call] of calls.entries()) {
+        if (i > 0) await breathe();
+        places.push([call, this.take(call)]);
+      }
+      return places;
     });
     this.#before = taking;
-    await taking;
-    return places;
+    return await taking;
   }
 
   /**

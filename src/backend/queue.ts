@@ -90,11 +90,12 @@ export class Queue {
     promise.then(end, end);
     this.#entering.set(caller, () => rolledBack(request));
     try {
-      await this.#come();
-      const place = this.#order.take(request);
       const tell = (...error: unknown[]) =>
         error.length === 0 ? resolve() : reject(error[0]);
-      await this.#enter(request, { caller, place, tell });
+      const taking = this.#order.takeAll([request]);
+      for (const [, place] of await this.#arrive(() => taking)) {
+        await this.#enter(request, { caller, place, tell });
+      }
     } catch (error) {
       end();
       throw error;
@@ -125,8 +126,7 @@ export class Queue {
     try {
       const entering = this.#order.takeAll(changes).then((places) =>
         // Few at a time: what is under way takes more memory than what is done.
-        eachOf(changes.entries(), async ([i, change]) => {
-          const place = places[i] ?? this.#order.take(change);
+        eachOf(places.entries(), async ([i, [change, place]]) => {
           const tell = (...error: unknown[]) => {
             if (error.length > 0) failures.set(i, error[0]);
           };
@@ -154,7 +154,7 @@ export class Queue {
    * stream that stands still is not waited for, nor what waits for it.
    */
   async commit(options: WriteOptions = {}): Promise<void> {
-    await this.#come();
+    await this.#order.takeAll([]);
     await this.#order.done(STALLED, () => true, options.signal);
     await this.#commit(options);
   }
@@ -180,7 +180,7 @@ export class Queue {
 
   /** Commits what was asked for, and gives up streams that stand still. */
   async close(): Promise<void> {
-    await this.#come();
+    await this.#order.takeAll([]);
     await this.#order.done(STALLED, ({ name, controller }) => {
       controller.abort(
         new XorrisoError(
@@ -223,7 +223,7 @@ export class Queue {
 
   /** Rejects all changes that are not being written. */
   async rollback(): Promise<void> {
-    await this.#come();
+    await this.#order.takeAll([]);
     const places = this.#order.all;
     for (const [caller, error] of this.#entering) caller.giveUp(error());
     for (const place of places) await place.left();
@@ -254,14 +254,6 @@ export class Queue {
       this.#isStale = true;
       queueMicrotask(() => this.#tidy());
     });
-  }
-
-  /**
-   * Lets others on the event loop go on where thousands of calls are made at
-   * once. All calls come this way, so they go on in the order they were made.
-   */
-  async #come(): Promise<void> {
-    await this.#arrive(() => this.#order.come());
   }
 
   /** Makes a change ready and adds it to the plan, in its order. */

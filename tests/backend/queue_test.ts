@@ -421,6 +421,25 @@ Deno.test("XorrisoBackend does changes above and below each other in call order"
   });
 });
 
+Deno.test("XorrisoBackend does calls of all kinds about one name in call order", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder, ONE_BATCH);
+  const apply = (text: string, name: string) =>
+    backend.apply([{ kind: "file", name, source: toBytes(text) }]);
+  await Promise.all([
+    backend.put(toBytes("1"), "a"),
+    apply("2", "a"),
+    apply("1", "b"),
+    backend.put(toBytes("2"), "b"),
+    backend.put(toBytes("moved"), "from"),
+    backend.rename("from", "to"),
+    apply("anew", "from"),
+  ]);
+  assertEquals(await textsOf(backend), {
+    ...{ a: "2", b: "2", from: "anew", to: "moved" },
+  });
+});
+
 Deno.test("XorrisoBackend writes no session for what came and went", async () => {
   await using folder = await makeFolder();
   await using backend = await openImage(folder, ONE_BATCH);
