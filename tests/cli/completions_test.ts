@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { execute, isInstalled } from "../support/helpers.ts";
+import { execute, isInstalled, makeFolder } from "../support/helpers.ts";
 import { succeed } from "../support/program.ts";
 
 /** Runs a script in a shell, behind the completions for it. */
@@ -52,15 +52,38 @@ Deno.test({
 });
 
 Deno.test({
-  name: "completions zsh is a script that zsh can read",
+  name: "completions zsh offers commands, the flags of each, and their values",
   ignore: !await isInstalled("zsh"),
   fn: async () => {
-    const script = "compdef() { echo $@ }";
-    const completions = await succeed("completions", "zsh");
-    const { stdout, stderr } = await execute("zsh", [
-      ...["-fc", `${script}\n${completions}`],
-    ]);
-    assertEquals(stderr, "");
-    assertEquals(stdout, "_xorriso_backend xorriso-backend\n");
+    await using folder = await makeFolder();
+    const script = await succeed("completions", "zsh");
+    const file = await folder.file("completions", script);
+    // Completions need a line editor, and that a terminal.
+    const { code, stdout, stderr } = await execute(
+      "timeout",
+      ["60", "zsh", "-fc", TYPING, "zsh", file],
+      { env: { HOME: folder.path, TERM: "dumb" } },
+    );
+    assertEquals([code, stdout], [0, "ok\n"], stderr);
   },
 });
+
+/** Types into an interactive zsh, and waits for what it makes of that: it takes no end otherwise. */
+const TYPING = `
+zmodload zsh/zpty
+expect() {
+  local shown="" part
+  until [[ $shown == *"$1"* ]]; do
+    zpty -r z part && shown+=$part || sleep 0.05
+  done
+}
+zpty -b z "zsh -fi"
+zpty -w z "autoload -U compinit; compinit -uD; source $1; print REA''DY"
+expect READY
+for typed shown in li list "put u --vol" "put u --volume-id=" "blank u --mode fa" "blank u --mode fast" "help ex" "help exit"; do
+  zpty -w -n z $'\\x15'"xorriso-backend $typed"$'\\t'
+  expect "xorriso-backend $shown"
+done
+zpty -d z
+print ok
+`;

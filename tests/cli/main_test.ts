@@ -3,7 +3,7 @@ import config from "../../deno.json" with { type: "json" };
 import { PROGRAM } from "../../src/cli/program.ts";
 import { EXIT_CODES } from "../../src/cli/exit.ts";
 import { makeFolder } from "../support/helpers.ts";
-import { putImage, run, succeed } from "../support/program.ts";
+import { parseLines, putImage, run, succeed } from "../support/program.ts";
 
 /** Lines of a screen that help may take. */
 const SCREEN = 30;
@@ -148,6 +148,28 @@ Deno.test("main() shows progress on a terminal alone, and erases it", async () =
       { isTerminal: isTerminal === true },
     );
     assertEquals([hidden.code, hidden.stderr], [0, ""]);
+  }
+});
+
+Deno.test("main() tells how long it took, to people in seconds where it was long", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  for (
+    const [each, json, text] of [[0.4, 0, ""], [
+      1234.5678,
+      1.235,
+      ", 1s",
+    ]] as const
+  ) {
+    let time = 0;
+    const now = () => time += each;
+    const { stdout } = await run(["verify", url, "--json"], { now });
+    const { summary } = parseLines(stdout).at(-1) as {
+      summary: { seconds: number };
+    };
+    assertEquals(summary.seconds, json);
+    const { stderr } = await run(["verify", url], { now });
+    assertEquals(stderr, `Verified 1 file${text}\n`);
   }
 });
 

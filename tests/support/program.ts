@@ -13,6 +13,8 @@ export interface World {
   /** Columns that the terminals have. */
   readonly columns?: number;
   readonly signal?: AbortSignal;
+  /** A clock in milliseconds; else it stands still. */
+  readonly now?: () => number;
   /** Takes standard output in place of `Outcome.stdout`. */
   readonly write?: (bytes: Uint8Array) => Promise<void>;
 }
@@ -20,8 +22,10 @@ export interface World {
 /** Runs the program inside this process. */
 export async function run(
   words: readonly string[],
-  { stdin, isTerminal = false, columns = 80, signal, write }: World = {},
+  world: World = {},
 ): Promise<Outcome> {
+  const { stdin, isTerminal = false, columns = 80, signal, write } = world;
+  const { now = () => 0 } = world;
   const written: Uint8Array[] = [];
   let stderr = "";
   const io: Io = {
@@ -40,7 +44,7 @@ export async function run(
       write: (text) => void (stderr += text),
     },
     signal: signal ?? new AbortController().signal,
-    now: () => 0,
+    now,
   };
   const code = await main(words, io);
   const stdout = await new Blob(written as BlobPart[]).text();
