@@ -6,7 +6,7 @@ import {
   type PutTreeResult,
   type XorrisoBackend,
 } from "../../mod.ts";
-import { HOLD, hookXorriso, openImage, textOf } from "../support/backends.ts";
+import { openImage, textOf } from "../support/backends.ts";
 import {
   age,
   assertRejectsCode,
@@ -14,13 +14,9 @@ import {
   installedVersion,
   makeFifo,
   makeFolder,
-  makeSparse,
   noise,
-  rejection,
-  runDeno,
   runShell,
   runXorriso,
-  until,
 } from "../support/helpers.ts";
 import { differences, tellTree } from "../support/trees.ts";
 
@@ -236,148 +232,6 @@ Deno.test("putTree() compares checksums where asked to, or stores all again", as
   assertEquals([sure.files, sure.unchanged], [1, 2]);
   const all = await putTree(backend, path, { unchanged: "store" });
   assertEquals(all.files, 2);
-});
-
-Deno.test("putTree() stores a log that grows all the time, and says that it was copied", async () => {
-  await using folder = await makeTree({ a: "old" });
-  const log = await folder.file("tree/log", "begin\n");
-  const growing = new AbortController();
-  const writer = new Deno.Command("sh", {
-    args: ["-c", 'while :; do echo line >>"$1"; sleep 0.01; done', "sh", log],
-    signal: growing.signal,
-  }).spawn();
-  try {
-    await using backend = await openImage(folder);
-    const result = await putTree(backend, `${folder.path}/tree`);
-    const copied = result.copied.map(({ name }) => name);
-    assertEquals([result.left, copied], [[], ["tree/log"]]);
-    assertEquals(await sessions(backend), 1);
-    assertMatch(await textOf(backend, "tree/log"), /^begin\n(line\n)*$/);
-  } finally {
-    growing.abort();
-    await writer.status;
-  }
-});
-
-Deno.test("putTree() copies what was just written only if it is small, and waits for the rest", async () => {
-  await using folder = await makeFolder();
-  const small = await folder.file("tree/small", "small");
-  const large = await makeSparse(await folder.file("tree/large"), 17 << 20);
-  await using backend = await openImage(folder);
-  // However busy the machine is, they are fresh when they are looked at.
-  const time = (Date.now() + 500) / 1000;
-  for (const path of [small, large]) await Deno.utime(path, time, time);
-  const { copied, left } = await putTree(backend, `${folder.path}/tree`);
-  assertEquals([copied, left], [
-    [{ name: "tree/small", reason: "recent" }],
-    [],
-  ]);
-  assert(Date.now() >= time * 1000 + 2000, "was not waited for");
-  assertEquals(await sessions(backend), 1);
-});
-
-Deno.test("putTree() refuses what is too large or does not fit before it copies any of it", async () => {
-  await using folder = await makeTree({ a: "a" });
-  const path = `${folder.path}/tree`;
-  await using backend = await openImage(folder);
-  const limit = 400 * 2 ** 30;
-  await makeSparse(`${path}/too large`, limit);
-  const isSmall = await backend.room() < limit / 2;
-  if (isSmall) await makeSparse(`${path}/no room`, limit - 1e9);
-  const { files, left } = await putTree(backend, path);
-  assertEquals(files, 1);
-  assertMatch(left.at(-1)?.error.message ?? "", /too large".*400 GiB/);
-  if (isSmall) assertMatch(left[0]?.error.message ?? "", /no room".*free/);
-});
-
-Deno.test("putTree() hears its signal while it copies", async () => {
-  await using folder = await makeFolder();
-  const tempDir = `${folder.path}/temp`;
-  await Deno.mkdir(tempDir);
-  await using backend = await openImage(folder, { tempDir });
-  // However busy the machine is, they are fresh when they are looked at.
-  const time = Date.now() / 1000 + 1.5;
-  for (let i = 0; i < 100; i++) {
-    const path = await folder.file(`tree/${i}`);
-    await makeSparse(path, 16 << 20);
-    await Deno.utime(path, time, time);
-  }
-  const controller = new AbortController();
-  let end: unknown;
-  putTree(backend, `${folder.path}/tree`, { signal: controller.signal })
-    .then(() => end = "stored", (error) => end = error);
-  const reason = new Error("enough");
-  let most = 0;
-  await until(() => {
-    const bytes = bytesIn(tempDir);
-    if (bytes > 0) controller.abort(reason);
-    most = Math.max(most, bytes);
-    return end !== undefined;
-  }, "it stops");
-  assertEquals(end, reason);
-  assert(most < 800 << 20, `${most} bytes were copied`);
-});
-
-/** Bytes of all files in a folder, while some come and go. */
-function bytesIn(path: string): number {
-  try {
-    const { isDirectory, size } = Deno.lstatSync(path);
-    if (!isDirectory) return size;
-    const names = Array.from(Deno.readDirSync(path), ({ name }) => name);
-    return names.reduce((sum, name) => sum + bytesIn(`${path}/${name}`), 0);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
-}
-
-Deno.test("putTree() hears its signal while it waits for what was just written", async () => {
-  await using folder = await makeFolder();
-  const path = await makeSparse(await folder.file("tree/large"), 17 << 20);
-  await using backend = await openImage(folder);
-  const time = Date.now() / 1000 + 1.5;
-  await Deno.utime(path, time, time);
-  const reason = new Error("enough");
-  const controller = new AbortController();
-  setTimeout(() => controller.abort(reason), 50);
-  const putting = putTree(backend, `${folder.path}/tree`, {
-    signal: controller.signal,
-  });
-  assertEquals(await rejection(putting), reason);
-  assert(Date.now() < time * 1000 + 2000, "it was not heard at once");
-});
-
-Deno.test("putTree() copies a file again that was changed within the second of its copy", async () => {
-  await using folder = await makeFolder();
-  const file = await folder.file("tree/a", "one");
-  await using hooked = await hookXorriso(folder, "-commit", [HOLD]);
-  await using backend = await openImage(folder, { xorrisoPath: hooked.path });
-  const second = Math.floor(Date.now() / 1000) + 1;
-  await Deno.utime(file, second + 0.1, second + 0.1);
-  const putting = putTree(backend, `${folder.path}/tree`);
-  await hooked.held();
-  await Deno.writeTextFile(file, "two");
-  await Deno.utime(file, second + 0.9, second + 0.9);
-  // Before, nobody would take the time for a proof.
-  await until(() => Date.now() > (second + 2) * 1000, "the time has passed");
-  await hooked.release();
-  const { copied, left } = await putting;
-  assertEquals([copied, left], [[{ name: "tree/a", reason: "changing" }], []]);
-  assertEquals(await textOf(backend, "tree/a"), "two");
-  assertEquals(await sessions(backend), 2);
-});
-
-Deno.test("putTree() stores what the kernel makes when it is read as it is read", async () => {
-  await using folder = await makeFolder();
-  const module = import.meta.resolve("../../mod.ts");
-  const { stdout, stderr } = await runDeno(`
-    import { putTree, XorrisoBackend } from ${JSON.stringify(module)};
-    await using backend = await XorrisoBackend.open("xorriso://${folder.path}/test.iso", { create: true });
-    const { copied, left, bytes } = await putTree(backend, "/proc/version");
-    const text = await new Response(await backend.readable("version")).text();
-    console.log(copied[0].name, copied[0].reason, left.length, text === Deno.readTextFileSync("/proc/version"), bytes === text.length);
-  `);
-  assertEquals([stdout, stderr], ["version length 0 true true\n", ""]);
 });
 
 Deno.test("putTree() leaves what it cannot store, and stores the rest", async () => {
