@@ -139,6 +139,9 @@ function sorted(
     .sort(([a], [b]) => a < b ? -1 : 1);
 }
 
+/** 7-Zip's name: Debian 12 has the first one, from Debian 13 on its package has the other. */
+const SEVEN_ZIP = await isInstalled("7zz") ? "7zz" : "7z";
+
 /** Whether the Python of the system has the module. */
 async function hasPycdlib(): Promise<boolean> {
   if (!await exists("/usr/bin/python3")) return false;
@@ -209,11 +212,11 @@ readerTest(
 
 readerTest(
   "7-Zip reads everything, by Joliet's names",
-  await absent("7zz"),
+  await absent(SEVEN_ZIP),
   async (folder) => {
     const { image, files } = await storeAll(folder, SHORT);
     const target = `${folder.path}/target`;
-    await run("7zz", ["x", "-y", `-o${target}`, image]);
+    await run(SEVEN_ZIP, ["x", "-y", `-o${target}`, image]);
     const found = await readTree(target);
     // Names that Joliet cannot have are others there.
     const isPlain = (name: string) =>
@@ -288,7 +291,7 @@ readerTest(
   "a file over 4 GiB is whole for xorriso, 7-Zip and bsdtar",
   Deno.env.get(LARGE) === undefined
     ? `takes 30 s and 5 GB of disk: set ${LARGE}`
-    : await absent("7zz") ?? await absent("bsdtar"),
+    : await absent(SEVEN_ZIP) ?? await absent("bsdtar"),
   async (folder) => {
     const image = `${folder.path}/ours.iso`;
     const size = 2 ** 32 + 7;
@@ -307,7 +310,7 @@ readerTest(
     assert(lines.join().includes(String(size)), lines.join());
     for (
       const [program, args] of [
-        ["7zz", ["x", "-so", image, "large"]],
+        [SEVEN_ZIP, ["x", "-so", image, "large"]],
         ["bsdtar", ["-xOf", image, "large"]],
       ] as const
     ) {
