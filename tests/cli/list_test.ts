@@ -214,7 +214,7 @@ Deno.test("verify tells files that no checksum was recorded for, and exits with 
   ]);
 });
 
-Deno.test("diff tells what a put would change", async () => {
+Deno.test("diff tells what a put would change, in the words of put --dry-run", async () => {
   await using folder = await makeFolder();
   const files = { "f/a": "a", "f/b": "b", "f/c": "c", "f/d": "d" };
   const url = await putImage(folder.path, files);
@@ -240,6 +240,15 @@ attributes  f/c  (mode)
 type        f/d  (mtime)
 added       f/new
 `,
+  );
+  const kinds = async (...words: string[]) =>
+    Array.from(
+      (await succeed(...words)).matchAll(/"kind":"\w+","name":"[^"]*"/g),
+      String,
+    ).sort();
+  assertEquals(
+    await kinds("put", url, source, "--mirror", "-n", "--json"),
+    await kinds("diff", url, source, "--json"),
   );
   await Deno.writeTextFile(`${source}/c`, "C");
   await Deno.utime(`${source}/c`, PUT_DATE, PUT_DATE);

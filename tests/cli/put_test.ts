@@ -204,34 +204,6 @@ Stored 0 files, 1 removed, 3 unchanged, session 3
   );
 });
 
-Deno.test("put --dry-run and diff tell the same changes by the same words", async () => {
-  await using folder = await makeFolder();
-  const files = { "f/a": "a", "f/b": "b", "f/c": "c", "f/d": "d" };
-  const url = await putImage(folder.path, files);
-  const source = `${folder.path}/sources/f`;
-  await Deno.writeTextFile(`${source}/a`, "changed");
-  await Deno.remove(`${source}/b`);
-  await Deno.symlink("a", `${source}/b`);
-  await Deno.chmod(`${source}/c`, 0o600);
-  await Deno.remove(`${source}/d`);
-  await Deno.writeTextFile(`${source}/e`, "e");
-  const kinds = async (...words: string[]) => {
-    const { stdout } = await run([...words, "--json"]);
-    const lines = parseLines(stdout) as { kind?: string; name?: string }[];
-    return lines.map(({ kind, name }) => `${kind} ${name}`).toSorted();
-  };
-  const expected = ["added f/e", "attributes f", "attributes f/c"];
-  expected.push("content f/a", "removed f/d", "type f/b");
-  assertEquals(await kinds("diff", url, source), expected);
-  assertEquals(
-    await kinds("put", url, source, "--mirror", "-n"),
-    [
-      ...expected,
-      "undefined undefined",
-    ].toSorted(),
-  );
-});
-
 Deno.test("put --dry-run tells what it would do, and does nothing", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { "f/a": "a" });
