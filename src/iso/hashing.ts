@@ -77,32 +77,24 @@ function work(): void {
   };
 }
 
-/** A file to be hashed. */
-interface Job {
-  readonly sections: readonly Section[];
-  readonly onBytes: (count: number) => void;
-  readonly resolve: (md5: string) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-/** Hashes files of an image in workers, as many at once as there are cores. */
+/** Hashes files of an image in workers, as many at once as are asked for. */
 export class Hasher implements Disposable {
   readonly #blocks: Blocks;
-  readonly #file: { readonly path: string } & Identity;
-  readonly #waiting: Job[] = [];
+  readonly #file: NonNullable<Blocks["file"]>;
+  readonly #signal: AbortSignal | undefined;
   readonly #idle: Worker[] = [];
-  readonly #all = new Map<Worker, Job | undefined>();
+  /** What ends the hashing of those that are at work. */
+  readonly #busy = new Map<Worker, (reason: unknown) => void>();
   readonly #forget: () => void;
-  #left: number;
 
   private constructor(
     blocks: Blocks,
-    file: { readonly path: string } & Identity,
+    file: NonNullable<Blocks["file"]>,
     signal: AbortSignal | undefined,
   ) {
     this.#blocks = blocks;
     this.#file = file;
-    this.#left = CORES;
+    this.#signal = signal;
     this.#forget = onAbort(signal, (reason) => this.#end(reason));
   }
 
@@ -130,75 +122,52 @@ export class Hasher implements Disposable {
     { sections }: { readonly sections: readonly Section[] },
     onBytes: (count: number) => void = () => {},
   ): Promise<string> {
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    this.#waiting.push({ sections, onBytes, resolve, reject });
-    this.#next();
-    const md5 = await promise;
-    // Whoever watches over the blocks does so at each reading.
-    await this.#blocks.read(new Uint8Array(1), 0);
-    return md5;
-  }
-
-  #next(): void {
-    const worker = this.#waiting.length > 0
-      ? this.#idle.pop() ?? this.#start()
-      : undefined;
-    const job = worker && this.#waiting.shift();
-    if (worker === undefined || job === undefined) return;
-    this.#all.set(worker, job);
+    this.#signal?.throwIfAborted();
     const { path, dev, ino } = this.#file;
-    const { sections } = job;
-    worker.postMessage({ path, dev, ino, sections } satisfies Question);
-  }
-
-  #start(): Worker | undefined {
-    if (this.#left === 0) return undefined;
-    this.#left--;
-    const source = encodeURIComponent(`(${work.toString()})()`);
-    const worker = new Worker(`data:text/javascript,${source}`, {
-      type: "module",
-    });
-    worker.onmessage = ({ data }: MessageEvent<Answer>) =>
-      this.#take(worker, data);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const fail = (code: XorrisoErrorCode, why: string = "") =>
+      reject(new XorrisoError(code, `Cannot read "${path}": ${why}`, { path }));
+    const worker = this.#idle.pop() ?? startWorker();
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+      if (data.bytes !== undefined) onBytes(data.bytes);
+      if (data.md5 !== undefined) resolve(data.md5);
+      else if (data.code !== undefined) fail(data.code, data.message);
+    };
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#take(worker, { code: "READ_ERROR", message: event.message });
-      worker.terminate();
-      this.#all.delete(worker);
+      fail("READ_ERROR", event.message);
     };
-    this.#all.set(worker, undefined);
-    return worker;
-  }
-
-  #take(worker: Worker, { bytes, md5, code, message }: Answer): void {
-    const job = this.#all.get(worker);
-    if (bytes !== undefined) job?.onBytes(bytes);
-    if (md5 !== undefined) job?.resolve(md5);
-    else if (code === undefined) return;
-    else {
-      const { path } = this.#file;
-      const text = `Cannot read "${path}": ${message}`;
-      job?.reject(new XorrisoError(code, text, { path }));
+    this.#busy.set(worker, reject);
+    worker.postMessage({ path, dev, ino, sections } satisfies Question);
+    try {
+      const md5 = await promise;
+      // Whoever watches over the blocks does so at each reading.
+      await this.#blocks.read(new Uint8Array(1), 0);
+      this.#idle.push(worker);
+      return md5;
+    } catch (error) {
+      worker.terminate();
+      throw error;
+    } finally {
+      this.#busy.delete(worker);
     }
-    this.#all.set(worker, undefined);
-    this.#idle.push(worker);
-    this.#next();
   }
 
   #end(reason: unknown): void {
     this.#forget();
-    for (const [worker, job] of this.#all) {
+    for (const reject of this.#busy.values()) reject(reason);
+    for (const worker of [...this.#busy.keys(), ...this.#idle.splice(0)]) {
       worker.terminate();
-      job?.reject(reason);
     }
-    for (const { reject } of this.#waiting.splice(0)) reject(reason);
-    this.#all.clear();
-    this.#idle.length = 0;
-    this.#left = 0;
   }
 
   /** Ends the workers; what is not done is given up. */
   [Symbol.dispose](): void {
     this.#end(new DOMException("No more is to be hashed", "AbortError"));
   }
+}
+
+function startWorker(): Worker {
+  const source = encodeURIComponent(`(${work.toString()})()`);
+  return new Worker(`data:text/javascript,${source}`, { type: "module" });
 }
