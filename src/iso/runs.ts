@@ -34,13 +34,10 @@ export class Runs {
   /** Bytes that have been read already; undefined if they have not. */
   peek(position: number, length: number): Uint8Array | undefined {
     const end = position + length;
-    for (let i = this.#runs.length - 1; i >= 0; i--) {
-      const run = this.#runs[i];
-      if (run === undefined || run.position > position) continue;
-      if (run.position + run.bytes.length < end) continue;
-      return run.bytes.subarray(position - run.position, end - run.position);
-    }
-    return undefined;
+    const run = this.#runs.findLast(({ position: from, bytes }) =>
+      from <= position && end <= from + bytes.length
+    );
+    return run?.bytes.subarray(position - run.position, end - run.position);
   }
 
   /** Bytes, read if they have not been. */
