@@ -359,3 +359,25 @@ Deno.test("XorrisoBackend.apply() compares a content whose name is changed once 
     assertEquals(outcome, "CHECKSUM_MISMATCH");
   }
 });
+
+Deno.test("XorrisoBackend.apply() comes after what was called just before, and before what comes next", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  await store(backend, { a: "old", b: "old" });
+  await Promise.all([
+    backend.rename("a", "moved"),
+    backend.put(toBytes("put"), "b"),
+    apply(backend, [
+      { kind: "file", name: "a", source: toBytes("applied") },
+      { kind: "file", name: "b", source: toBytes("applied") },
+      { kind: "file", name: "c", source: toBytes("applied") },
+    ]),
+    backend.rename("b", "last"),
+    backend.delete("c"),
+  ]);
+  assertEquals(await textsOf(backend), {
+    a: "applied",
+    last: "applied",
+    moved: "old",
+  });
+});
