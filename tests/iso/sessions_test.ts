@@ -291,12 +291,15 @@ Deno.test("sealed() reads nothing of a session that is gone", async (t) => {
       await Deno.remove(path);
     },
   };
+  await using made = await makeFolder();
+  const first = await makeSessions(made, 2);
+  const before = await Deno.readFile(first);
+  await writeSession(first, { "/3": noise(30_000, 3) });
+  const all = await Deno.readFile(first);
   for (const [what, change] of Object.entries(cases)) {
     await t.step(what, async () => {
       await using folder = await makeFolder();
-      const path = await makeSessions(folder, 2);
-      const before = await Deno.readFile(path);
-      await writeSession(path, { "/3": noise(30_000, 3) });
+      const path = await folder.file("test.iso", all);
       await using blocks = await fileBlocks(path);
       const image = await readImage(blocks);
       const steady = await sealed(blocks, image, image.newest);
