@@ -33,32 +33,29 @@ export async function openSession(
   checkOptions(options);
   await requireRun(xorrisoPath);
   await requireArgs(xorrisoArgs);
-  return await openFrom(device, options, {
-    readFirst,
-    base: session === undefined ? undefined : { by: "session", at: session },
-  });
+  const base: Base | undefined = session === undefined
+    ? undefined
+    : { by: "session", at: session };
+  return await openFrom(device, options, readFirst, base);
 }
 
-/** How a medium is opened. */
-interface Opening {
-  readonly readFirst: ReadFirst | undefined;
-  /** The session to load; undefined for the newest. */
-  readonly base: Base | undefined;
-}
-
+/** Opens it with a certain session loaded, or the newest. */
 async function openFrom(
   device: string,
   options: XorrisoOptions,
-  { readFirst, base }: Opening,
+  readFirst: ReadFirst | undefined,
+  base: Base | undefined,
 ): Promise<Session> {
   const session = await Session.start(device, options);
   try {
-    await prepare(session, { readFirst, base });
+    await prepare(session, readFirst, base);
     return session;
   } catch (error) {
+    const isBurn = isCode(error, "IMAGE_DAMAGED") && !session.isImage;
+    const { recover = false } = options;
     const bases: Base[] = [];
     try {
-      if (base === undefined && mayRecover(session, error)) {
+      if (isBurn && recover && base === undefined && !session.lost) {
         bases.push(...await findBases(session));
       }
     } finally {
@@ -66,40 +63,26 @@ async function openFrom(
     }
     for (const other of bases) {
       try {
-        return await openFrom(device, options, { readFirst, base: other });
+        return await openFrom(device, options, readFirst, other);
       } catch (cause) {
         if (!isCode(cause, "IMAGE_DAMAGED")) throw cause;
       }
     }
-    throw withWayOut(session, error);
+    if (!isBurn || recover) throw error;
+    throw new XorrisoError(
+      error.code,
+      `${error.message}; if a burn was interrupted, open it with recover to ` +
+        `go on from the session before`,
+      { path: error.path, messages: error.messages, cause: error },
+    );
   }
-}
-
-/** Whether to begin from another session than the newest. */
-function mayRecover(session: Session, error: unknown): boolean {
-  const { recover = false } = session.options;
-  return recover && !session.isImage && !session.lost &&
-    isCode(error, "IMAGE_DAMAGED");
-}
-
-/** Adds what to do where a burn on a drive was interrupted. */
-function withWayOut(session: Session, error: unknown): unknown {
-  const { recover = false } = session.options;
-  if (!isCode(error, "IMAGE_DAMAGED") || session.isImage || recover) {
-    return error;
-  }
-  return new XorrisoError(
-    error.code,
-    `${error.message}; if a burn was interrupted, open it with recover to ` +
-      `go on from the session before`,
-    { path: error.path, messages: error.messages, cause: error },
-  );
 }
 
 /** Opens the drive and judges what is there. */
 async function prepare(
   session: Session,
-  { readFirst, base }: Opening,
+  readFirst: ReadFirst | undefined,
+  base: Base | undefined,
 ): Promise<void> {
   const { options } = session;
   const { joliet = true, signal } = options;
@@ -120,7 +103,7 @@ async function prepare(
   ]);
   session.version = checkVersion(version.results);
   const medium = await session.whenReady(
-    () => openMedium(session, { ...(signal && { signal }), base }),
+    () => openMedium(session, { signal, base }),
     signal,
   );
   checkState(state, medium, device);
@@ -133,13 +116,17 @@ async function prepare(
   checkVolume(medium, options, session.target);
 }
 
+/** How to load a medium. */
+interface LoadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** What to begin from. @default {the newest session} */
+  readonly base?: Base | undefined;
+}
+
 /** Opens the medium, and closes a session that was left open, if wanted. */
 export async function openMedium(
   session: Session,
-  options: {
-    readonly signal?: AbortSignal;
-    readonly base?: Base | undefined;
-  },
+  options: LoadOptions,
 ): Promise<Medium> {
   const medium = await load(session, options);
   const { recover = false } = session.options;
@@ -151,7 +138,7 @@ export async function openMedium(
 /** Closes the session that was left open, and begins from before it. */
 async function closeAndLoad(
   session: Session,
-  options: { readonly signal?: AbortSignal } = {},
+  options: LoadOptions = {},
 ): Promise<Medium> {
   const base = await closeInterrupted(session);
   return await load(session, { ...options, base: await choose(session, base) });
@@ -200,17 +187,13 @@ async function inspect(
 /** Opens the drive, or opens it again, and judges what xorriso found. */
 export async function load(
   session: Session,
-  { signal, base }: {
-    readonly signal?: AbortSignal;
-    readonly base?: Base | undefined;
-  } = {},
+  { signal, base }: LoadOptions = {},
 ): Promise<Medium> {
   const { address, device, image, writable } = session.target;
   const doing = `Cannot open "${device}"`;
   const command = writable ? "-dev" : "-indev";
   const { messages, problem } = await session.run([command, address], {
-    ...{ doing, path: device, tolerant: true },
-    ...(signal && { signal }),
+    ...{ doing, path: device, tolerant: true, signal },
   });
   session.foreign = undefined;
   if (problem !== undefined && isAcceptable(session, problem, messages)) {
