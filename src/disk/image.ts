@@ -187,15 +187,18 @@ export class ImageFile implements AsyncDisposable {
    * Makes sure that nobody else has written since the file was last
    * remembered, and keeps its head for `restore()` and `undo()`.
    *
-   * The file is made warm, for xorriso takes a moment until it writes its first
-   * byte, and cold by who closes it in order: nobody waits for that.
+   * Its time tells from now on that xorriso may write its first byte at any
+   * moment, until it is closed in order.
    *
    * Throws with MEDIUM_CHANGED, and as `requireWritable()`.
    */
   async beforeCommit(): Promise<void> {
     this.requireWritable();
     await this.#checkUnchanged();
-    await this.#warm();
+    // A little old, so that whatever is written from now on gets another time:
+    // Linux takes that from the last timer tick, at most 10 ms ago.
+    await this.#setAge(20);
+    this.#known = await this.#file.stat();
     const head = await readHead(this.size, this.#read);
     this.#before = { head, size: this.size };
     this.#committing = true;
@@ -228,18 +231,6 @@ export class ImageFile implements AsyncDisposable {
       since = performance.now();
       enough = await needed();
     }
-  }
-
-  async #warm(): Promise<void> {
-    // A little old, so that whatever is written from now on gets another time:
-    // Linux takes that from the last timer tick, at most 10 ms ago.
-    await this.#setAge(20);
-    this.#known = await this.#file.stat();
-  }
-
-  async #cool(): Promise<void> {
-    const { mtime } = await this.#file.stat();
-    if (Date.now() - Number(mtime) < WARM) await this.#setAge(WARM);
   }
 
   async #setAge(milliseconds: number): Promise<void> {
@@ -368,7 +359,9 @@ export class ImageFile implements AsyncDisposable {
     try {
       // While locked, so that nobody takes an unlinked file for real.
       if (this.#created) this.#removeEmpty();
-      if (this.#before !== undefined && !this.#committing) await this.#cool();
+      if (this.#before === undefined || this.#committing) return;
+      const { mtime } = await this.#file.stat();
+      if (Date.now() - Number(mtime) < WARM) await this.#setAge(WARM);
     } finally {
       await letGo(this.#file);
     }

@@ -2,14 +2,7 @@
 
 import { dirname } from "@std/path/posix/dirname";
 import { systemError, XorrisoError } from "../errors.ts";
-import {
-  type Identity,
-  isSame,
-  lstat,
-  readFull,
-  realPath,
-  stat,
-} from "./files.ts";
+import { type Identity, isSame, lstat, realPath, stat } from "./files.ts";
 import { loadMd5 } from "./md5.ts";
 import { isDrivePath, isGranted, resolveForRead } from "./permissions.ts";
 
@@ -191,20 +184,12 @@ export async function md5Of(
     if (identity && !isSame(identity, info)) {
       throw changed(name, "another file has taken its place");
     }
-    const reader = {
-      async read(buffer: Uint8Array): Promise<number | null> {
-        const { length } = buffer;
-        const { bytesRead } = await file.read(buffer, 0, length, null);
-        return bytesRead === 0 ? null : bytesRead;
-      },
-    };
-    const buffer = new Uint8Array(1 << 20);
-    for (;;) {
-      const count = await readFull(reader, buffer);
-      hash.update(buffer.subarray(0, count));
-      onBytes(count);
-      if (count < buffer.length) return hash.digest("hex");
+    const options = { highWaterMark: 1 << 20, autoClose: false };
+    for await (const chunk of file.createReadStream(options)) {
+      hash.update(chunk);
+      onBytes(chunk.length);
     }
+    return hash.digest("hex");
   } catch (error) {
     throw unreadableBy(error, name);
   }
