@@ -42,8 +42,9 @@ export interface BackendOptions
   readonly session?: number | Date;
   /**
    * Milliseconds without a call after which the drive or image is given back,
-   * so that other programs can use it; the next call opens it again. What waits
-   * for `commit()` stays. @default {Infinity}
+   * so that other programs can use it; the next call opens it again, and fails
+   * with MEDIUM_CHANGED if it is another one then. What waits for `commit()`
+   * stays. @default {Infinity}
    */
   readonly idleClose?: number;
 }

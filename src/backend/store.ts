@@ -5,12 +5,17 @@ import { LONGEST } from "../async.ts";
 import type { Medium, RecordedSession } from "../dialogue/answers.ts";
 import { requireWrite } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import { type FileBlocks, fileBlocks } from "../iso/mod.ts";
+import {
+  type FileBlocks,
+  fileBlocks,
+  type Session as RecordedVolume,
+} from "../iso/mod.ts";
+import { readSession } from "../iso/sessions.ts";
 import { settle } from "../session/behind.ts";
 import { exclusive } from "../session/changes.ts";
 import { checkOptions, checkVolume } from "../session/checks.ts";
 import { readRoom } from "../session/maintain.ts";
-import { readMedium } from "../session/medium.ts";
+import { openBlocks, readMedium } from "../session/medium.ts";
 import { openSession } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
 import { findPlace, type Place } from "../session/target.ts";
@@ -43,6 +48,8 @@ export class Store {
   #altering: Promise<unknown> = Promise.resolve();
   /** The end of the session before. */
   #ending: Promise<void> | undefined;
+  /** The newest session of the medium when it was given back. */
+  #left: RecordedVolume | undefined;
   /** The end of what was read from before. */
   #letGo: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -185,6 +192,7 @@ export class Store {
       read = this.#snapshot;
       await read?.catch(() => {});
     }
+    this.#left = undefined;
     const altering = work(session).finally(() => this.forget());
     this.#altering = altering.catch(() => {});
     return await altering;
@@ -331,11 +339,11 @@ export class Store {
     const { idleClose = Infinity } = this.options;
     if (--this.#users > 0 || this.#closed || idleClose > LONGEST) return;
     if (this.#isRead) return;
-    // What goes wrong at the end is told by the next call.
-    this.#idle = setTimeout(
-      () => void this.end().catch(() => {}),
-      idleClose,
-    );
+    this.#idle = setTimeout(() => {
+      this.#left = this.#known?.tree?.session ?? this.#left;
+      // What goes wrong at the end is told by the next call.
+      this.end().catch(() => {});
+    }, idleClose);
     Deno.unrefTimer(this.#idle);
   }
 
@@ -376,13 +384,43 @@ export class Store {
     // The image stays the same file wherever the program goes.
     const device = this.#place.name;
     const { session, idleClose: _, ...options } = this.options;
-    return await openSession(device, {
+    const opened = await openSession(device, {
       ...options,
       ...(typeof session === "number" && { session }),
       // Which one a time means is known only when the medium can be read.
       ...(session instanceof Date && { readOnly: true }),
       ...(signal && { signal }),
     }, (image) => this.#readFirst(image, signal));
+    try {
+      await this.#requireLeft(opened);
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+    return opened;
+  }
+
+  /** Makes sure that the medium still has what it had when it was given back. */
+  async #requireLeft(session: Session): Promise<void> {
+    const left = this.#left;
+    if (left === undefined) return;
+    const { lba, size, number, volumeId, date } = left;
+    await using blocks = await openBlocks(session, lba + size);
+    const found = await readSession(blocks, lba, number).catch((error) => {
+      if (isCode(error, "NOT_ISO") || isCode(error, "READ_ERROR")) return;
+      throw error;
+    });
+    // At block 0 there is the newest one, whoever has written it.
+    const isOther = found?.volumeId !== volumeId ||
+      lba !== 0 && found.date?.getTime() !== date?.getTime();
+    if (!isOther) return;
+    this.#left = undefined;
+    throw new XorrisoError(
+      "MEDIUM_CHANGED",
+      `Cannot use "${this.device}": since it was given back, another medium ` +
+        `has come in the place of the one that it held; open it again`,
+      { path: this.device },
+    );
   }
 
   /** Reads an image that xorriso is about to open, unless something has been read before. */

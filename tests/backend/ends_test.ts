@@ -20,6 +20,8 @@ import {
   readAll,
   rejection,
   toBytes,
+  until,
+  writeSession,
 } from "../support/helpers.ts";
 
 /** A delay that no test lives to see. */
@@ -297,6 +299,26 @@ Deno.test("XorrisoBackend gives the image back when it is idle, and goes on when
   await backend.commit();
   assertEquals(await textsOf(backend), { a: "a", b: "b", theirs: "theirs" });
   assert((await hooked.pids()).length > 1);
+});
+
+Deno.test("XorrisoBackend does nothing to an image that came in the place of the one given back", async () => {
+  await using folder = await makeFolder();
+  await using hooked = await hookXorriso(folder, "-none", []);
+  await using backend = await openImage(folder, {
+    autoCommit: false,
+    idleClose: 1,
+    xorrisoPath: hooked.path,
+  });
+  await store(backend, { a: "a" });
+  await backend.commit();
+  await backend.delete("a");
+  const pid = await hooked.newest();
+  await until(async () => !await exists(`/proc/${pid}`), "it is given back");
+  await Deno.remove(backend.device);
+  await writeSession(backend.device, { "/a": "other" }, ["-volid", "OTHER"]);
+  const before = await hash(backend.device);
+  await assertRejectsCode(backend.commit(), "MEDIUM_CHANGED");
+  assertEquals(await hash(backend.device), before);
 });
 
 Deno.test("XorrisoBackend.put() refuses before it keeps a stream that cannot be stored", async () => {

@@ -20,7 +20,9 @@ import {
 import {
   assertCode,
   assertRejectsCode,
+  exists,
   rejection,
+  until,
 } from "../support/helpers.ts";
 
 const together = burnerTests("what misleads a backup");
@@ -182,5 +184,32 @@ together(
       };
     }
     await sideBySide(cases);
+  },
+);
+
+together(
+  "what was meant for a disc is not done to another that came while it was given back",
+  async () => {
+    await onMedia(["bd-r", "dvd+rw"], async (burner, type) => {
+      await using backend = await openDrive(burner, {
+        autoCommit: false,
+        idleClose: 1,
+      });
+      await store(backend, { a: "a" });
+      await backend.commit();
+      await backend.delete("a");
+      const pid = (await burner.pids()).at(-1);
+      await until(
+        async () => !await exists(`/proc/${pid}`),
+        "it is given back",
+      );
+      await burner.replace(type);
+      await burner.burnByHand({ "/a": "other" }, { volumeId: "OTHER" });
+      await burner.clearLog();
+      await assertRejectsCode(backend.commit(), "MEDIUM_CHANGED");
+      assertEquals(await written(burner), []);
+      await backend.close();
+      assertEquals(await storedTexts(burner), { a: "other" });
+    });
   },
 );
