@@ -9,6 +9,7 @@ import { differingAttributes, type Stored } from "./difference.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { PutTreeOptions } from "./options.ts";
 import {
+  type Examined,
   goneEntries,
   judge,
   moveCandidates,
@@ -29,16 +30,6 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Names that are as they should be. */
   readonly unchanged: readonly Found[];
-}
-
-/** What was found on disk, compared with what is on the medium. */
-export interface Examined {
-  /** What is on the medium, by name. */
-  readonly entries: ReadonlyMap<string, Stored>;
-  /** What each name on disk needs; none says `checksum` any more. */
-  readonly verdicts: Map<Found, Verdict>;
-  /** What is on the medium, and gone from disk; only with `mirror`. */
-  readonly gone: readonly Stored[];
 }
 
 /** Compares what was found with what is on the medium; checksums are read only where they tell more. */
@@ -85,19 +76,21 @@ export async function makePlan(
 ): Promise<Plan> {
   const { found } = walked;
   const { mirror = false, signal } = options;
-  const { entries, verdicts, gone } = await examine(backend, walked, options);
+  const examined = await examine(backend, walked, options);
+  const { entries, verdicts, gone } = examined;
   refuseEmpty(walked, gone);
   const arrived = found.filter(({ name }) => !entries.has(name));
   const candidates = moveCandidates(arrived, gone);
   const moves = await findMoves(backend, candidates, signal);
   await nextTurn();
+  const all = new Map(verdicts);
   for (const each of relinked(found, entries, verdicts)) {
-    if (!moves.has(each)) verdicts.set(each, "content");
+    if (!moves.has(each)) all.set(each, "content");
   }
   await nextTurn();
   return {
-    steps: planSteps({ found, entries, verdicts, moves, gone, mirror }),
-    unchanged: found.filter((each) => verdicts.get(each) === "same"),
+    steps: planSteps({ ...examined, verdicts: all, found, moves, mirror }),
+    unchanged: found.filter((each) => all.get(each) === "same"),
   };
 }
 

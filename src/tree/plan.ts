@@ -108,18 +108,22 @@ export type Step =
   /** A folder on the medium that only a mirror would remove. */
   | { readonly kind: "blocked"; readonly found: Found };
 
-/** What a plan rests on. */
-export interface Facts {
-  /** What is on disk; a folder comes before what is in it. */
-  readonly found: readonly Found[];
-  /** What is on the medium. */
+/** What was found on disk, compared with what is on the medium. */
+export interface Examined {
+  /** What is on the medium, by name. */
   readonly entries: ReadonlyMap<string, Stored>;
   /** What each name on disk needs; none says `checksum` any more. */
   readonly verdicts: ReadonlyMap<Found, Verdict>;
+  /** What is on the medium, and gone from disk; only with `mirror`. */
+  readonly gone: readonly Stored[];
+}
+
+/** What a plan rests on. */
+export interface Facts extends Examined {
+  /** What is on disk; a folder comes before what is in it. */
+  readonly found: readonly Found[];
   /** Files that are on the medium under a name that goes. */
   readonly moves: ReadonlyMap<Found, Stored>;
-  /** Entries that go, as of {@linkcode goneEntries}; none without `mirror`. */
-  readonly gone: readonly Stored[];
   /** Whether a folder may give way to a file or link of its name. */
   readonly mirror: boolean;
 }
