@@ -75,16 +75,9 @@ export type XorrisoErrorCode =
   | "UNKNOWN";
 
 /** What a {@linkcode XorrisoError} carries besides its code and message. */
-export interface XorrisoErrorOptions extends ErrorOptions {
-  /** xorriso's own lines that tell the problem, oldest first. @default {[]} */
-  readonly messages?: readonly string[];
-  /** The path on disk or on the medium that the error is about. */
-  readonly path?: string | undefined;
-  /** Bytes that the change needs, with MEDIUM_FULL. */
-  readonly needed?: number | undefined;
-  /** Bytes that are free on the medium, with MEDIUM_FULL. */
-  readonly free?: number | undefined;
-}
+export type XorrisoErrorOptions =
+  & ErrorOptions
+  & Partial<Pick<XorrisoError, "messages" | "path" | "needed" | "free">>;
 
 /** Conditions that pass by themselves: the same call may succeed later. */
 const RETRYABLE: ReadonlySet<XorrisoErrorCode> = new Set<XorrisoErrorCode>([

@@ -345,23 +345,17 @@ export class Session implements AsyncDisposable {
    * @param doing What fails otherwise: `Cannot commit to "/dev/sr0"`.
    */
   async requireSame(doing: string): Promise<void> {
-    const { device: path } = this.target;
-    if (this.log.has("exchanged")) {
-      await this.end();
-      throw new XorrisoError(
-        "MEDIUM_CHANGED",
-        `${doing}: the medium was exchanged while it was open; open it again`,
-        { path },
-      );
-    }
-    if (this.log.has("absent")) {
-      await this.end();
-      throw new XorrisoError(
-        "NO_MEDIUM",
-        `${doing}: the medium was taken out; insert one, and open it again`,
-        { path },
-      );
-    }
+    const isExchanged = this.log.has("exchanged");
+    if (!isExchanged && !this.log.has("absent")) return;
+    await this.end();
+    throw new XorrisoError(
+      isExchanged ? "MEDIUM_CHANGED" : "NO_MEDIUM",
+      `${doing}: the medium was ` +
+        (isExchanged
+          ? "exchanged while it was open; open it again"
+          : "taken out; insert one, and open it again"),
+      { path: this.device },
+    );
   }
 
   /** Waits for a drive that is becoming ready, and tells so meanwhile. */
@@ -372,14 +366,11 @@ export class Session implements AsyncDisposable {
     if (this.isImage) return await work();
     const { onProgress, readyTimeout = READY_TIMEOUT } = this.options;
     const deadline = performance.now() + readyTimeout;
-    const timer = setInterval(() => {
-      notify(onProgress, {
-        phase: "waiting",
-        done: 0,
-        total: undefined,
-        rate: undefined,
-      });
-    }, TICK);
+    const nothing = { done: 0, total: undefined, rate: undefined };
+    const timer = setInterval(
+      () => notify(onProgress, { phase: "waiting", ...nothing }),
+      TICK,
+    );
     try {
       for (;;) {
         try {
