@@ -80,8 +80,9 @@ export interface XorrisoOptions {
   readonly create?: boolean;
   /**
    * Go on from the newest session that can be read, where a later one was
-   * interrupted while a drive burned it; take away, or mend, what a commit to an
-   * image has left that came to no end. @default {false}
+   * interrupted while a drive burned it, or cut off the end of an image; take
+   * away, or mend, what a commit to an image has left that came to no end.
+   * @default {false}
    */
   readonly recover?: boolean;
   /**

@@ -22,7 +22,7 @@ import {
   notIso,
   parseVolume,
   readRun,
-  readVolume,
+  SYSTEM_AREA,
   type Volume,
 } from "./volume.ts";
 
@@ -407,7 +407,10 @@ export async function readSession(
   number: number,
   options: BlocksReadOptions = {},
 ): Promise<Session> {
-  return sessionOf(await readVolume(blocks, lba, options), number);
+  const bytes = await readRun(blocks, lba + SYSTEM_AREA, PEEK, options);
+  const volume = parseVolume(bytes, lba, blocks);
+  if (volume !== undefined) return sessionOf(volume, number);
+  throw notIso(blocks, `block ${lba + SYSTEM_AREA} holds no volume descriptor`);
 }
 
 function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {

@@ -43,31 +43,10 @@ export interface Volume {
 /** Blocks of a session before its descriptors (ECMA-119, 6.2.1). */
 export const SYSTEM_AREA = 16;
 
-/** Descriptors that are looked at; images have up to five. */
-const MAX_DESCRIPTORS = 32;
-
 /** Types of descriptors (ECMA-119, 8.1.1). */
 const PRIMARY = 1;
 const SUPPLEMENTARY = 2;
 const TERMINATOR = 255;
-
-/**
- * Reads the volume descriptors of an image, or of the session that begins with a block.
- *
- * @throws {XorrisoError} NOT_ISO when there are none, IMAGE_DAMAGED when they cannot be right, or as
- * `blocks` tells.
- */
-export async function readVolume(
-  blocks: Blocks,
-  lba = 0,
-  options: BlocksReadOptions = {},
-): Promise<Volume> {
-  const first = lba + SYSTEM_AREA;
-  const bytes = await readRun(blocks, first, MAX_DESCRIPTORS, options);
-  const volume = parseVolume(bytes, lba, blocks);
-  if (volume !== undefined) return volume;
-  throw notIso(blocks, `block ${first} holds no volume descriptor`);
-}
 
 /** Number of whole blocks that can be read. */
 export function blocksIn({ byteLength }: Pick<Blocks, "byteLength">): number {
