@@ -89,13 +89,16 @@ export class Queue {
     const end = () => caller[Symbol.dispose]();
     promise.then(end, end);
     this.#entering.set(caller, () => rolledBack(request));
-    try {
-      const tell = (...error: unknown[]) =>
-        error.length === 0 ? resolve() : reject(error[0]);
+    const tell = (...error: unknown[]) =>
+      error.length === 0 ? resolve() : reject(error[0]);
+    const enter = async () => {
       const taking = this.#order.takeAll([request]);
       for (const [, place] of await this.#arrive(() => taking)) {
         await this.#enter(request, { caller, place, tell });
       }
+    };
+    try {
+      await unlessAborted(enter(), signal);
     } catch (error) {
       end();
       throw error;
@@ -120,6 +123,9 @@ export class Queue {
     const { signal } = options;
     signal?.throwIfAborted();
     const failures = new Map<number, unknown>();
+    let untold = changes.length;
+    const { promise: told, resolve } = Promise.withResolvers<void>();
+    if (untold === 0) resolve();
     using caller = this.#caller(signal);
     this.#entering.set(caller, () => rolledBack());
     this.#held++;
@@ -129,13 +135,14 @@ export class Queue {
         eachOf(places.entries(), async ([i, [change, place]]) => {
           const tell = (...error: unknown[]) => {
             if (error.length > 0) failures.set(i, error[0]);
+            if (--untold === 0) resolve();
           };
           try {
             caller.signal.throwIfAborted();
             await this.#enter(requestOf(change), { caller, place, tell });
           } catch (error) {
             place.leave();
-            failures.set(i, error);
+            tell(error);
           }
         })
       );
@@ -143,9 +150,12 @@ export class Queue {
     } finally {
       this.#held--;
       this.#entering.delete(caller);
+      this.#schedule();
     }
     await this.idle(signal);
     await this.#flush(options);
+    // Somebody else may write some of them, or take them out of the plan.
+    await unlessAborted(told, signal);
     return failures;
   }
 

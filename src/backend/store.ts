@@ -325,7 +325,9 @@ export class Store {
   /** The sessions on the medium, the oldest first, with their dates. */
   async sessions(): Promise<readonly RecordedSession[]> {
     if (this.isImage) return (await this.snapshot()).sessions;
-    return await (await this.#driveReader()).dated();
+    const reader = await this.#driveReader();
+    // Not while the medium is blanked, say.
+    return await exclusive(await this.session(), () => reader.dated());
   }
 
   /** Keeps the session until it is disposed of. */

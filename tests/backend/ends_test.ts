@@ -10,6 +10,7 @@ import {
   urlOf,
 } from "../support/backends.ts";
 import {
+  assertCode,
   assertRejectsCode,
   exists,
   grows,
@@ -116,6 +117,25 @@ Deno.test("XorrisoBackend.apply() ends at once by its signal while it prepares, 
   await backend.commit();
   assert(read < 2000, `${read} sources were looked at`);
   assertEquals(await backend.list(), []);
+});
+
+Deno.test("XorrisoBackend.apply() tells what a rollback has taken out of the plan", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  const applying = backend.apply([
+    { kind: "file", name: "a", source: toBytes("a") },
+    { kind: "file", name: "b", source: stuckStream() },
+  ]);
+  // The first is in the plan by then.
+  await backend.query("a", { md5: true });
+  await backend.medium();
+  await backend.rollback();
+  assertEquals(
+    (await applying).map(({ error }) => assertCode(error, "ABORTED").code),
+    ["ABORTED", "ABORTED"],
+  );
+  await store(backend, { c: "c" });
+  assertEquals(await textsOf(backend), { c: "c" });
 });
 
 Deno.test("XorrisoBackend.close() waits for no stream that stands still, and commits the rest", async () => {
