@@ -152,7 +152,6 @@ export class Queue {
       this.#entering.delete(caller);
       this.#schedule();
     }
-    await this.idle(signal);
     await this.#flush(options);
     // Somebody else may write some of them, or take them out of the plan.
     await unlessAborted(told, signal);
@@ -428,8 +427,12 @@ export class Queue {
     this.#due.note(this.#coming > 0);
   }
 
-  /** Writes the plan; resolves with what failed. */
+  /**
+   * Writes the plan, after what is being written: whoever finds no plan finds
+   * its changes on the medium. Resolves with what failed.
+   */
   async #flush(options: WriteOptions = {}): Promise<readonly unknown[]> {
+    while (this.#writing !== undefined) await this.idle(options.signal);
     this.#due.clear();
     this.#tidy();
     const plan = this.#plan?.plan;
