@@ -11,6 +11,7 @@
  */
 // deno-lint-ignore-file no-console -- a program for the terminal
 
+import { parseArgs } from "@std/cli/parse-args";
 import { TOPICS } from "./topics.ts";
 import { type Report, summarize, type Topic, Torture } from "./torture.ts";
 
@@ -21,9 +22,9 @@ const USAGE =
 /** Bad arguments. */
 class UsageError extends Error {}
 
-function toNumber(word: string | undefined): number {
-  const number = Number(word);
-  if (word !== undefined && number >= 0) return number;
+function toNumber(word: string | undefined): number | undefined {
+  const number = word === undefined ? undefined : Number(word);
+  if (number === undefined || number >= 0) return number;
   throw new UsageError(`Not a number: ${word}`);
 }
 
@@ -34,21 +35,20 @@ function toTopic(word: string): Topic {
 }
 
 async function run(words: readonly string[]): Promise<number> {
-  let seed = String(crypto.getRandomValues(new Uint32Array(1))[0]);
-  let rounds: number | undefined;
-  let from: number | undefined;
-  let minutes = Infinity;
-  let short = false;
-  const chosen: Topic[] = [];
-  for (const words_ = [...words]; words_.length > 0;) {
-    const word = words_.shift() ?? "";
-    if (word === "--rounds") rounds = toNumber(words_.shift());
-    else if (word === "--from") from = toNumber(words_.shift());
-    else if (word === "--minutes") minutes = toNumber(words_.shift());
-    else if (word === "--seed") seed = words_.shift() ?? "";
-    else if (word === "--short") short = true;
-    else chosen.push(toTopic(word));
-  }
+  const args = parseArgs([...words], {
+    string: ["seed", "rounds", "from", "minutes"],
+    boolean: ["short"],
+    unknown: (word: string, key?: string) => {
+      if (key !== undefined) throw new UsageError(`Not a flag: ${word}`);
+    },
+  });
+  const { short } = args;
+  const seed = args.seed ??
+    String(crypto.getRandomValues(new Uint32Array(1))[0]);
+  const rounds = toNumber(args.rounds);
+  const from = toNumber(args.from);
+  const minutes = toNumber(args.minutes) ?? Infinity;
+  const chosen = args._.map((word: string | number) => toTopic(String(word)));
   console.log(`seed ${seed}`);
   const deadline = performance.now() + minutes * 60_000;
   const reports: Report[] = [];
