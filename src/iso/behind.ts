@@ -2,6 +2,7 @@
 
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { BLOCK, blocksOf, holds, isZero, u32 } from "./bytes.ts";
+import { partitionBehind } from "./partitions.ts";
 import { align, type Image } from "./sessions.ts";
 import { parseTag } from "./tags.ts";
 import { SYSTEM_AREA } from "./volume.ts";
@@ -10,9 +11,10 @@ import { SYSTEM_AREA } from "./volume.ts";
 export interface Behind {
   /**
    * What it is: a session that has never been shown (`unfinished`), further sessions as in a copy of
-   * a disc (`sessions`), or `other`, as error correction, a partition, or a signature.
+   * a disc (`sessions`), a partition that the table at the beginning tells of, even an empty one
+   * (`partition`), or `other`, as error correction or a signature.
    */
-  readonly kind: "unfinished" | "sessions" | "other";
+  readonly kind: "unfinished" | "sessions" | "partition" | "other";
   /** The first block that has something in it. */
   readonly lba: number;
   /** The block behind the newest session. */
@@ -42,6 +44,10 @@ export async function readBehind(
     return { kind: "sessions", lba: end, end };
   }
   const end = newest.lba + newest.size;
+  const partition = await partitionBehind(blocks, end, options);
+  if (partition !== undefined) {
+    return { kind: "partition", lba: partition, end };
+  }
   const lba = await findUsed(blocks, end, options);
   if (lba === undefined) return undefined;
   let from = end;
@@ -68,12 +74,16 @@ export function foreignBehind(
   if (behind === undefined || behind.kind === "unfinished") return undefined;
   const { kind, lba, end } = behind;
   const where = `behind block ${end}, where its newest session ends`;
-  return kind === "sessions"
-    ? `it is a copy of a disc, whose further sessions lie ${where}`
-    : `${
-      bytes - lba * BLOCK
-    } bytes lie ${where}, from block ${lba} on (error ` +
-      `correction, a partition, or a signature)`;
+  if (kind === "sessions") {
+    return `it is a copy of a disc, whose further sessions lie ${where}`;
+  }
+  if (kind === "partition") {
+    return `its partition table tells of one that lies ${where}, at block ${lba}`;
+  }
+  return `${
+    bytes - lba * BLOCK
+  } bytes lie ${where}, from block ${lba} on (error ` +
+    `correction, a partition, or a signature)`;
 }
 
 /** The first block from there on that has something in it. */

@@ -94,22 +94,31 @@ Deno.test("XorrisoBackend warns of something of others behind an image, once", a
   }
 });
 
-Deno.test("Xorriso changes no image with a partition behind its files", async () => {
-  await using folder = await makeFolder();
-  const image = `${folder.path}/partition.iso`;
-  const partition = await folder.file("partition", noise(200_000));
-  const source = await folder.file("new", "new");
-  await runXorriso([
-    ["-outdev", `stdio:${image}`],
-    ["-map", source, "/old"],
-    ["-append_partition", "2", "0xef", partition],
-    ["-commit"],
-  ]);
-  await age(image);
-  const before = await hash(image);
-  await using session = await Xorriso.open(image);
-  await assertRejectsCode(session.map(source, "/new"), "MEDIUM_NOT_WRITABLE");
-  assertEquals(await hash(image), before);
+Deno.test("Xorriso changes no image with a partition behind its files, be it empty", async (t) => {
+  for (const table of ["mbr", "gpt"]) {
+    await t.step(table, async () => {
+      await using folder = await makeFolder();
+      const image = `${folder.path}/partition.iso`;
+      const partition = await folder.file("partition", new Uint8Array(200_000));
+      const source = await folder.file("new", "new");
+      await runXorriso([
+        ["-outdev", `stdio:${image}`],
+        ["-map", source, "/old"],
+        ["-append_partition", "2", "0xef", partition],
+        ["-boot_image", "any", `appended_part_as=${table}`],
+        ["-commit"],
+      ]);
+      await age(image);
+      const before = await hash(image);
+      await using session = await Xorriso.open(image);
+      const error = await assertRejectsCode(
+        session.map(source, "/new"),
+        "MEDIUM_NOT_WRITABLE",
+      );
+      assertStringIncludes(error.message, "its partition table tells of one");
+      assertEquals(await hash(image), before);
+    });
+  }
 });
 
 Deno.test("Xorriso.commit() takes the place of a commit that came to no end", async () => {
