@@ -46,17 +46,17 @@ async function examine(image: ImageFile): Promise<Findings> {
     const found = await readImage(blocks);
     if (found.head !== "sound" && found.head !== "behind") {
       const head = await headOf(blocks, found);
-      const isCut = found.head === "cut";
       const isFirst = state === "headless";
       const what = isFirst
         ? first
-        : isCut
+        : found.head === "cut"
         ? "the file ends before its newest session does"
         : "its beginning does not fit its sessions";
-      const { lba, size } = found.newest.volume;
       const mend = head && (async () => {
         await image.replaceHead(head);
-        if (isCut) await image.cut((lba + size) * BLOCK);
+        // What is left of a session that was cut off, but of nobody else.
+        const { remains } = await examine(image);
+        if (remains?.kind === "behind") await remains.mend?.();
       });
       const kind = isFirst ? "first" : "head";
       return { remains: { kind, what, mend } };

@@ -245,6 +245,22 @@ Deno.test("Xorriso goes on from before a session that was cut off, if that is wa
   }
 });
 
+Deno.test("Xorriso mends a beginning, and leaves what is not ours behind the sessions", async () => {
+  await using folder = await makeFolder();
+  const { image, rest, offset } = await makeForeign(folder);
+  // The root directory of its first descriptor lies beyond the end.
+  await patch(image, 16 * 2048 + 158, Uint8Array.of(255, 255, 255, 127));
+  await age(image);
+  await assertRejectsCode(Xorriso.open(image), "IMAGE_DAMAGED");
+  {
+    await using session = await Xorriso.open(image, { recover: true });
+    assertEquals(await session.ls(), ["old"]);
+    await assertRejectsCode(session.rm(["/old"]), "MEDIUM_NOT_WRITABLE");
+  }
+  assert(await has(image, rest, offset));
+  assertEquals((await Deno.stat(image)).size, offset + rest.length);
+});
+
 Deno.test("Xorriso tells what cannot be mended", async () => {
   await using folder = await makeFolder();
   const image = `${folder.path}/partition.iso`;
