@@ -176,6 +176,20 @@ Deno.test("XorrisoBackend.apply() tells many files in few lines", async () => {
   assertEquals((await backend.list()).length, 640);
 });
 
+Deno.test("XorrisoBackend.apply() beside others resolves when its own changes are on the medium", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  for (let round = 0; round < 5; round++) {
+    await Promise.all([1, 2, 3, 4, 5].map(async (i) => {
+      const name = `${round}/${i}`;
+      const source = toBytes(name);
+      const change = { kind: "file", name, source } as const;
+      assertEquals(await apply(backend, [change]), ["ok"]);
+      assertEquals((await backend.query(name))?.size, source.length);
+    }));
+  }
+});
+
 Deno.test("XorrisoBackend.apply() removes a folder that it has made", async () => {
   await using folder = await makeFolder();
   const source = await folder.file("source", "x");
