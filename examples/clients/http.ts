@@ -28,6 +28,9 @@ function statusOf(error: unknown): number {
       return 404;
     case "ENTRY_EXISTS":
       return 409;
+    case "DRIVE_BUSY":
+    case "SESSION_LOST":
+      return 503; // curl --retry comes again
     case "MEDIUM_FULL":
       return 507;
     default:

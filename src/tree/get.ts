@@ -44,7 +44,8 @@ import {
  *
  * Each file is complete, compared with its checksum, and has its attributes
  * before it has its name. A call that was cut off can be made again: what is
- * there already is not read again. Nothing is written through a link.
+ * there already is not read again; a program that was killed may leave hidden
+ * files `.xorriso-*.part`. Nothing is written through a link.
  *
  * Links need `--allow-read` and `--allow-write` without a path (Deno 2.9);
  * without them they are left, and told.
