@@ -31,6 +31,8 @@ interface Findings {
   readonly remains?: Remains;
   /** What is not ours, in words. */
   readonly foreign?: string | undefined;
+  /** Whether it has no list of sessions, nor gets one, as other programs make images. */
+  readonly isUnlisted?: boolean;
 }
 
 async function examine(image: ImageFile): Promise<Findings> {
@@ -63,7 +65,8 @@ async function examine(image: ImageFile): Promise<Findings> {
     }
     const behind = await readBehind(blocks, found);
     if (behind?.kind !== "unfinished") {
-      return { foreign: foreignBehind(behind, blocks.byteLength) };
+      const foreign = foreignBehind(behind, blocks.byteLength);
+      return { foreign, isUnlisted: found.newest.lba === 0 };
     }
     const what =
       `a session that it does not show lies behind block ${behind.end}`;
@@ -171,7 +174,7 @@ async function rest(
   const gone = new AbortController();
   const abort = () => gone.abort();
   session.closed.then(abort, abort);
-  let remains: Remains | undefined;
+  let { remains, isUnlisted }: Findings = {};
   const busy = (advice: string) =>
     new XorrisoError(
       "DRIVE_BUSY",
@@ -182,7 +185,7 @@ async function rest(
       { path: session.device },
     );
   const needed = async () => {
-    remains = (await examine(image)).remains;
+    ({ remains, isUnlisted } = await examine(image));
     return remains === undefined ? WARM : REST.unfinished;
   };
   const onWait = (left: number) => {
@@ -208,6 +211,13 @@ async function rest(
     );
   }
   await remains?.mend?.();
+  if (isUnlisted) {
+    notify(
+      session.options.onMessage,
+      `xorriso-backend : WARNING : "${session.device}" was made by a program ` +
+        `that keeps no sessions: what it shows now cannot be gone back to`,
+    );
+  }
   image.isAtRest = true;
   return await image.isUnchanged();
 }

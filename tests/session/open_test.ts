@@ -296,13 +296,24 @@ Deno.test("Xorriso.open() takes an image of another program's making", async () 
     ...["-no_rc", "-as", "mkisofs", "-quiet", "-r", "-o", path, source],
   ]);
   await age(path);
+  const warnings: string[] = [];
   {
-    await using session = await Xorriso.open(path);
+    await using session = await Xorriso.open(path, {
+      onMessage: (line) =>
+        void (/ : WARNING : /.test(line) && warnings.push(line)),
+    });
     assertEquals(await session.ls(), ["SOURCE.TXT"]);
-    await session.cp([source], "/b");
-    await session.commit();
+    assertEquals(warnings, []);
+    for (const name of ["/a", "/b"]) {
+      await session.map(source, name);
+      await session.commit();
+    }
+    assertEquals((await session.sessions()).length, 1);
   }
-  assertEquals(await listImage(path), ["/SOURCE.TXT", "/b"]);
+  // There is no list of sessions, of which the first one would be.
+  assertEquals(warnings.length, 1);
+  assertStringIncludes(warnings[0] ?? "", "cannot be gone back to");
+  assertEquals(await listImage(path), ["/SOURCE.TXT", "/a", "/b"]);
 });
 
 Deno.test("Xorriso.open() removes a new image that was not written", async () => {
