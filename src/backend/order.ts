@@ -149,13 +149,19 @@ export class Order {
     const taking = this.#before.then(async () => {
       await breathe();
       const places: (readonly [Call, Place])[] = [];
-      for (const [i, call] of calls.entries()) {
-        if (i > 0) await breathe();
-        places.push([call, this.take(call)]);
+      try {
+        for (const [i, call] of calls.entries()) {
+          if (i > 0) await breathe();
+          places.push([call, this.take(call)]);
+        }
+        return places;
+      } catch (error) {
+        for (const [, place] of places) place.leave();
+        throw error;
       }
-      return places;
     });
-    this.#before = taking;
+    // What is no change fails its own call alone.
+    this.#before = taking.catch(() => {});
     return await taking;
   }
 

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { Order, type Place } from "../../src/backend/order.ts";
 
 /** Whether a place is reached, once all that is ready has run. */
@@ -75,4 +75,13 @@ Deno.test("Order.all has the places that are taken, in order", () => {
   ];
   a.leave();
   assertEquals(order.all, [b, c]);
+});
+
+Deno.test("Order.takeAll() goes on after calls of which one is none", async () => {
+  const order = new Order();
+  const wrong = JSON.parse('[{ "name": "a" }, null]');
+  await assertRejects(() => order.takeAll(wrong), TypeError);
+  assertEquals(order.all, []);
+  await order.takeAll([{ name: "a" }]);
+  assertEquals(order.all.length, 1);
 });
