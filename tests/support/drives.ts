@@ -48,7 +48,8 @@ export async function tear(
 ): Promise<void> {
   await using backend = await openDrive(burner);
   await burner.fault("write_delay_us=20000");
-  const torn = rejection(backend.put(noise(6 << 20), "torn"));
+  // Far more than is written before it is seen to burn, on a busy machine, too.
+  const torn = rejection(backend.put(noise(24 << 20), "torn"));
   await burning(burner);
   await burner.kill(signal);
   await torn;
