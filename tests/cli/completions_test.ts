@@ -41,9 +41,11 @@ Deno.test({
   name: "completions fish offers commands and the flags of each",
   ignore: !await isInstalled("fish"),
   fn: async () => {
+    // From version 4 on fish offers words, too, that have the letters somewhere.
     const inFish = async (line: string) =>
       (await complete("fish", `complete -C '${line}'`))
-        .map((row) => row.split("\t")[0]);
+        .map((row) => row.split("\t")[0] ?? "")
+        .filter((word) => word.startsWith(line.split(" ").at(-1) ?? ""));
     assertEquals(await inFish("xorriso-backend li"), ["list"]);
     assertEquals(await inFish("xorriso-backend put x --cr"), ["--create"]);
     assertEquals(await inFish("xorriso-backend list x --cr"), []);
