@@ -130,8 +130,13 @@ async function interrupt(
   );
   // All of one commit, or nothing; a new image may not have been made at all.
   if (await exists(image)) {
-    // After a second interrupt xorriso may still be writing.
-    await using backend = await XorrisoBackend.open(url, { create: true });
+    // After a second interrupt the commit may have come to no end. Nobody waits here for the minute
+    // after which that is held to be sure.
+    await age(image);
+    await using backend = await XorrisoBackend.open(url, {
+      create: true,
+      recover: true,
+    });
     const found = await readContents(backend);
     const stored = doubts.filter(({ name, md5 }) => found.get(name) === md5);
     torture.check(
