@@ -138,7 +138,6 @@ export class Queue {
             if (--untold === 0) resolve();
           };
           try {
-            caller.signal.throwIfAborted();
             await this.#enter(requestOf(change), { caller, place, tell });
           } catch (error) {
             place.leave();
@@ -296,8 +295,9 @@ export class Queue {
     signal: AbortSignal,
   ): Promise<Prepared | undefined> {
     const { prepare, asksFirst = false, isSlow = false } = request;
-    if (prepare === undefined) return undefined;
     try {
+      signal.throwIfAborted();
+      if (prepare === undefined) return undefined;
       if (asksFirst) await place.reached(signal);
       const work = async () => {
         // Before gigabytes of a stream are kept for nothing.

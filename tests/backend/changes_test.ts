@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Change, XorrisoBackend } from "../../mod.ts";
 import {
   hookXorriso,
@@ -15,6 +15,7 @@ import {
   makeFolder,
   runXorriso,
   toBytes,
+  until,
   writeSession,
 } from "../support/helpers.ts";
 
@@ -407,4 +408,23 @@ Deno.test("XorrisoBackend.apply() comes after what was called just before, and b
     last: "applied",
     moved: "old",
   });
+});
+
+Deno.test("XorrisoBackend.apply() cancels the streams that it has not come to when it is given up", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  const abort = new AbortController();
+  const cancelled = new Set<number>();
+  const streamOf = (i: number) =>
+    new ReadableStream({ cancel: () => void cancelled.add(i) });
+  const put = (name: string, source: Uint8Array | ReadableStream): Change => {
+    return { kind: "file", name, source };
+  };
+  // More than are under way at a time wait for the first.
+  const waiting = Array.from({ length: 300 }, () => put("a", toBytes("a")));
+  const changes = [put("a", streamOf(0)), ...waiting, put("b", streamOf(1))];
+  const applying = backend.apply(changes, { signal: abort.signal });
+  abort.abort(new Error("given up"));
+  await assertRejects(() => applying, Error, "given up");
+  await until(() => cancelled.size === 2, "both are cancelled");
 });
