@@ -383,8 +383,8 @@ export class Dialogue {
       this.#receiveMark(text, this.#flight);
     } else if (channel === "?") {
       // Its input has ended in the middle of a line, with packets still off:
-      // it tells its mark once more, and ends.
-      if (text.startsWith(this.#series)) return;
+      // it tells its mark once more, or an empty line, and ends.
+      if (text === "" || text.startsWith(this.#series)) return;
       this.stop(
         new XorrisoError(
           "PROTOCOL",

@@ -459,6 +459,11 @@ Deno.test("Dialogue does not mind silence while nothing is asked", async () => {
   assertEquals((await session.send("-print b")).results, ["b"]);
 });
 
+Deno.test("Dialogue takes an empty line of a process that dies for no offence", async () => {
+  await using session = await startFake("-die) echo; exit 3 ;;");
+  await assertRejectsCode(session.send("-die"), "SESSION_LOST");
+});
+
 Deno.test("Dialogue settles every call when the process dies", async () => {
   await using session = await startFake(
     `-die) echo 'I:1: xorriso : NOTE : dying'; echo 'cold' >&2; exit 3 ;;`,

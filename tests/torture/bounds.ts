@@ -181,7 +181,8 @@ export const bounds: Topic = {
         job,
         () => `The event loop was blocked for ${measured.blocked} ms`,
       );
-      const allowed = job === "listing" ? 400 : job === "puts" ? 400 : 100;
+      // A busy machine collects its garbage late; the least content has 256 MiB.
+      const allowed = job === "listing" || job === "puts" ? 400 : 200;
       torture.check(
         grown < allowed,
         job,
