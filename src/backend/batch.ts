@@ -91,9 +91,7 @@ export class Batch {
       options.signal?.throwIfAborted();
       if (!isChecked) await this.#dropTooLarge(session);
       const { index: before } = await this.#store.snapshot();
-      const { view, steps, last } = await this.#stage(
-        ...[session, changes, before] as const,
-      );
+      const { view, steps, last } = await this.#stage(session, changes, before);
       if (steps.length + last.length === 0 && !force) return;
       const { base, lba, problem } = await commit(changes, {
         ...options,

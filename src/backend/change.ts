@@ -63,7 +63,7 @@ export class Caller implements Disposable {
 
   /**
    * @param signal What takes them back.
-   * @param onAbort Called then.
+   * @param onGivenUp Called then.
    */
   constructor(
     signal: AbortSignal | undefined,

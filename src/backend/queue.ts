@@ -55,8 +55,9 @@ export class Queue {
   #coming = 0;
   /** Calls whose changes all go into one batch. */
   #held = 0;
+  /** Bytes that are free on the medium; undefined when it is to be asked. */
   #free: number | undefined;
-  /** The question for it, under way. */
+  /** The question for them, under way. */
   #asking: Promise<Medium> | undefined;
 
   /** No change yet. */
@@ -328,7 +329,7 @@ export class Queue {
     }
   }
 
-  /** Does what no batch is committed before, since it soon gets a change. */
+  /** Does what soon brings a change: no batch is committed before it is in. */
   async #arrive<T>(work: () => Promise<T>): Promise<T> {
     this.#coming++;
     this.#due.hold();

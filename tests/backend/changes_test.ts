@@ -38,19 +38,6 @@ async function longList(image: string): Promise<string[]> {
   return lines.map((line) => line.replace(/ +/g, " "));
 }
 
-Deno.test("XorrisoBackend.apply() resolves when all is on the medium, whoever else has it written", async () => {
-  await using folder = await makeFolder();
-  await using backend = await openImage(folder);
-  await Promise.all(Array.from({ length: 10 }, async (_, i) => {
-    for (const round of Array(5).keys()) {
-      const name = `${i}/${round}`;
-      const source = toBytes(name);
-      await backend.apply([{ kind: "file", name, source }]);
-      assert(await backend.query(name), name);
-    }
-  }));
-});
-
 Deno.test("XorrisoBackend.delete() takes a folder with its last entry, so that its name is free", async () => {
   await using folder = await makeFolder();
   await using backend = await openImage(folder);
