@@ -9,16 +9,36 @@
  * them has open, however long it has rested, and too little to take one for free before it has.
  */
 
+import { delay } from "@std/async/delay";
 import { unquote } from "../dialogue/protocol.ts";
 import type { Session } from "./session.ts";
 
 /**
- * Finds a process that has a file open for writing, besides this program.
+ * Milliseconds between two looks: a child of this program has all its files open until it becomes
+ * another program, which takes a part of that.
+ */
+const APART = 1000;
+
+/**
+ * Finds a process that has a file open for writing for a while, besides this program.
  *
  * @param path The file, without links.
  * @returns Its number; undefined if none is seen. xorriso has its image open while it writes, not before.
  */
 export async function findWriter(
+  session: Session,
+  path: string,
+): Promise<number | undefined> {
+  let known: number | undefined;
+  for (;;) {
+    const found = await look(session, path);
+    if (found === undefined || found === known) return found;
+    known = found;
+    await delay(APART);
+  }
+}
+
+async function look(
   session: Session,
   path: string,
 ): Promise<number | undefined> {

@@ -12,7 +12,7 @@ import { textsOf } from "./backends.ts";
 import { noise, rejection, until, within } from "./helpers.ts";
 
 /** Milliseconds that one case may take, with all others beside it. */
-const PATIENCE = 240_000;
+const PATIENCE = 600_000;
 
 /** The location of a virtual drive. */
 export function urlOf(burner: Burner, directory = ""): string {
