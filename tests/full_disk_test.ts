@@ -1,25 +1,22 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DISK, type Findings } from "./support/full_disk.ts";
-import { makeFolder, runDeno } from "./support/helpers.ts";
+import { execute, makeFolder, runDeno } from "./support/helpers.ts";
 
-/** A mount that only this program and its children see; it goes with them. */
-const UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"];
-
-async function mayMount(): Promise<boolean> {
-  try {
-    const { success } = await new Deno.Command(UNSHARE[0] ?? "", {
-      args: [...UNSHARE.slice(1), "mount", "-t", "tmpfs", "none", "/mnt"],
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    return success;
-  } catch {
-    return false;
+/** Starts a program with mounts that only it and its children see, where that can be done. */
+async function findUnshare(): Promise<string[] | undefined> {
+  // In a chroot nobody gets a namespace of users, and root needs none.
+  for (const flags of [[], ["--user", "--map-root-user"]]) {
+    const words = ["unshare", "--mount", ...flags];
+    const script = '"$@" mount -t tmpfs none /mnt';
+    const { code } = await execute("sh", ["-c", script, "sh", ...words]);
+    if (code === 0) return words;
   }
 }
 
-// Without user namespaces, or on another system, there is no small disk.
-const ignore = !await mayMount();
+const UNSHARE = await findUnshare();
+
+// Without such mounts, or on another system, there is no small disk.
+const ignore = UNSHARE === undefined;
 
 /** Runs a function of `full_disk.ts` where a small disk is mounted. */
 async function run(name: string): Promise<Findings> {
@@ -31,7 +28,7 @@ async function run(name: string): Promise<Findings> {
     `import { ${name} } from ${JSON.stringify(module)};
      console.log(JSON.stringify(await ${name}(${JSON.stringify(disk)})));`,
     [
-      ...[...UNSHARE, "sh", "-c"],
+      ...[...UNSHARE ?? [], "sh", "-c"],
       'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"',
       ...["sh", `${DISK}`, disk],
     ],
