@@ -220,9 +220,13 @@ export class Store {
     wanted = this.options.session,
     signal?: AbortSignal,
   ): Promise<Snapshot> {
-    const reading = this.#altering.then(() =>
-      this.#readAll({ wanted, signal })
+    return await this.#show(
+      this.#altering.then(() => this.#readAll({ wanted, signal })),
     );
+  }
+
+  /** Shows readers what is being read, unless it is forgotten meanwhile. */
+  async #show(reading: Promise<Snapshot>): Promise<Snapshot> {
     this.#snapshot = reading;
     try {
       const snapshot = await reading;
@@ -432,10 +436,11 @@ export class Store {
   ): Promise<boolean> {
     if (this.#snapshot !== undefined) return false;
     const opening = this.#blocks ??= fileBlocks(path, identity);
-    this.#snapshot = opening.then((blocks) =>
-      readImageSnapshot(blocks, { ...this.#reading(), signal })
+    await this.#show(
+      opening.then((blocks) =>
+        readImageSnapshot(blocks, { ...this.#reading(), signal })
+      ),
     );
-    this.#known = await this.#snapshot;
     return true;
   }
 }
