@@ -1,6 +1,6 @@
 /** One change on its way to the medium: what was asked for, and what of it. */
 
-import { notify, onAbort, unlessAborted } from "../async.ts";
+import { notify, onAbort } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 import { checkName, show } from "../names.ts";
 import type { Progress } from "../options.ts";
@@ -120,8 +120,8 @@ export async function dispose(prepared: Prepared | undefined): Promise<void> {
 }
 
 /**
- * Makes ready what is to be stored, no longer than until a signal is given, and
- * tells by the place of the call how it goes on.
+ * Makes ready what is to be stored, until a signal is given, and tells by the
+ * place of the call how it goes on.
  */
 export async function prepareFor(
   place: Place,
@@ -133,19 +133,14 @@ export async function prepareFor(
   const arriving = { name, latest: performance.now(), controller };
   if (isSlow) place.arriving = arriving;
   let done = 0;
-  const preparing = prepare?.(controller.signal, (count) => {
-    arriving.latest = performance.now();
-    done += count;
-    if (!isSlow) return;
-    const progress = { total: size, rate: undefined };
-    notify(onProgress, { phase: "reading", done, ...progress });
-  });
   try {
-    // A stream that is stuck may not even hear that it is cancelled.
-    return await unlessAborted(Promise.resolve(preparing), controller.signal);
-  } catch (error) {
-    preparing?.then(dispose, () => {});
-    throw error;
+    return await prepare?.(controller.signal, (count) => {
+      arriving.latest = performance.now();
+      done += count;
+      if (!isSlow) return;
+      const progress = { total: size, rate: undefined };
+      notify(onProgress, { phase: "reading", done, ...progress });
+    });
   } finally {
     forget();
     place.arriving = undefined;
@@ -185,7 +180,11 @@ export function requestOf(
   if (typeof source === "string" || source instanceof URL) {
     return {
       ...rest,
-      prepare: (_, onBytes) => prepareFile(source, verify, onBytes),
+      prepare: (signal, onBytes) =>
+        prepareFile(source, verify, (count) => {
+          signal?.throwIfAborted();
+          onBytes(count);
+        }),
       isSlow: verify,
     };
   }
