@@ -10,7 +10,8 @@ Deno.test({
   ignore: await runShell(`${AS_NOBODY} --version >&2 && echo yes || :`) !==
     "yes\n",
   async fn() {
-    await using folder = await makeFolder();
+    // Others may not be let into the folder that TMPDIR names.
+    await using folder = await makeFolder("/tmp");
     const source = new URL("../../src/disk/attributes.ts", import.meta.url);
     await folder.file("attributes.ts", await Deno.readTextFile(source));
     await folder.file(
