@@ -32,6 +32,8 @@ if (folder === undefined || url === undefined) {
 await using backend = await XorrisoBackend.open(url, {
   create: true,
   assertVolumeId: VOLUME_ID,
+  // A night that was cut off, by a power loss say, is taken back once the image has rested a minute.
+  recover: true,
 });
 
 const result = await putTree(backend, folder, {
