@@ -3,7 +3,7 @@ import { makeFolder, runShell } from "../support/helpers.ts";
 
 /** How to run Deno as a user who is not root, and owns what the user `nobody` does. */
 const AS_NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups " +
-  `env DENO_DIR=/nonexistent ${Deno.execPath()}`;
+  `env -u DENO_COVERAGE_DIR DENO_DIR=/nonexistent ${Deno.execPath()}`;
 
 Deno.test({
   name: "probeAttributes() finds that only root gives files to others",
