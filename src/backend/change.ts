@@ -36,7 +36,7 @@ export interface Request extends PlannedChange {
    * @param onBytes Takes how many bytes more there are of it.
    */
   readonly prepare?: (
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
     onBytes: (count: number) => void,
   ) => Promise<Prepared>;
   /** Tells the giver of content that nobody will read it. */
@@ -182,7 +182,7 @@ export function requestOf(
       ...rest,
       prepare: (signal, onBytes) =>
         prepareFile(source, verify, (count) => {
-          signal?.throwIfAborted();
+          signal.throwIfAborted();
           onBytes(count);
         }),
       isSlow: verify,

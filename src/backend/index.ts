@@ -107,7 +107,7 @@ const TYPES: Readonly<Record<IsoType, EntryType>> = {
 };
 
 /** What an entry is, in the words of the backend. */
-export function entryTypeOf({ type }: Entry): EntryType {
+function entryTypeOf({ type }: Entry): EntryType {
   return TYPES[type];
 }
 

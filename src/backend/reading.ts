@@ -267,7 +267,7 @@ export class Reading {
 export const SET_ID = 0o6000;
 
 /** How an entry appears on disk. */
-export function placingOf(
+function placingOf(
   entry: Entry,
   { overwrite = "always", ...options }: GetOptions,
 ): Placing {
