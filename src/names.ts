@@ -100,7 +100,7 @@ export function checkVolumeId(volumeId: string): string {
   );
 }
 
-/** Puts a relative name below a directory of the medium. */
+/** Puts a relative name below a directory, on the medium or on disk. */
 export function join(directory: string, name: string): string {
   return directory === "/" ? `/${name}` : `${directory}/${name}`;
 }

@@ -9,6 +9,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
+import { join } from "../names.ts";
 import { readDir, realPath, stat } from "./files.ts";
 
 /** Tells whether a path, normalised as text alone, lies below `/dev/`. */
@@ -274,7 +275,7 @@ async function requireAll(command: string): Promise<void> {
 async function isProgramDenied(folder: string): Promise<boolean> {
   let found = false;
   for (const { name } of await readDir(folder).catch(() => [])) {
-    const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
+    const path = join(folder, name);
     const { state, partial } = await Deno.permissions.query({
       name: "write",
       path,

@@ -9,6 +9,7 @@ import { notify } from "../async.ts";
 import { dirname } from "@std/path/posix/dirname";
 import type { Progress } from "../options.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
+import { join } from "../names.ts";
 import { type DiskAttributes, setAttributesSync } from "./attributes.ts";
 import { type Identity, isSame, stat, writeAll } from "./files.ts";
 import { cleanAtExit } from "./leftovers.ts";
@@ -208,7 +209,7 @@ export async function resolveTarget(
     throw unwritable(target, "it is a folder");
   }
   const folder = await resolveForWrite(dirname(target), "the target's folder");
-  const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
+  const path = join(folder, name);
   await requireReplaceable(path, image);
   return path;
 }

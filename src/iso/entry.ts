@@ -1,6 +1,7 @@
 /** One name in the tree of a session. */
 
 import type { Extent } from "../dialogue/answers.ts";
+import { join } from "../names.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import type { Compression } from "./rock_ridge.ts";
 import type { Section } from "./volume.ts";
@@ -155,7 +156,7 @@ export class Entry {
   get path(): string {
     const folder = this.#folder;
     if (folder === undefined) return "/";
-    return folder === "/" ? `/${this.name}` : `${folder}/${this.name}`;
+    return join(folder, this.name);
   }
 
   /** When the content was last changed, to the second; 1970 where it is not recorded. */

@@ -1,6 +1,6 @@
 /** Reading the tree of a session from its directories (ECMA-119, 6.8 and 9.1). */
 
-import { parents, show } from "../names.ts";
+import { join, parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK, blocksOf } from "./bytes.ts";
 import { parseTable } from "./checksums.ts";
@@ -299,7 +299,7 @@ class TreeReader {
     if (type === "directory") {
       const place = child === undefined ? section : { lba: child, size: 0 };
       const children = this.#childrenOf({
-        path: directory.path === "/" ? `/${name}` : `${directory.path}/${name}`,
+        path: join(directory.path, name),
         ...{ bytes, section: place, children: new Map() },
         whole: directory.whole,
       });

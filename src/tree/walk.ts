@@ -4,6 +4,7 @@ import { breathe } from "../async.ts";
 import { isSame, lstat, readDir, readLink, stat } from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
 import { reasonOf, XorrisoError } from "../errors.ts";
+import { join } from "../names.ts";
 import type { Filter } from "./filter.ts";
 import type { LeftOut, LeftReason, TreeFilterOptions } from "./options.ts";
 
@@ -142,7 +143,7 @@ class Walker implements Walked {
       await breathe();
       signal?.throwIfAborted();
       const below = {
-        path: path === "/" ? `/${entry.name}` : `${path}/${entry.name}`,
+        path: join(path, entry.name),
         name: name === "" ? entry.name : `${name}/${entry.name}`,
         above,
       };
