@@ -141,7 +141,7 @@ export type {
   Node,
   NodeType,
   RecordedSession,
-} from "./src/dialogue/answers.ts";
+} from "./src/medium.ts";
 export type { Content } from "./src/disk/temp.ts";
 export { putTree } from "./src/tree/put.ts";
 export { getTree } from "./src/tree/get.ts";

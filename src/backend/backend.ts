@@ -1,7 +1,7 @@
 /** The storage: names and contents on one medium, through one session. */
 
 import { notify } from "../async.ts";
-import type { Medium, RecordedSession } from "../dialogue/answers.ts";
+import type { Medium, RecordedSession } from "../medium.ts";
 import { TempFolder } from "../disk/temp.ts";
 import type {
   BlankOptions,

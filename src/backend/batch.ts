@@ -1,7 +1,7 @@
 /** One batch of changes: staged, committed, checked, taken back where wrong. */
 
 import { eachOf, notify } from "../async.ts";
-import { BLOCK } from "../dialogue/answers.ts";
+import { BLOCK, blocksOf } from "../medium.ts";
 import { checkSource } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { baseName, join, show } from "../names.ts";
@@ -383,7 +383,7 @@ function* groupsOf(
 /** Bytes that an operation needs on the medium. */
 function sizeOf({ last }: Operation<Pending>): number {
   const size = last.prepared?.source.size ?? 0;
-  return Math.ceil(size / BLOCK) * BLOCK;
+  return blocksOf(size) * BLOCK;
 }
 
 /** The error for a content that cannot fit. */

@@ -1,8 +1,7 @@
 /** Reading a medium in a drive: its table of contents, and blocks by xorriso. */
 
-import type { RecordedSession } from "../dialogue/answers.ts";
+import { BLOCK, blocksOf, type RecordedSession } from "../medium.ts";
 import { isCode } from "../errors.ts";
-import { BLOCK } from "../iso/bytes.ts";
 import type { Blocks } from "../iso/mod.ts";
 import { driveBlocks } from "../iso/drive_blocks.ts";
 import { readSession } from "../iso/sessions.ts";
@@ -81,7 +80,7 @@ export class DriveReader {
   async sessions(): Promise<RecordedSession[]> {
     const sessions = await readSessions(this.#session);
     this.#end = sessions.reduce(
-      (end, { lba, size }) => Math.max(end, lba + Math.ceil(size / BLOCK)),
+      (end, { lba, size }) => Math.max(end, lba + blocksOf(size)),
       0,
     );
     return sessions;

@@ -1,7 +1,7 @@
 /** When changes are committed: those that come close together share a session. */
 
 import { eachOf, unlessAborted } from "../async.ts";
-import type { Medium } from "../dialogue/answers.ts";
+import type { Medium } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import { readMedium } from "../session/medium.ts";

@@ -1,9 +1,8 @@
 /** A medium as one of its sessions shows it: names, contents, checksums. */
 
-import type { RecordedSession } from "../dialogue/answers.ts";
+import { BLOCK, type RecordedSession } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
-import { foreignBehind } from "../iso/behind.ts";
-import { BLOCK } from "../iso/bytes.ts";
+import { foreignBehind, readBehind } from "../iso/behind.ts";
 import {
   type Blocks,
   type Checksums,
@@ -17,7 +16,6 @@ import {
   type Session,
   type Tree,
 } from "../iso/mod.ts";
-import { readBehind } from "../iso/behind.ts";
 import { readSession } from "../iso/sessions.ts";
 import { rereadTree } from "../iso/read_tree.ts";
 import type { ChecksumTable } from "../iso/entry.ts";

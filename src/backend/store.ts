@@ -2,7 +2,7 @@
 
 import type { ImageFile } from "../disk/image.ts";
 import { LONGEST } from "../async.ts";
-import type { Medium, RecordedSession } from "../dialogue/answers.ts";
+import type { Medium, RecordedSession } from "../medium.ts";
 import { requireWrite } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import {

@@ -1,6 +1,6 @@
 /** The commands that show drives and media: `info` and `devices`. */
 import type { XorrisoBackend } from "../backend/backend.ts";
-import type { Medium, RecordedSession } from "../dialogue/answers.ts";
+import { BLOCK, type Medium, type RecordedSession } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
 import { listDevices, open } from "./open.ts";
 import { requireDirectory } from "./find.ts";
@@ -81,9 +81,6 @@ export function drawBar(
   });
   return `|${cells.join("")}|${share}`;
 }
-
-/** Bytes of a block. */
-const BLOCK = 2048;
 
 /** Opens a medium for writing, to see what fits; for reading where that cannot be. */
 async function openToLook(run: Run): Promise<XorrisoBackend> {

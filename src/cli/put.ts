@@ -1,7 +1,7 @@
 /** The command `put`: files, folders and standard input to the medium. */
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { BackendOptions } from "../backend/options.ts";
-import type { Medium } from "../dialogue/answers.ts";
+import type { Medium } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
 import type {
   CopiedFile,

@@ -1,7 +1,8 @@
 /** How far xorriso is: its progress reports as values. */
 
 import type { Progress } from "../options.ts";
-import { BLOCK, parseSize } from "./answers.ts";
+import { parseSize } from "./answers.ts";
+import { BLOCK } from "../medium.ts";
 
 /** Reads a progress line; undefined if it is none. */
 export function parseProgress(line: string): Progress | undefined {

@@ -1,6 +1,6 @@
 /** The first blocks of an image file, judged before anything is loaded from it. */
 
-import { BLOCK } from "../dialogue/answers.ts";
+import { BLOCK } from "../medium.ts";
 
 /** What the first bytes of an image file tell. */
 export type ImageState =

@@ -1,13 +1,5 @@
 /** Numbers, texts and dates as ISO 9660 keeps them (ECMA-119, 7 and 8.4.26.1). */
 
-/** Bytes of a block: all addresses on a medium count in these. */
-export const BLOCK = 2048;
-
-/** Number of blocks that hold so many bytes. */
-export function blocksOf(bytes: number): number {
-  return Math.ceil(bytes / BLOCK);
-}
-
 /** A 16-bit number, little end first. */
 export function u16(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8;

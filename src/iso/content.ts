@@ -6,7 +6,7 @@ import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { type ByteRange, type Chunks, unreadable } from "./chunks.ts";
-import { BLOCK, blocksOf } from "./bytes.ts";
+import { BLOCK, blocksOf } from "../medium.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { inflate } from "./zisofs.ts";
 

@@ -1,12 +1,11 @@
 /** The blocks of a medium in a drive: whoever has the drive copies runs of them to files. */
 
 import { unlessAborted } from "../async.ts";
-import type { BlockRange } from "../dialogue/answers.ts";
+import { BLOCK, type BlockRange, blocksOf } from "../medium.ts";
 import { readFull } from "../disk/files.ts";
 import { TempFolder } from "../disk/temp.ts";
 import { systemError, XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { BLOCK, blocksOf } from "./bytes.ts";
 import { damaged } from "./volume.ts";
 
 /** A drive that blocks are read from. */

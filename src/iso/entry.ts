@@ -1,8 +1,7 @@
 /** One name in the tree of a session. */
 
-import type { Extent } from "../dialogue/answers.ts";
+import { BLOCK, blocksOf, type Extent } from "../medium.ts";
 import { join } from "../names.ts";
-import { BLOCK, blocksOf } from "./bytes.ts";
 import type { Compression } from "./rock_ridge.ts";
 import type { Section } from "./volume.ts";
 

@@ -2,7 +2,7 @@
 
 import { join, parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
-import { BLOCK, blocksOf } from "./bytes.ts";
+import { BLOCK, blocksOf } from "../medium.ts";
 import { parseTable } from "./checksums.ts";
 import { type ChecksumTable, Entry } from "./entry.ts";
 import { Queue } from "./queue.ts";

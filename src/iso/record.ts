@@ -2,7 +2,8 @@
 
 import { decodeName } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
-import { BLOCK, shortDate } from "./bytes.ts";
+import { shortDate } from "./bytes.ts";
+import { BLOCK } from "../medium.ts";
 import {
   type EntryFields,
   type EntryType,

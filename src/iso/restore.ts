@@ -10,7 +10,7 @@ import {
 } from "../disk/targets.ts";
 import type { Progress } from "../options.ts";
 import type { Blocks } from "./blocks.ts";
-import { BLOCK } from "./bytes.ts";
+import { BLOCK } from "../medium.ts";
 import { CHUNK, content, contentChunks, requireMd5 } from "./content.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { CORES, Hasher } from "./hashing.ts";

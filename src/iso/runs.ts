@@ -1,7 +1,7 @@
 /** Blocks that lie together, read at once and kept while a tree is read. */
 
 import type { Blocks } from "./blocks.ts";
-import { BLOCK } from "./bytes.ts";
+import { BLOCK } from "../medium.ts";
 import { damaged } from "./volume.ts";
 
 /** Bytes of a run: directories lie together, and what is behind them costs little. */

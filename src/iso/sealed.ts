@@ -3,7 +3,8 @@
 import { delay } from "@std/async/delay";
 import { isCode } from "../errors.ts";
 import { type Blocks, type BlocksReadOptions, changed } from "./blocks.ts";
-import { BLOCK, holds, u32 } from "./bytes.ts";
+import { holds, u32 } from "./bytes.ts";
+import { BLOCK } from "../medium.ts";
 import type { Image, Session } from "./sessions.ts";
 import { readTags } from "./tags.ts";
 import type { Volume } from "./volume.ts";

@@ -4,7 +4,7 @@ import { notify, unlessAborted } from "../async.ts";
 import { type ImageFile, WARM } from "../disk/image.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { foreignBehind, readBehind } from "../iso/behind.ts";
-import { BLOCK } from "../iso/bytes.ts";
+import { BLOCK } from "../medium.ts";
 import { headOf } from "../iso/head.ts";
 import { fileBlocks, readImage, readTree } from "../iso/mod.ts";
 import type { XorrisoOptions } from "../options.ts";

@@ -2,7 +2,7 @@
 
 import { XorrisoError } from "../errors.ts";
 import { checkVolumeId } from "../names.ts";
-import type { Medium } from "../dialogue/answers.ts";
+import type { Medium } from "../medium.ts";
 import { parseWriteSpeed, type XorrisoOptions } from "../options.ts";
 import type { Target } from "./target.ts";
 

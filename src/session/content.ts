@@ -1,6 +1,6 @@
 /** The content of files: read, restored to disk, compared with its checksum. */
 
-import type { Entry } from "../dialogue/answers.ts";
+import { blocksOf, type Entry } from "../medium.ts";
 import { resolveTarget } from "../disk/targets.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Chunks } from "../iso/chunks.ts";
@@ -10,7 +10,6 @@ import {
   resolveRange,
   streamOf,
 } from "../iso/content.ts";
-import { blocksOf } from "../iso/bytes.ts";
 import { type FileContent, fromExtents } from "../iso/entry.ts";
 import { copyMany } from "../iso/restore.ts";
 import { checkPath, show } from "../names.ts";

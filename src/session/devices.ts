@@ -10,7 +10,7 @@ import {
   requireWrite,
 } from "../disk/permissions.ts";
 import { unquote } from "../dialogue/protocol.ts";
-import type { Medium } from "../dialogue/answers.ts";
+import type { Medium } from "../medium.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { readMedium } from "./medium.ts";
 import { openSession } from "./open.ts";

@@ -1,7 +1,7 @@
 /** What is special about optical drives and their media. */
 
 import { XorrisoError } from "../errors.ts";
-import { BLOCK, type Medium } from "../dialogue/answers.ts";
+import { BLOCK, blocksOf, type Medium } from "../medium.ts";
 
 /** Media that can be written again after they were erased. */
 const ERASABLE = /^(CD-RW|DVD-RW|DVD\+RW|DVD-RAM|BD-RE|stdio)/;
@@ -82,7 +82,7 @@ function unitOf(profile: string): number {
  * @param bytes What xorriso counts.
  */
 export function footprint({ profile, status }: Medium, bytes: number): number {
-  const blocks = Math.ceil(bytes / BLOCK);
+  const blocks = blocksOf(bytes);
   if (blocks === 0) return 0;
   if (OVERWRITABLE.test(profile)) {
     return (status === "blank" ? blocks - HEADER : blocks) * BLOCK;

@@ -3,11 +3,10 @@
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import {
   FileListing,
-  type Node,
-  type NodeType,
   parseLongLine,
   parseMd5Line,
 } from "../dialogue/answers.ts";
+import type { Node, NodeType } from "../medium.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { baseName, show } from "../names.ts";
 import type { Session } from "./session.ts";

@@ -3,7 +3,8 @@
  * them: the next session would have them damaged.
  */
 
-import { BLOCK, parseLongLine } from "../dialogue/answers.ts";
+import { parseLongLine } from "../dialogue/answers.ts";
+import { BLOCK } from "../medium.ts";
 import { type Entry, readTree } from "../iso/mod.ts";
 import { readSession } from "../iso/sessions.ts";
 import { openBlocks, readSessions } from "./medium.ts";

@@ -1,6 +1,7 @@
 /** Care of the medium: its room, erasing it, closing it for good, the tray. */
 
-import { BLOCK, type Medium, parseSpace } from "../dialogue/answers.ts";
+import { parseSpace } from "../dialogue/answers.ts";
+import { BLOCK, type Medium } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
 import type { BlankOptions, CommitOptions, FormatOptions } from "../options.ts";
 import { settle } from "./behind.ts";

@@ -13,7 +13,8 @@ import {
 } from "./checks.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { requireArgs, requireRun } from "../disk/permissions.ts";
-import { type Medium, parseMedium } from "../dialogue/answers.ts";
+import { parseMedium } from "../dialogue/answers.ts";
+import type { Medium } from "../medium.ts";
 import { type Base, closeInterrupted, findBases } from "./recover.ts";
 
 /**

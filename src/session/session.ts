@@ -10,7 +10,7 @@ import { requireWrite } from "../disk/permissions.ts";
 import { acquire, release, type Target } from "./target.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { commandLine } from "../dialogue/protocol.ts";
-import type { Medium } from "../dialogue/answers.ts";
+import type { Medium } from "../medium.ts";
 
 const TIMEOUT = 600_000;
 

@@ -2,6 +2,7 @@
 
 import { notify } from "../async.ts";
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
+import { BLOCK, blocksOf } from "../medium.ts";
 import { show } from "../names.ts";
 import type { Copy } from "./changing.ts";
 import type {
@@ -14,9 +15,6 @@ import type {
 } from "./options.ts";
 import type { Step } from "./plan.ts";
 import type { Found, Walked } from "./walk.ts";
-
-/** Bytes of a block, the least that a file takes on a medium. */
-const BLOCK = 2048;
 
 /** A result that is still being counted. */
 type Counted =
@@ -95,7 +93,7 @@ export class Tally {
     result[COUNTERS[type]]++;
     if (inode === undefined || !this.#inodes.has(inode)) {
       result.bytes += size;
-      result.needed += Math.ceil(size / BLOCK) * BLOCK;
+      result.needed += blocksOf(size) * BLOCK;
     }
     if (inode !== undefined) this.#inodes.add(inode);
     const told = { kind: "stored", name, ...(change && { change }) } as const;

@@ -1,7 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseWriteSpeed } from "../../src/options.ts";
-import { readSettings, splitArgs } from "../../src/backend/settings.ts";
-import type { Environment } from "../../src/backend/settings.ts";
+import {
+  type Environment,
+  readSettings,
+  splitArgs,
+} from "../../src/backend/settings.ts";
 
 const env = (values: Record<string, string>): Environment => ({
   get: (name) => values[name],

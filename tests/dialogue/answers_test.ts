@@ -5,10 +5,7 @@ import {
   parsePacket,
 } from "../../src/dialogue/protocol.ts";
 import {
-  BLOCK,
-  type Entry,
   FileListing,
-  type Medium,
   parseLoadedLba,
   parseLongLine,
   parseMd5Line,
@@ -17,6 +14,7 @@ import {
   parseToc,
   parseWrittenLba,
 } from "../../src/dialogue/answers.ts";
+import { BLOCK, type Entry, type Medium } from "../../src/medium.ts";
 import { parseProgress } from "../../src/dialogue/progress.ts";
 import { readPackets } from "../support/packets.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { fileBlocks } from "../../src/iso/blocks.ts";
-import { BLOCK } from "../../src/iso/bytes.ts";
+import { BLOCK } from "../../src/medium.ts";
 import {
   CHUNK,
   contentChunks,

@@ -7,7 +7,7 @@ import {
   readTree,
   type Session,
 } from "../../src/iso/mod.ts";
-import type { BlockRange } from "../../src/dialogue/answers.ts";
+import type { BlockRange } from "../../src/medium.ts";
 import { driveBlocks } from "../../src/iso/drive_blocks.ts";
 import { readSession } from "../../src/iso/sessions.ts";
 import { openBlocks, readSessions } from "../../src/session/medium.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { fileBlocks, memoryBlocks } from "../../src/iso/blocks.ts";
-import { BLOCK } from "../../src/iso/bytes.ts";
+import { BLOCK } from "../../src/medium.ts";
 import type { FileContent } from "../../src/iso/entry.ts";
 import { Hasher } from "../../src/iso/hashing.ts";
 import {

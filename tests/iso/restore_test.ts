@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { XorrisoError } from "../../src/errors.ts";
 import { resolveTarget } from "../../src/disk/targets.ts";
 import { fileBlocks } from "../../src/iso/blocks.ts";
-import { BLOCK } from "../../src/iso/bytes.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { CHUNK } from "../../src/iso/content.ts";
 import type { FileContent } from "../../src/iso/entry.ts";
 import type { Progress } from "../../src/options.ts";

@@ -6,7 +6,7 @@ import {
   footprint,
   largestSession,
 } from "../../src/session/drive.ts";
-import type { Medium, MediumStatus } from "../../src/dialogue/answers.ts";
+import type { Medium, MediumStatus } from "../../src/medium.ts";
 import { Clock } from "../support/clock.ts";
 import { assertCode } from "../support/helpers.ts";
 

@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { createHash } from "node:crypto";
-import type { Entry } from "../../src/dialogue/answers.ts";
+import type { Entry } from "../../src/medium.ts";
 import { encodeName } from "../../src/names.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
 import { HOLD, hookXorriso } from "../support/backends.ts";
