@@ -1,7 +1,7 @@
 /** What lies in an image file behind its newest session: nothing, what an interrupted commit left, or somebody's data. */
 
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { holds, isZero, u32 } from "./bytes.ts";
+import { holds, isZero, u32 } from "../bytes.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 import { partitionBehind } from "./partitions.ts";
 import { align, type Image } from "./sessions.ts";

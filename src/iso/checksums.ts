@@ -2,7 +2,7 @@
 
 import { loadMd5 } from "../disk/md5.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { bigEndian, latin1 } from "./bytes.ts";
+import { bigEndian, latin1 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import type { ChecksumTable, Entry } from "./entry.ts";
 import { damaged } from "./volume.ts";

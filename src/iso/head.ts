@@ -2,7 +2,7 @@
 
 import { loadMd5 } from "../disk/md5.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { u32 } from "./bytes.ts";
+import { u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import type { Image } from "./sessions.ts";
 import { readTags } from "./tags.ts";

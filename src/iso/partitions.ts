@@ -1,7 +1,7 @@
 /** What the partition tables in the system area of an image tell of (MBR, and GPT of UEFI 2.10, 5.3). */
 
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { holds, isZero, u32 } from "./bytes.ts";
+import { holds, isZero, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 
 /** Bytes in which the tables count. */

@@ -2,7 +2,7 @@
 
 import { decodeName } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
-import { shortDate } from "./bytes.ts";
+import { shortDate } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import {
   type EntryFields,

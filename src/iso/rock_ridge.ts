@@ -3,7 +3,7 @@
  * RRIP 1.12, 4) and libisofs's attributes (AAIP).
  */
 
-import { bigEndian, longDate, shortDate, u32 } from "./bytes.ts";
+import { bigEndian, longDate, shortDate, u32 } from "../bytes.ts";
 
 /** Signatures of entries, as numbers. */
 const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, Z2, ZF] = [

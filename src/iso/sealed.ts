@@ -3,7 +3,7 @@
 import { delay } from "@std/async/delay";
 import { isCode } from "../errors.ts";
 import { type Blocks, type BlocksReadOptions, changed } from "./blocks.ts";
-import { holds, u32 } from "./bytes.ts";
+import { holds, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import type { Image, Session } from "./sessions.ts";
 import { readTags } from "./tags.ts";

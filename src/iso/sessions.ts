@@ -9,7 +9,7 @@
 import { delay } from "@std/async/delay";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { holds, u32 } from "./bytes.ts";
+import { holds, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import {
   checkSession,

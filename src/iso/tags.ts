@@ -6,7 +6,7 @@
 import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { latin1 } from "./bytes.ts";
+import { latin1 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import { blocksIn, type Volume } from "./volume.ts";
 

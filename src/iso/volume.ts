@@ -3,7 +3,7 @@
 import { XorrisoError } from "../errors.ts";
 import { decodeName } from "../names.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
-import { dateOf, holds, latin1, longDate, u16, u32 } from "./bytes.ts";
+import { dateOf, holds, latin1, longDate, u16, u32 } from "../bytes.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 
 /** Bytes that lie together. */

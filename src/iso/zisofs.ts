@@ -5,7 +5,7 @@
 
 import { type ByteRange, type Chunks, unreadable } from "./chunks.ts";
 import { type FileContent, storedSize } from "./entry.ts";
-import { holds, u32 } from "./bytes.ts";
+import { holds, u32 } from "../bytes.ts";
 
 /** The beginning of a compressed file: of the first version, and of that for large files. */
 const MAGIC = "\x37\xe4\x53\x96\xc9\xdb\xd6\x07";
