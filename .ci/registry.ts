@@ -11,7 +11,9 @@
 const WANTED = [
   "assert",
   "async",
+  "bytes",
   "cli",
+  "data-structures",
   "fmt",
   "path",
   "streams",
@@ -74,12 +76,12 @@ function rewrite(
   return { source: rewritten, packages };
 }
 
-/** The declarations of a module whose types are unknown: each export is anything. */
+/** The declarations of a module whose types are unknown: each export is anything, and may be generic. */
 function declarations(names: readonly string[]): string {
   const lines = names.map((name) =>
     name === "default"
       ? "declare const value: any;\nexport default value;"
-      : `export declare const ${name}: any;\nexport type ${name} = any;`
+      : `export declare const ${name}: any;\nexport type ${name}<_T = any> = any;`
   );
   return [...lines, "export {};", ""].join("\n");
 }
@@ -103,23 +105,24 @@ async function build(from: string, to: string): Promise<void> {
   for (const name of wanted) {
     const exports: Record<string, string> = {};
     const home = `${to}/@std/${name}`;
-    for await (const path of sources(`${from}/${name}`)) {
-      const file = `${from}/${name}/${path}`;
+    const folder = name.replaceAll("-", "_");
+    for await (const path of sources(`${from}/${folder}`)) {
+      const file = `${from}/${folder}/${path}`;
       // Loading it is the exact way to know its exports. A few cannot be loaded: the npm package
       // leaves out a data file that they need.
       const loaded = await import(new URL(file, import.meta.url).href)
         .catch(() => undefined);
       if (loaded === undefined) continue;
       const { source, packages } = rewrite(
-        `${name}/${path}`,
+        `${folder}/${path}`,
         await Deno.readTextFile(file),
         version,
       );
       for (const other of packages) wanted.add(other);
       const types = path.replace(/\.js$/, ".d.ts");
       const hint = `/* @ts-self-types="./${types.split("/").at(-1)}" */\n`;
-      const folder = `${home}/${version}/${path}`.replace(/\/[^/]*$/, "");
-      await Deno.mkdir(folder, { recursive: true });
+      const target = `${home}/${version}/${path}`.replace(/\/[^/]*$/, "");
+      await Deno.mkdir(target, { recursive: true });
       await Deno.writeTextFile(`${home}/${version}/${path}`, hint + source);
       await Deno.writeTextFile(
         `${home}/${version}/${types}`,

@@ -6,7 +6,7 @@ const MAX_PART = 255;
 /** Bytes that a whole path may have: xorriso's own limit is 4095. */
 const MAX_PATH = 4000;
 
-/** Bytes that a volume id may have (ECMA-119, 8.4.8). */
+/** Bytes that a volume id may have (ECMA-119, 8.4.6). */
 const MAX_VOLUME_ID = 32;
 
 /**

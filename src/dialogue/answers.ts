@@ -123,7 +123,7 @@ export function parseToc(lines: readonly string[]): Toc {
   return { sessions, nwa: lastNumber(lines, /^Media nwa *: (\d+)s$/) };
 }
 
-/** Volume ids are padded with blanks (ECMA-119, 8.4.7). */
+/** Volume ids are padded with blanks (ECMA-119, 8.4.6). */
 function trimVolumeId(volumeId: string): string {
   return detach(volumeId.replace(/ +$/, ""));
 }

@@ -21,7 +21,7 @@ const VOLUME = /^Volume id +: '/;
 /** What is worth a closer look. */
 const TOLD = /^(?:Drive current|ISO session|Other session|Volume id) *:/;
 
-/** Bytes of a volume id (ECMA-119, 8.4.7). */
+/** Bytes of a volume id (ECMA-119, 8.4.6). */
 const MAX_VOLUME_ID = 32;
 
 /**

@@ -1,5 +1,6 @@
 /** The first blocks of an image file, judged before anything is loaded from it. */
 
+import { holds, isZero, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 
 /** What the first bytes of an image file tell. */
@@ -20,8 +21,8 @@ export type ImageState =
 /** Bytes before the first session: xorriso mirrors the newest superblock here. */
 const HEAD = 32 * BLOCK;
 
-/** Blocks that sessions in a file are rounded up to. */
-const ALIGNMENT = 32;
+/** Sessions in a file begin at multiples of so many blocks, the first one where the head ends. */
+export const ALIGNMENT = 32;
 
 /** Bytes before a second head that are still worth a copy in memory. */
 const MAX_OFFSET = 1 << 26;
@@ -46,11 +47,11 @@ export async function judgeHead(
     // mirror at block 0 when the session is complete.
     if (!isZero(head)) return "damaged";
     if (first.length < BLOCK) return "interrupted";
-    const end = (32 + volumeBlocks(first)) * BLOCK;
-    if (size < end) return "interrupted";
+    // Its blocks, by its descriptor (ECMA-119, 8.4.8).
+    const end = ALIGNMENT + u32(first, 80);
+    if (size < end * BLOCK) return "interrupted";
     // Behind it there would be further sessions, which must not be lost.
-    const next = Math.ceil(end / BLOCK / ALIGNMENT) * ALIGNMENT * BLOCK;
-    return size <= next ? "headless" : "damaged";
+    return size <= align(end) * BLOCK ? "headless" : "damaged";
   }
   // What comes first, before the descriptor: the system area, empty.
   if (size === 48 * BLOCK && isZero(await read(0, size))) {
@@ -73,33 +74,20 @@ export async function readHead(
   read: ReadBytes,
 ): Promise<Uint8Array> {
   const head = await read(0, Math.min(size, HEAD));
-  const offset = partitionOffset(head);
+  const offset = partitionStart(head);
   if (offset === 0 || offset > MAX_OFFSET) return head;
   const descriptor = await read(offset + 16 * BLOCK, BLOCK);
   if (!holds(descriptor, 0, DESCRIPTOR)) return head;
   return await read(0, offset + HEAD);
 }
 
-/** Blocks of the volume, by its descriptor (ECMA-119, 8.4.12). */
-function volumeBlocks(descriptor: Uint8Array): number {
-  const { buffer, byteOffset } = descriptor;
-  return new DataView(buffer, byteOffset).getUint32(80, true);
+/** Where the first partition begins, in bytes; 0 if there is no table of partitions. */
+export function partitionStart(head: Uint8Array): number {
+  // The first entry has its start in units of 512.
+  return holds(head, 510, "\x55\xaa") ? u32(head, 446 + 8) * 512 : 0;
 }
 
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
-}
-
-/** Where the first partition begins, in bytes. */
-function partitionOffset(head: Uint8Array): number {
-  // The first entry of the partition table has its start in units of 512.
-  if (head.length < HEAD || !holds(head, 510, "\x55\xaa")) return 0;
-  return new DataView(head.buffer).getUint32(446 + 8, true) * 512;
-}
-
-function holds(bytes: Uint8Array, offset: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    if (bytes[offset + i] !== text.charCodeAt(i)) return false;
-  }
-  return true;
+/** The first block from there on that a session may begin with. */
+export function align(lba: number): number {
+  return Math.ceil(lba / ALIGNMENT) * ALIGNMENT;
 }

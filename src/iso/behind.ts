@@ -4,7 +4,8 @@ import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { holds, isZero, u32 } from "../bytes.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 import { partitionBehind } from "./partitions.ts";
-import { align, type Image } from "./sessions.ts";
+import type { Image } from "./sessions.ts";
+import { align } from "../disk/head.ts";
 import { parseTag } from "./tags.ts";
 import { SYSTEM_AREA } from "./volume.ts";
 

@@ -1,11 +1,11 @@
 /** Reading the tree of a session from its directories (ECMA-119, 6.8 and 9.1). */
 
+import { BinaryHeap } from "@std/data-structures/binary-heap";
 import { join, parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 import { parseTable } from "./checksums.ts";
 import { type ChecksumTable, Entry } from "./entry.ts";
-import { Queue } from "./queue.ts";
 import {
   type DirectoryRecord,
   fieldsOf,
@@ -111,7 +111,10 @@ class TreeReader {
   readonly #problems: TreeProblem[] = [];
   /** Directories above what may have changed. */
   readonly #above: ReadonlySet<string>;
-  readonly #queue = new Queue<Pending>();
+  /** Directories to be read, those first that lie first on the medium. */
+  readonly #queue: BinaryHeap<Pending> = new BinaryHeap(
+    (a: Pending, b: Pending) => a.section.lba - b.section.lba,
+  );
   /** What the record that was taken last says. */
   #rockRidge = new RockRidge();
   #checksums: ChecksumTable | undefined;

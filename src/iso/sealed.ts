@@ -1,6 +1,7 @@
 /** Reading a session so that nothing else is ever taken for it. */
 
 import { delay } from "@std/async/delay";
+import { equals } from "@std/bytes/equals";
 import { isCode } from "../errors.ts";
 import { type Blocks, type BlocksReadOptions, changed } from "./blocks.ts";
 import { holds, u32 } from "../bytes.ts";
@@ -154,7 +155,7 @@ class SealedBlocks implements Blocks {
       }
       for (const { position, bytes } of this.#marks) {
         await this.#blocks.read(block, position, { signal });
-        if (!bytes.every((byte, index) => byte === block[index])) return false;
+        if (!equals(bytes, block)) return false;
       }
       return true;
     } catch (error) {

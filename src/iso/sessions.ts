@@ -7,6 +7,8 @@
  */
 
 import { delay } from "@std/async/delay";
+import { equals } from "@std/bytes/equals";
+import { align, ALIGNMENT, partitionStart } from "../disk/head.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { holds, u32 } from "../bytes.ts";
@@ -68,9 +70,6 @@ export interface Image {
   readonly partitionOffset: number;
 }
 
-/** Sessions in a file begin at multiples of this many blocks; the first one where the head ends. */
-const ALIGNMENT = 32;
-
 /** Blocks that are read to look for descriptors: few sessions have more. */
 const PEEK = 8;
 
@@ -113,13 +112,13 @@ export async function readImage(
   options: BlocksReadOptions = {},
 ): Promise<Image> {
   const { signal } = options;
-  let before: Uint8Array | undefined;
+  let before: Uint8Array = new Uint8Array();
   const finder = new Finder(blocks, options);
   for (;;) {
     const head = await readRun(blocks, 0, 2 * ALIGNMENT, options);
     // A head that is being written is read again, until nobody writes.
     const last = blocks.modified === undefined ||
-      isSame(head, before) && isAtRest(blocks.modified);
+      equals(head, before) && isAtRest(blocks.modified);
     try {
       const image = await finder.examine(head);
       if (last || !["torn", "missing"].includes(image.head)) return image;
@@ -150,7 +149,7 @@ class Finder {
       throw notIso(blocks, "it has been blanked");
     }
     const { volume: top, reason } = this.#parse(head.subarray(16 * BLOCK), 0);
-    const offset = partitionOffset(head);
+    const offset = secondBeginning(head);
     const chain = await this.#chain(ALIGNMENT + offset);
     const shown = top && await this.#shownBy(top);
     const isThere = shown?.isSound && await this.#hasTree(shown.volume);
@@ -359,11 +358,6 @@ function sessionOf(volume: Volume, number: number): Session {
   return { number, lba, size, volumeId, date: created, volume };
 }
 
-/** The first block from there on that a session may begin with. */
-export function align(lba: number): number {
-  return Math.ceil(lba / ALIGNMENT) * ALIGNMENT;
-}
-
 /** Whether descriptors are the same but for the number of blocks, which counts from the beginning. */
 function isCopy(
   { descriptors: a }: Volume,
@@ -385,11 +379,9 @@ function isSameDescriptor(a: Uint8Array, b: Uint8Array): boolean {
  * The block that the first partition begins with, if there are descriptors for it, too (xorriso(1),
  * -boot_image any partition_offset=).
  */
-function partitionOffset(head: Uint8Array): number {
-  // The first entry of the partition table has its start in units of 512.
-  if (!holds(head, 510, "\x55\xaa")) return 0;
-  const offset = u32(head, 446 + 8) * 512 / BLOCK;
-  return holds(head, (offset + 16) * BLOCK, "\x01CD001") ? offset : 0;
+function secondBeginning(head: Uint8Array): number {
+  const start = partitionStart(head) / BLOCK;
+  return holds(head, (start + 16) * BLOCK, "\x01CD001") ? start : 0;
 }
 
 /** Whether nobody is writing, as far as can be seen. */
@@ -412,8 +404,4 @@ export async function readSession(
   const volume = parseVolume(bytes, lba, blocks);
   if (volume !== undefined) return sessionOf(volume, number);
   throw notIso(blocks, `block ${lba + SYSTEM_AREA} holds no volume descriptor`);
-}
-
-function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
-  return a.length === b?.length && a.every((byte, i) => byte === b[i]);
 }
