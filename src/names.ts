@@ -7,7 +7,7 @@ const MAX_PART = 255;
 const MAX_PATH = 4000;
 
 /** Bytes that a volume id may have (ECMA-119, 8.4.6). */
-const MAX_VOLUME_ID = 32;
+export const MAX_VOLUME_ID = 32;
 
 /**
  * Checks a path on the medium that is to be read or removed.
@@ -124,6 +124,11 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+/** The folder that a relative name is in; `""` for those at the top. */
+export function folderOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf("/")));
+}
+
 function checkPart(part: string, path: string): void {
   if (part === "." || part === ".." || part.includes("\0")) {
     throw new TypeError(
@@ -144,7 +149,8 @@ function isLonger(text: string, bytes: number): boolean {
   return byteLength(text) > bytes;
 }
 
-function byteLength(text: string): number {
+/** Bytes of a name. */
+export function byteLength(text: string): number {
   return encodeName(text).length;
 }
 

@@ -5,9 +5,9 @@ import { doubtOf, Folders } from "../disk/sources.ts";
 import { XorrisoError } from "../errors.ts";
 import { contentChunks } from "../iso/content.ts";
 import type { Entry } from "../iso/mod.ts";
-import { join, show } from "../names.ts";
+import { folderOf, join, show } from "../names.ts";
 import type { Pending } from "./change.ts";
-import { folderOf, type Index } from "./index.ts";
+import { type Index } from "./index.ts";
 import type { Named, Operation, View } from "./plan.ts";
 import type { Snapshot } from "./snapshot.ts";
 

@@ -111,11 +111,6 @@ function entryTypeOf({ type }: Entry): EntryType {
   return TYPES[type];
 }
 
-/** The folder that a name lies in; `""` is the backend's directory. */
-export function folderOf(name: string): string {
-  return name.slice(0, Math.max(0, name.lastIndexOf("/")));
-}
-
 /** The folders above a name, the topmost first. */
 export function* foldersAbove(name: string): Generator<string> {
   for (const parent of parents(`/${name}`)) {

@@ -7,7 +7,7 @@
  * then writes a session that cannot be used. Each folder stands for itself.
  */
 
-import { encodeName, show } from "../names.ts";
+import { byteLength, show } from "../names.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { TempFolder } from "../disk/temp.ts";
 import type { XorrisoOptions } from "../options.ts";
@@ -42,13 +42,13 @@ const ROOT = 342;
 
 /** Whether a name alone can make its folder one that has to be looked at. */
 export function isLong(name: string): boolean {
-  return name.length * 3 > FITS && encodeName(name).length > FITS;
+  return name.length * 3 > FITS && byteLength(name) > FITS;
 }
 
 /** Bytes that an entry takes behind its folder, or somewhat more. */
 function bytesBehind({ name, link }: FolderEntry): number {
-  const bytes = encodeName(name).length +
-    (link === undefined ? 0 : encodeName(link).length + PART * partsOf(link));
+  const bytes = byteLength(name) +
+    (link === undefined ? 0 : byteLength(link) + PART * partsOf(link));
   return bytes <= FITS ? 0 : bytes - STAY;
 }
 

@@ -1,8 +1,8 @@
 /** Changes that are not written yet, each checked when it is asked for. */
 
 import { XorrisoError } from "../errors.ts";
-import { join, show } from "../names.ts";
-import { type EntryType, folderOf, foldersAbove, type Index } from "./index.ts";
+import { folderOf, join, show } from "../names.ts";
+import { type EntryType, foldersAbove, type Index } from "./index.ts";
 
 /** One change that has been asked for. */
 export interface PlannedChange {

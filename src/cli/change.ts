@@ -1,5 +1,5 @@
 /** The commands that change names on the medium: `delete` and `move`. */
-import { folderOf } from "../tree/plan.ts";
+import { folderOf } from "../names.ts";
 import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
 import { open, sessionOf } from "./open.ts";

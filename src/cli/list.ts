@@ -3,7 +3,7 @@ import type { BackendOptions, ListedEntry } from "../backend/options.ts";
 import { compareTree } from "../tree/compare.ts";
 import { compareEntries } from "../tree/difference.ts";
 import type { CompareTreeOptions, TreeChange } from "../tree/options.ts";
-import { folderOf } from "../tree/plan.ts";
+import { folderOf } from "../names.ts";
 import { UsageError } from "./exit.ts";
 import { findEntries, requireDirectory, sortByName } from "./find.ts";
 import { filters, storedAs } from "./put.ts";

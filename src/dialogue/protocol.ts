@@ -3,7 +3,7 @@
  * and lines to send, packets and quoted words to read.
  */
 
-import { decodeName, encodeName } from "../names.ts";
+import { byteLength, decodeName, encodeName } from "../names.ts";
 
 /**
  * Bytes a line may have, after quoting and without its newline.
@@ -25,8 +25,6 @@ const LIST_END = "--";
 const NOT_PLAIN = /[\p{Cc}\p{Cs}"\\]/gu;
 
 const COMMAND = /^-[a-z0-9_]+$/;
-
-const encoder = new TextEncoder();
 
 /** The mark of being ready for the first line. */
 export const START_MARK = "READY";
@@ -160,10 +158,6 @@ function pack(texts: readonly string[], room: number): string[] {
     left -= bytes;
   }
   return lines;
-}
-
-function byteLength(text: string): number {
-  return encoder.encode(text).length;
 }
 
 /** A line, if xorriso can read it as one. */

@@ -4,7 +4,7 @@
  * it, each of them can make lines that look like messages of their own.
  */
 
-import { encodeName } from "../names.ts";
+import { byteLength, MAX_VOLUME_ID } from "../names.ts";
 import { isNoise, octalCodes, unescape } from "./protocol.ts";
 import { parseProgress } from "./progress.ts";
 
@@ -20,9 +20,6 @@ const VOLUME = /^Volume id +: '/;
 
 /** What is worth a closer look. */
 const TOLD = /^(?:Drive current|ISO session|Other session|Volume id) *:/;
-
-/** Bytes of a volume id (ECMA-119, 8.4.6). */
-const MAX_VOLUME_ID = 32;
 
 /**
  * Leaves out the messages by which xorriso confirms a change.
@@ -119,7 +116,7 @@ function volumeLength(lines: readonly string[], index: number): number {
   for (let count = 1; index + count <= lines.length; count++) {
     const text = lines.slice(index, index + count).join("\n");
     const volumeId = unescape(text.slice(start.length));
-    if (encodeName(volumeId).length > MAX_VOLUME_ID + end.length) break;
+    if (byteLength(volumeId) > MAX_VOLUME_ID + end.length) break;
     if (text.endsWith(end)) length = count;
   }
   return length;

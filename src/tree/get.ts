@@ -14,7 +14,7 @@ import { resolveForWrite } from "../disk/permissions.ts";
 import { md5Of } from "../disk/sources.ts";
 import { alreadyThere, unwritableBy } from "../disk/targets.ts";
 import { isCode, reasonOf, XorrisoError } from "../errors.ts";
-import { show } from "../names.ts";
+import { folderOf, show } from "../names.ts";
 import type { Stored } from "./difference.ts";
 import { listStored } from "./examine.ts";
 import { Filter } from "./filter.ts";
@@ -25,7 +25,6 @@ import type {
   TreeEvent,
   TreeResult,
 } from "./options.ts";
-import { folderOf } from "./plan.ts";
 import { selectEntries } from "./select.ts";
 import {
   collision,

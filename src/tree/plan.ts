@@ -1,6 +1,6 @@
 /** What is to be done so that a medium has what a folder on disk has. Pure. */
 
-import { encodeName, parents } from "../names.ts";
+import { encodeName, folderOf, parents } from "../names.ts";
 import {
   differingAttributes,
   recordable,
@@ -252,9 +252,4 @@ export function moveCandidates(
     if (list !== undefined) pairs.set(found, list);
   }
   return pairs;
-}
-
-/** The folder that a name is in; "" for those at the top. */
-export function folderOf(name: string): string {
-  return name.slice(0, Math.max(0, name.lastIndexOf("/")));
 }
