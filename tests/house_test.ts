@@ -91,3 +91,23 @@ Deno.test("src/ files begin with what is in them", async () => {
   }
   assertEquals(silent, []);
 });
+
+/** Names that an entry point of its own gives to users, and so may have twice. */
+const PUBLIC_TWINS = ["Entry", "EntryType", "Session"];
+
+Deno.test("src/ gives no name to two things", async () => {
+  const declared =
+    /^(?:export )?(?:async )?(?:function\*?|class|interface|type) +(\w+)/gm;
+  const owners = new Map<string, string>();
+  const twins: string[] = [];
+  for (const [path, { text }] of await readSources()) {
+    const code = text.replaceAll(/\/\*.*?\*\//gs, "");
+    for (const [, name = ""] of code.matchAll(declared)) {
+      const owner = owners.get(name) ?? path;
+      owners.set(name, owner);
+      if (owner === path || PUBLIC_TWINS.includes(name)) continue;
+      twins.push(`${name}: ${owner}, ${path}`);
+    }
+  }
+  assertEquals(twins, []);
+});

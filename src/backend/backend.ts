@@ -11,7 +11,12 @@ import type {
   RestoreOptions,
 } from "../options.ts";
 import { type Changes, exclusive } from "../session/changes.ts";
-import { eject, erase, finish, loadTray } from "../session/maintain.ts";
+import {
+  closeMedium,
+  closeTray,
+  erase,
+  openTray,
+} from "../session/maintain.ts";
 import { type Request, requestOf } from "./change.ts";
 import type {
   ApplyOptions,
@@ -396,7 +401,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} As `Xorriso.finish`.
    */
   async finish(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
-    await this.#maintain(finish, options);
+    await this.#maintain(closeMedium, options);
   }
 
   /**
@@ -406,7 +411,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} NO_DRIVE when it is an image file.
    */
   async eject(): Promise<void> {
-    await this.#maintain(eject, {});
+    await this.#maintain(openTray, {});
   }
 
   /**
@@ -415,7 +420,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} As `Xorriso.load`.
    */
   async load(): Promise<Medium> {
-    return await this.#maintain(loadTray, {});
+    return await this.#maintain(closeTray, {});
   }
 
   /**

@@ -15,7 +15,7 @@ import type { Session } from "../session/session.ts";
 import type { Pending } from "./change.ts";
 import { checkWritten } from "./check.ts";
 import type { CommitOptions, Progress } from "../options.ts";
-import { type Index } from "./index.ts";
+import type { Index } from "./index.ts";
 import { type FolderEntry, isLong, refusedFolders } from "./long_names.ts";
 import type { Operation, View } from "./plan.ts";
 import { type Step, type Steps, stepsOf } from "./steps.ts";
@@ -193,7 +193,7 @@ export class Batch {
     this.#drop(
       new Map(tooBig.map((each) => [
         each,
-        tooLarge(each.last.name, sizeOf(each), free),
+        tooLargeFor(each.last.name, sizeOf(each), free),
       ])),
     );
   }
@@ -387,7 +387,7 @@ function sizeOf({ last }: Operation<Pending>): number {
 }
 
 /** The error for a content that cannot fit. */
-export function tooLarge(
+export function tooLargeFor(
   name: string,
   needed: number,
   free: number,

@@ -8,7 +8,7 @@ import { md5Of, openSource, type Source } from "../disk/sources.ts";
 import { spool, type TempFolder } from "../disk/temp.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { Change } from "./options.ts";
-import type { Place } from "./order.ts";
+import type { CallPlace } from "./order.ts";
 import type { PlannedChange } from "./plan.ts";
 
 /** What is to be stored, ready to be staged. */
@@ -102,7 +102,7 @@ export interface Pending extends Request {
 }
 
 /** Tells the caller of a change what became of it; `error` is what failed. */
-export async function settle(
+export async function conclude(
   change: Pending,
   ...error: unknown[]
 ): Promise<void> {
@@ -124,7 +124,7 @@ export async function dispose(prepared: Prepared | undefined): Promise<void> {
  * place of the call how it goes on.
  */
 export async function prepareFor(
-  place: Place,
+  place: CallPlace,
   { name, size, prepare, onProgress, isSlow }: Request,
   signal: AbortSignal,
 ): Promise<Prepared | undefined> {

@@ -7,7 +7,7 @@ import { contentChunks } from "../iso/content.ts";
 import type { Entry } from "../iso/mod.ts";
 import { folderOf, join, show } from "../names.ts";
 import type { Pending } from "./change.ts";
-import { type Index } from "./index.ts";
+import type { Index } from "./index.ts";
 import type { Named, Operation, View } from "./plan.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -48,7 +48,7 @@ export async function checkWritten(
     }
     return;
   }
-  const places = new Map<Operation<Pending>, Place>();
+  const places = new Map<Operation<Pending>, Outcome>();
   const summed: Entry[] = [];
   for (const [name, named] of view.changed) {
     await breathe();
@@ -103,7 +103,7 @@ export async function checkWritten(
 }
 
 /** Where what an operation has made is when all is done. */
-interface Place extends Named<Operation<Pending>> {
+interface Outcome extends Named<Operation<Pending>> {
   /** Its name. */
   readonly name: string;
 }

@@ -90,13 +90,13 @@ export async function refusedFolders(
       await rehearse(path, entries, options);
     } catch (error) {
       const isFault = isCode(error, "NAME_TOO_LONG");
-      refused.set(path, isFault ? tooLong(path, error) : error);
+      refused.set(path, isFault ? tooManyLong(path, error) : error);
     }
   }
   return refused;
 }
 
-function tooLong(path: string, cause: unknown): XorrisoError {
+function tooManyLong(path: string, cause: unknown): XorrisoError {
   return new XorrisoError(
     "NAME_TOO_LONG",
     `Cannot store the long names in ${show(path)}: xorriso ${FAULTY} has a ` +

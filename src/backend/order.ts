@@ -4,18 +4,18 @@ import { breathe, unlessAborted } from "../async.ts";
 import { foldersAbove } from "./index.ts";
 
 /** The names that a call is about. */
-interface Named {
+interface CallNames {
   readonly name: string;
   readonly from?: string;
 }
 
 /** The place of a call among the others. */
-export class Place {
-  readonly #forget: (place: Place) => void;
+export class CallPlace {
+  readonly #forget: (place: CallPlace) => void;
   #leaving: PromiseWithResolvers<void> | undefined;
 
   /** The calls that it waits for. */
-  earlier: readonly Place[];
+  earlier: readonly CallPlace[];
   /** Whether its call is done. */
   isLeft = false;
   /** The content that its call is keeping. */
@@ -28,8 +28,8 @@ export class Place {
    */
   constructor(
     readonly names: readonly string[],
-    earlier: readonly Place[],
-    forget: (place: Place) => void,
+    earlier: readonly CallPlace[],
+    forget: (place: CallPlace) => void,
   ) {
     this.earlier = earlier;
     this.#forget = forget;
@@ -70,21 +70,21 @@ export interface Arriving {
 
 /** Places of calls under way, by name: of most names there is one. */
 class Places {
-  readonly #places = new Map<string, Place | Set<Place>>();
+  readonly #places = new Map<string, CallPlace | Set<CallPlace>>();
 
-  get(name: string): Iterable<Place> {
+  get(name: string): Iterable<CallPlace> {
     const places = this.#places.get(name) ?? [];
-    return places instanceof Place ? [places] : places;
+    return places instanceof CallPlace ? [places] : places;
   }
 
-  add(name: string, place: Place): void {
+  add(name: string, place: CallPlace): void {
     const places = this.#places.get(name);
     if (places === undefined) this.#places.set(name, place);
     else if (places instanceof Set) places.add(place);
     else this.#places.set(name, new Set([places, place]));
   }
 
-  delete(name: string, place: Place): void {
+  delete(name: string, place: CallPlace): void {
     const places = this.#places.get(name);
     if (places instanceof Set) places.delete(place);
     if (places === place || places instanceof Set && places.size === 0) {
@@ -100,19 +100,19 @@ class Places {
 export class Order {
   readonly #names = new Places();
   readonly #below = new Places();
-  readonly #all = new Set<Place>();
+  readonly #all = new Set<CallPlace>();
 
   /** Settled when all calls so far have their places. */
   #before: Promise<unknown> = Promise.resolve();
 
   /** All calls under way, in call order. */
-  get all(): readonly Place[] {
+  get all(): readonly CallPlace[] {
     return [...this.#all];
   }
 
   /** Takes the next place for a call about some names. */
-  take({ name, from = name }: Named): Place {
-    const earlier: Place[] = [];
+  take({ name, from = name }: CallNames): CallPlace {
+    const earlier: CallPlace[] = [];
     const names = from === name ? [name] : [from, name];
     for (const each of names) {
       earlier.push(...this.#names.get(each), ...this.#below.get(each));
@@ -120,7 +120,7 @@ export class Order {
         earlier.push(...this.#names.get(folder));
       }
     }
-    const place = new Place(names, earlier, this.#forget);
+    const place = new CallPlace(names, earlier, this.#forget);
     this.#all.add(place);
     for (const each of names) {
       this.#names.add(each, place);
@@ -129,7 +129,7 @@ export class Order {
     return place;
   }
 
-  #forget = (place: Place): void => {
+  #forget = (place: CallPlace): void => {
     this.#all.delete(place);
     for (const each of place.names) {
       this.#names.delete(each, place);
@@ -143,12 +143,12 @@ export class Order {
    * Takes the places of calls that are made together, after all that were made
    * before. Lets others on the event loop go on where there are thousands.
    */
-  async takeAll<Call extends Named>(
+  async takeAll<Call extends CallNames>(
     calls: readonly Call[],
-  ): Promise<(readonly [Call, Place])[]> {
+  ): Promise<(readonly [Call, CallPlace])[]> {
     const taking = this.#before.then(async () => {
       await breathe();
-      const places: (readonly [Call, Place])[] = [];
+      const places: (readonly [Call, CallPlace])[] = [];
       try {
         for (const [i, call] of calls.entries()) {
           if (i > 0) await breathe();
@@ -182,7 +182,7 @@ export class Order {
       tick.resolve();
       tick = Promise.withResolvers();
     }, patience / 4);
-    const left = new Set<Place>();
+    const left = new Set<CallPlace>();
     try {
       for (const place of this.all) {
         while (!place.isLeft && !left.has(place)) {

@@ -317,9 +317,9 @@ export function checkChange(
   const type = view.typeOf(name);
   if (kind === "remove") {
     const isFull = type === "directory" && view.countIn(name) > 0;
-    if (type === undefined) throw missing("delete", directory, name);
+    if (type === undefined) throw notThere("delete", directory, name);
     if (type === "directory" && !change.recursive) {
-      throw missing(
+      throw notThere(
         "delete",
         directory,
         name,
@@ -329,7 +329,7 @@ export function checkChange(
     return;
   }
   if (kind === "attributes") {
-    if (type === undefined) throw missing("change", directory, name);
+    if (type === undefined) throw notThere("change", directory, name);
     return;
   }
   for (const [path, type] of above) {
@@ -343,7 +343,7 @@ export function checkChange(
   }
   if (kind === "move") {
     if (view.typeOf(from) === undefined) {
-      throw missing("rename", directory, from);
+      throw notThere("rename", directory, from);
     }
     if (`${name}/`.startsWith(`${from}/`)) {
       throw new XorrisoError(
@@ -363,7 +363,7 @@ export function checkChange(
   throw exists(join(directory, name));
 }
 
-function missing(
+function notThere(
   doing: string,
   directory: string,
   name: string,

@@ -5,21 +5,21 @@ import type { Medium } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import { readMedium } from "../session/medium.ts";
-import { Batch, tooLarge, type WriteOptions } from "./batch.ts";
+import { Batch, tooLargeFor, type WriteOptions } from "./batch.ts";
 import {
   Caller,
+  conclude,
   dispose,
   type Pending,
   type Prepared,
   prepareFor,
   type Request,
   rolledBack,
-  settle,
 } from "./change.ts";
 import { Due } from "./due.ts";
 import type { Index } from "./index.ts";
 import type { AutoCommitOptions, Change } from "./options.ts";
-import { Order, type Place } from "./order.ts";
+import { type CallPlace, Order } from "./order.ts";
 import { type Operation, Plan } from "./plan.ts";
 import type { Store } from "./store.ts";
 
@@ -239,7 +239,7 @@ export class Queue {
     const changes = this.#plan?.plan.changes ?? [];
     this.#plan = undefined;
     this.#due.clear();
-    await eachOf(changes, (change) => settle(change, rolledBack(change)));
+    await eachOf(changes, (change) => conclude(change, rolledBack(change)));
   }
 
   /** Rejects all changes, also those that are being written. */
@@ -269,7 +269,7 @@ export class Queue {
   async #enter(
     request: Request,
     { caller, place, tell }: Pick<Pending, "caller" | "tell"> & {
-      readonly place: Place;
+      readonly place: CallPlace;
     },
   ): Promise<void> {
     const { signal } = caller;
@@ -292,7 +292,7 @@ export class Queue {
   /** Makes ready what is to be stored. */
   async #prepare(
     request: Request,
-    place: Place,
+    place: CallPlace,
     signal: AbortSignal,
   ): Promise<Prepared | undefined> {
     const { prepare, asksFirst = false, isSlow = false } = request;
@@ -380,7 +380,7 @@ export class Queue {
         signal.throwIfAborted();
         plan.add(change);
       } catch (error) {
-        settle(change, error);
+        conclude(change, error);
       }
     }
     this.#isStale = false;
@@ -411,7 +411,7 @@ export class Queue {
       );
     }
     this.#free = free;
-    if (size > free) throw tooLarge(name, size, free);
+    if (size > free) throw tooLargeFor(name, size, free);
   }
 
   /** Asks what medium it is; who comes meanwhile gets the same answer. */
@@ -475,7 +475,7 @@ export class Queue {
         ? [batch.failures.get(operation)]
         : [];
       for (const change of operation.all) {
-        await settle(change, ...error);
+        await conclude(change, ...error);
         // What was taken back is nobody's any more.
         if (change.caller.signal.aborted) continue;
         for (const each of error) told.add(each);

@@ -5,7 +5,7 @@ import { onAbort, unlessAborted } from "../async.ts";
 import { TargetFolder } from "../disk/folders.ts";
 import { type Placing, resolveTarget } from "../disk/targets.ts";
 import { content, type Entry } from "../iso/mod.ts";
-import { checkMany, type CopyJob, copyMany } from "../iso/restore.ts";
+import { checkMany, copyMany, type FileCopy } from "../iso/restore.ts";
 import { checkName, relative, show } from "../names.ts";
 import type { ReadableOptions, RestoreOptions } from "../options.ts";
 import { type BackendEntry, type Index, listed } from "./index.ts";
@@ -52,16 +52,16 @@ export class Reading {
     const signal = this.#either(options.signal);
     const snapshot = await this.#store.snapshot();
     const entry = snapshot.file(name);
-    const md5 = verify ? await md5Of(snapshot, entry) : undefined;
+    const md5 = verify ? await recordedMd5(snapshot, entry) : undefined;
     await using blocks = snapshot.open();
     if (typeof target === "string") {
       signal.throwIfAborted();
-      const job: CopyJob = {
+      const copy: FileCopy = {
         ...{ ...placingOf(entry, options), entry, md5 },
         target: await resolveTarget(target, blocks.file),
       };
-      const failures = await copyMany(blocks, [job], { ...options, signal });
-      if (failures.has(job)) throw failures.get(job);
+      const failures = await copyMany(blocks, [copy], { ...options, signal });
+      if (failures.has(copy)) throw failures.get(copy);
       return;
     }
     const stream = content(blocks, entry, { md5, signal });
@@ -90,10 +90,10 @@ export class Reading {
     }
     const sums = await snapshot.checksums(verify ? [...entries.values()] : []);
     const target = await TargetFolder.open(folder);
-    const jobs = new Map<string, CopyJob>();
+    const copies = new Map<string, FileCopy>();
     for (const [name, entry] of entries) {
       try {
-        jobs.set(name, {
+        copies.set(name, {
           ...{ ...placingOf(entry, options), entry, md5: sums(entry) },
           target: await target.prepare(below(name, base)),
         });
@@ -101,12 +101,12 @@ export class Reading {
         errors.set(name, error);
       }
     }
-    if (jobs.size > 0) {
+    if (copies.size > 0) {
       await using blocks = snapshot.open();
-      const list = [...jobs.values()];
+      const list = [...copies.values()];
       const failures = await copyMany(blocks, list, { ...options, signal });
-      for (const [name, job] of jobs) {
-        if (failures.has(job)) errors.set(name, failures.get(job));
+      for (const [name, copy] of copies) {
+        if (failures.has(copy)) errors.set(name, failures.get(copy));
       }
     }
     return names.map((name) => ({ name, error: errors.get(name) }));
@@ -120,7 +120,7 @@ export class Reading {
     const snapshot = await this.#store.snapshot();
     const entry = snapshot.file(name);
     return this.#atFirstRead(async () => {
-      const md5 = verify ? await md5Of(snapshot, entry) : undefined;
+      const md5 = verify ? await recordedMd5(snapshot, entry) : undefined;
       const blocks = snapshot.open();
       const stream = content(blocks, entry, { ...options, md5 });
       return { stream, blocks };
@@ -160,7 +160,7 @@ export class Reading {
     const found = listedEntry(index, name);
     const entry = index.entry(path);
     if (found === undefined || entry === undefined || !md5) return found;
-    return withMd5(found, await md5Of(snapshot, entry));
+    return withMd5(found, await recordedMd5(snapshot, entry));
   }
 
   /** The same at once, where the names have been read. */
@@ -187,15 +187,15 @@ export class Reading {
       }
     }
     const sums = await snapshot.checksums([...entries.values()]);
-    const jobs: { name: string; entry: Entry; md5: string }[] = [];
+    const checks: { name: string; entry: Entry; md5: string }[] = [];
     for (const [name, entry] of entries) {
       const md5 = sums(entry);
-      if (md5 !== undefined) jobs.push({ name, entry, md5 });
+      if (md5 !== undefined) checks.push({ name, entry, md5 });
       else results.set(name, { state: "unverifiable", error: undefined });
     }
-    if (jobs.length > 0) {
+    if (checks.length > 0) {
       await using blocks = snapshot.open();
-      const failures = await checkMany(blocks, jobs, { ...options, signal });
+      const failures = await checkMany(blocks, checks, { ...options, signal });
       for (const [{ name }, error] of failures) {
         results.set(name, { state: "failed", error });
       }
@@ -284,7 +284,7 @@ function placingOf(
 }
 
 /** The recorded checksum of a file. */
-async function md5Of(
+async function recordedMd5(
   snapshot: Snapshot,
   entry: Entry,
 ): Promise<string | undefined> {

@@ -19,7 +19,7 @@ import {
 import { readSession } from "../iso/sessions.ts";
 import { rereadTree } from "../iso/read_tree.ts";
 import type { ChecksumTable } from "../iso/entry.ts";
-import { checkDirectories } from "../iso/tags.ts";
+import { requireDirectories } from "../iso/tags.ts";
 import { checkName, show } from "../names.ts";
 import { Index } from "./index.ts";
 
@@ -198,7 +198,7 @@ export async function readSnapshot(
   let tree: Tree;
   if (known === undefined || since === undefined) {
     // One bit may make another name of a name, and nothing else tells.
-    await checkDirectories(blocks, session.volume, { signal });
+    await requireDirectories(blocks, session.volume, { signal });
     tree = await readTree(blocks, session, { signal });
   } else {
     tree = await rereadTree(known, blocks, session, since.paths, { signal });

@@ -18,7 +18,7 @@ import { readRoom } from "../session/maintain.ts";
 import { openBlocks, readMedium } from "../session/medium.ts";
 import { openSession } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
-import { findPlace, type Place } from "../session/target.ts";
+import { locate, type Located } from "../session/target.ts";
 import { DriveReader } from "./drive_reader.ts";
 import type { AutoCommitOptions, BackendOptions } from "./options.ts";
 import {
@@ -37,7 +37,7 @@ type StoreOptions = Omit<BackendOptions, keyof AutoCommitOptions>;
  * lock is taken.
  */
 export class Store {
-  readonly #place: Place;
+  readonly #place: Located;
   #session: Promise<Session> | undefined;
   #blocks: Promise<FileBlocks> | undefined;
   #drive: DriveReader | undefined;
@@ -65,7 +65,7 @@ export class Store {
   readonly options: StoreOptions;
 
   private constructor(
-    place: Place,
+    place: Located,
     device: string,
     directory: string,
     options: StoreOptions,
@@ -88,7 +88,7 @@ export class Store {
     if (session instanceof Date && isNaN(session.getTime())) {
       throw new RangeError("Cannot use the session: it is an invalid date");
     }
-    const place = await findPlace(device, options);
+    const place = await locate(device, options);
     const store = new Store(place, device, directory, options);
     try {
       if (!store.#isRead) await store.session(signal);

@@ -18,10 +18,10 @@ export interface Arguments {
 const { commands, flags: COMMON } = PROGRAM;
 
 /** The flags of all commands. */
-const FLAGS = [...COMMON, ...commands.flatMap(({ flags = [] }) => flags)];
+const ALL_FLAGS = [...COMMON, ...commands.flatMap(({ flags = [] }) => flags)];
 
 /** The flags as node's parser wants to know them. */
-const OPTIONS = Object.fromEntries(FLAGS.map(({ name, letter, value }) => [
+const OPTIONS = Object.fromEntries(ALL_FLAGS.map(({ name, letter, value }) => [
   name,
   {
     type: value === undefined ? "boolean" as const : "string" as const,
@@ -63,7 +63,7 @@ export function parseArguments(words: readonly string[]): Arguments {
   const flags = new Map<string, string[]>();
   for (const token of tokens) {
     if (token.kind !== "option") continue;
-    const flag = FLAGS.find(({ name }) => name === token.name);
+    const flag = ALL_FLAGS.find(({ name }) => name === token.name);
     const { rawName, value = "true" } = token;
     if (flag === undefined) throw unknownFlag(rawName);
     const isSwitch = flag.value === undefined;
@@ -85,7 +85,7 @@ export function parseArguments(words: readonly string[]): Arguments {
 }
 
 function unknownFlag(spelled: string): UsageError {
-  const names = FLAGS.map(({ name }) => `--${name}`);
+  const names = ALL_FLAGS.map(({ name }) => `--${name}`);
   const alike = spelled.startsWith("--") ? suggest(spelled, names) : "";
   return new UsageError(`Unknown flag "${spelled}"${alike}`);
 }

@@ -2,7 +2,7 @@
 import { folderOf } from "../names.ts";
 import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
-import { open, sessionOf } from "./open.ts";
+import { newestSession, open } from "./open.ts";
 import type { Run } from "./run.ts";
 import { formatCount, formatCounts } from "./terminal.ts";
 
@@ -37,7 +37,7 @@ export async function remove(run: Run): Promise<void> {
   for (const { name } of removed) run.tellEntry({ kind: "removed", name });
   const files = removed.filter(({ name }) => !folders.has(name)).length;
   const folderCount = removed.length - files;
-  const session = removed.length > 0 ? await sessionOf(backend) : undefined;
+  const session = removed.length > 0 ? await newestSession(backend) : undefined;
   await run.sumUp([
     `Removed ${formatCount(files, "file")}`,
     ...formatCounts({ folder: folderCount }),
@@ -52,6 +52,6 @@ export async function move(run: Run): Promise<void> {
   await backend.rename(from, name, { overwrite: run.has("overwrite"), signal });
   await backend.commit({ signal });
   run.tellEntry({ kind: "moved", name, from });
-  const session = await sessionOf(backend);
+  const session = await newestSession(backend);
   await run.sumUp([`Moved "${from}" to "${name}"`], { moved: 1, session });
 }

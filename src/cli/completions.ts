@@ -32,7 +32,7 @@ const { commands, topics, name } = PROGRAM;
 const PAGES = [...commands, ...topics].map(({ name }) => name).join(" ");
 
 /** The words that a command can be called by. */
-function namesOf({ name, alias }: Command): string[] {
+function wordsFor({ name, alias }: Command): string[] {
   return alias === undefined ? [name] : [name, alias];
 }
 
@@ -42,7 +42,7 @@ function flagsOf({ flags = [] }: Command): Flag[] {
 }
 
 /** Writes words as one word of any of the shells; help has no apostrophes. */
-function quote(...words: readonly string[]): string {
+function inQuotes(...words: readonly string[]): string {
   return `'${words.join(" ")}'`;
 }
 
@@ -52,18 +52,18 @@ function forBash(): string[] {
     '  local word=${COMP_WORDS[COMP_CWORD]} words=""',
     "  local before=${COMP_WORDS[COMP_CWORD - 1]}",
     '  case "$COMP_CWORD ${COMP_WORDS[1]} $before $word" in',
-    `    1\\ *) words=${quote(...commands.flatMap(namesOf))} ;;`,
-    `    2\\ help\\ *) words=${quote(PAGES)} ;;`,
-    `    2\\ completions\\ *) words=${quote(...SHELLS)} ;;`,
+    `    1\\ *) words=${inQuotes(...commands.flatMap(wordsFor))} ;;`,
+    `    2\\ help\\ *) words=${inQuotes(PAGES)} ;;`,
+    `    2\\ completions\\ *) words=${inQuotes(...SHELLS)} ;;`,
     ...commands.flatMap((command) => {
       const flags = flagsOf(command);
       const match = (end: string) =>
-        namesOf(command).map((each) => `*\\ ${each}\\ ${end}`).join(" | ");
+        wordsFor(command).map((each) => `*\\ ${each}\\ ${end}`).join(" | ");
       return [
         ...flags.flatMap(({ name, choices }) =>
-          choices ? [[`--${name}\\ *`, quote(...choices)] as const] : []
+          choices ? [[`--${name}\\ *`, inQuotes(...choices)] as const] : []
         ),
-        ["*\\ -*", quote(...flags.map(({ name }) => `--${name}`))] as const,
+        ["*\\ -*", inQuotes(...flags.map(({ name }) => `--${name}`))] as const,
       ].map(([end, words]) => `    ${match(end)}) words=${words} ;;`);
     }),
     "  esac",
@@ -76,7 +76,7 @@ function forBash(): string[] {
 
 function forZsh(): string[] {
   const described = commands.flatMap((command) =>
-    namesOf(command).map((each) => quote(`${each}:${command.summary}`))
+    wordsFor(command).map((each) => inQuotes(`${each}:${command.summary}`))
   );
   return [
     `#compdef ${name}`,
@@ -97,15 +97,17 @@ function forZsh(): string[] {
             ...letter === undefined ? [] : [`-${letter}`],
           ];
           return spelled.map((each) =>
-            quote(`*${each}[${summary}]${argument}`)
+            inQuotes(`*${each}[${summary}]${argument}`)
           );
         },
       );
-      return `    ${namesOf(command).join("|")}) flags=(${flags.join(" ")}) ;;`;
+      return `    ${wordsFor(command).join("|")}) flags=(${
+        flags.join(" ")
+      }) ;;`;
     }),
     "  esac",
     "  shift words; (( CURRENT-- ))",
-    `  _arguments -s $flags ${quote("*:file:_files")}`,
+    `  _arguments -s $flags ${inQuotes("*:file:_files")}`,
     "}",
     `compdef _xorriso_backend ${name}`,
   ];
@@ -114,26 +116,26 @@ function forZsh(): string[] {
 function forFish(): string[] {
   const complete = `complete -c ${name}`;
   const behind = (...names: readonly string[]) =>
-    `${complete} -n ${quote("__fish_seen_subcommand_from", ...names)}`;
+    `${complete} -n ${inQuotes("__fish_seen_subcommand_from", ...names)}`;
   return [
     ...commands.flatMap((command) =>
-      namesOf(command).map((each) =>
+      wordsFor(command).map((each) =>
         `${complete} -f -n __fish_use_subcommand -a ${each} -d ${
-          quote(command.summary)
+          inQuotes(command.summary)
         }`
       )
     ),
-    `${behind("help")} -f -a ${quote(PAGES)}`,
-    `${behind("completions")} -f -a ${quote(...SHELLS)}`,
+    `${behind("help")} -f -a ${inQuotes(PAGES)}`,
+    `${behind("completions")} -f -a ${inQuotes(...SHELLS)}`,
     ...commands.flatMap((command) =>
       flagsOf(command).map(({ name, letter, value, choices, summary }) =>
         [
-          behind(...namesOf(command)),
+          behind(...wordsFor(command)),
           `-l ${name}`,
           ...letter === undefined ? [] : [`-s ${letter}`],
           ...value === undefined ? [] : ["-r"],
-          ...choices ? [`-f -a ${quote(...choices)}`] : [],
-          `-d ${quote(summary)}`,
+          ...choices ? [`-f -a ${inQuotes(...choices)}`] : [],
+          `-d ${inQuotes(summary)}`,
         ].join(" ")
       )
     ),

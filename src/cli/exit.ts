@@ -47,7 +47,7 @@ export class OutputClosed extends Error {}
 export class Interrupted extends Error {}
 
 /** Exit code and code word of any error. */
-export function judge(error: unknown): { exit: number; code: string } {
+export function verdictOf(error: unknown): { exit: number; code: string } {
   if (error instanceof XorrisoError) {
     return { exit: EXIT_CODES[error.code] ?? EXIT.failure, code: error.code };
   }
@@ -71,7 +71,7 @@ export function judge(error: unknown): { exit: number; code: string } {
 }
 
 /** The flags that stand for options of the module which its messages name. */
-const FLAGS: Readonly<Record<string, string>> = {
+const OPTION_FLAGS: Readonly<Record<string, string>> = {
   create: "--create",
   force: "--force",
   recover: "--recover",
@@ -96,7 +96,8 @@ export function messageOf(error: unknown): string {
     (text, verb, option, number) => {
       if (text.endsWith("Z")) return formatDate(new Date(text));
       if (sizes.includes(Number(number))) return formatBytes(Number(number));
-      const flag = Object.hasOwn(FLAGS, option ?? "") && FLAGS[option];
+      const flag = Object.hasOwn(OPTION_FLAGS, option ?? "") &&
+        OPTION_FLAGS[option];
       return flag ? `${verb} ${flag}` : text;
     },
   );

@@ -52,7 +52,7 @@ export async function get(run: Run): Promise<void> {
       }),
     );
     for (const each of result.left) run.leaveOut(each);
-    await sumUp(run, result);
+    await sumUpRestored(run, result);
   }
 }
 
@@ -88,14 +88,14 @@ async function getFile(
   } catch (error) {
     if (!isCode(error, "TARGET_EXISTS")) throw error;
     run.leaveOut({ name, path: target, reason: "exists", error });
-    return await sumUp(run, {});
+    return await sumUpRestored(run, {});
   }
   run.tellEntry({ kind: "restored", name, size });
-  await sumUp(run, { files: 1, bytes: size });
+  await sumUpRestored(run, { files: 1, bytes: size });
 }
 
 /** Tells in the last line what has been restored. */
-async function sumUp(
+async function sumUpRestored(
   run: Run,
   { files = 0, bytes = 0, folders = 0, links = 0, unchanged = 0 }: Partial<
     TreeResult

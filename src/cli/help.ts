@@ -26,7 +26,9 @@ export async function help(run: Run): Promise<void> {
     return await showHelp(run, command);
   }
   const { summary, terms, details } = topic;
-  await show(run, [[`${name}: ${summary}`, []], ["", terms], ["", [details]]]);
+  await showParts(run, [[`${name}: ${summary}`, []], ["", terms], ["", [
+    details,
+  ]]]);
 }
 
 /** Shows the help of one command, with the flags that Deno needs for it, or that of the whole program. */
@@ -41,12 +43,12 @@ export async function showHelp(
     const urls =
       "URL: xorriso:///path/to/image.iso, xorriso:///dev/sr0, ...:/DIRECTORY on it";
     const title = `${PROGRAM.name}: ${PROGRAM.summary}`;
-    return await show(run, [[title, []], ["", terms], ["", [urls]]]);
+    return await showParts(run, [[title, []], ["", terms], ["", [urls]]]);
   }
   const { name, alias, operands, summary } = command;
   const { flags = [], permissions = [], details = [] } = command;
   const also = alias === undefined ? "" : ` (also: ${alias})`;
-  await show(run, [
+  await showParts(run, [
     [`${PROGRAM.name} ${name} ${operands}`.trimEnd(), [summary + also]],
     ["Flags:", flags.map(({ spelled, summary }) => [spelled, summary])],
     [`FLAGS of "${INVOCATION} ${name}":`, permissions],
@@ -55,7 +57,7 @@ export async function showHelp(
 }
 
 /** Shows a title, and parts with or without a heading; those that are empty are left out. */
-async function show(
+async function showParts(
   run: Run,
   parts: readonly (readonly [string, Part])[],
 ): Promise<void> {

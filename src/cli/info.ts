@@ -8,7 +8,7 @@ import type { Run } from "./run.ts";
 import { alignColumns, formatBytes, formatDate } from "./terminal.ts";
 
 /** `info URL` */
-export async function info(run: Run): Promise<void> {
+export async function showInfo(run: Run): Promise<void> {
   await using backend = await openToLook(run);
   await requireDirectory(run, backend);
   const medium = await backend.medium();
@@ -119,7 +119,7 @@ export function summarizeMedium(
 }
 
 /** `devices` */
-export async function devices(run: Run): Promise<void> {
+export async function showDevices(run: Run): Promise<void> {
   const found = await listDevices(run);
   await run.print(
     found.map(({ device, vendor, product, medium, error }) => ({

@@ -54,7 +54,7 @@ export async function open(
 }
 
 /** The number of the newest session. */
-export async function sessionOf(
+export async function newestSession(
   backend: XorrisoBackend,
 ): Promise<number | undefined> {
   return (await backend.sessions()).at(-1)?.number;

@@ -262,7 +262,7 @@ const COMMANDS: readonly Command[] = [
   },
   {
     name: "info",
-    load: async () => (await import("./info.ts")).info,
+    load: async () => (await import("./info.ts")).showInfo,
     summary: "Show the medium, its room and its sessions",
     operands: "URL",
     flags: [BYTES, ...READ],
@@ -274,7 +274,7 @@ const COMMANDS: readonly Command[] = [
   },
   {
     name: "devices",
-    load: async () => (await import("./info.ts")).devices,
+    load: async () => (await import("./info.ts")).showDevices,
     summary: "Show the optical drives and their media",
     operands: "",
     permissions: [
@@ -343,7 +343,7 @@ const COMMANDS: readonly Command[] = [
 ];
 
 /** Flags that every command has. */
-const FLAGS: readonly Flag[] = [
+const COMMON_FLAGS: readonly Flag[] = [
   flag("--json", "Print a JSON object a line; errors, too, on stderr"),
   flag("-q, --quiet", "Say nothing but errors"),
   flag("-v, --verbose", "Tell of each file what was done"),
@@ -364,7 +364,7 @@ const TOPICS: readonly Topic[] = [
   {
     name: "flags",
     summary: "flags that every command has",
-    terms: FLAGS.map(({ spelled, summary }) => [spelled, summary]),
+    terms: COMMON_FLAGS.map(({ spelled, summary }) => [spelled, summary]),
     details:
       'Letters can share a dash (-lq), a value follows after a blank or "=", and what stands behind "--" is no flag. XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and XORRISO_ARGS stand for the flags of these names where Deno may read them (--allow-env=XORRISO_PATH,...).',
   },
@@ -404,6 +404,6 @@ export const PROGRAM = {
   name: "xorriso-backend",
   summary: "backups on optical media and in ISO 9660 images",
   commands: COMMANDS,
-  flags: FLAGS,
+  flags: COMMON_FLAGS,
   topics: TOPICS,
 };

@@ -12,7 +12,7 @@ import type {
 import { putTree } from "../tree/put.ts";
 import { UsageError } from "./exit.ts";
 import { requireDirectory } from "./find.ts";
-import { open, sessionOf } from "./open.ts";
+import { newestSession, open } from "./open.ts";
 import { defined, type Run } from "./run.ts";
 import { formatBytes, formatCount, formatCounts } from "./terminal.ts";
 
@@ -107,7 +107,7 @@ async function putPaths(
       ),
     );
   }
-  await sumUp(run, backend, result);
+  await sumUpStored(run, backend, result);
 }
 
 /** Stores standard input. */
@@ -124,11 +124,11 @@ async function putInput(
   await backend.commit({ signal: run.signal });
   const { size = 0 } = await backend.query(name) ?? {};
   run.tellEntry({ kind: isNew ? "added" : "content", name, size });
-  await sumUp(run, backend, { files: 1, bytes: size });
+  await sumUpStored(run, backend, { files: 1, bytes: size });
 }
 
 /** Tells in the last line what has been stored. */
-async function sumUp(
+async function sumUpStored(
   run: Run,
   backend: XorrisoBackend,
   result: Partial<PutTreeResult>,
@@ -141,7 +141,9 @@ async function sumUp(
     files + folders + links + attributes + moved + removed === 0;
   // What has stopped everything is told by then.
   if (isNothing && unchanged === 0 && run.hasFailed) return;
-  const session = dryRun || isNothing ? undefined : await sessionOf(backend);
+  const session = dryRun || isNothing
+    ? undefined
+    : await newestSession(backend);
   const verb = dryRun ? "Would store" : "Stored";
   await run.sumUp([
     isNothing ? "Nothing to store" : `${verb} ${formatCount(files, "file")}`,

@@ -4,7 +4,7 @@ import type { Progress } from "../options.ts";
 import { encodeName, unspellName } from "../names.ts";
 import { XorrisoError } from "../errors.ts";
 import type { LeftOut, TreeEvent } from "../tree/options.ts";
-import { EXIT, judge, messageOf, OutputClosed } from "./exit.ts";
+import { EXIT, messageOf, OutputClosed, verdictOf } from "./exit.ts";
 import { ProgressLine, type Screen } from "./progress.ts";
 import {
   alignColumns,
@@ -43,7 +43,7 @@ export interface Output {
 export type Flags = ReadonlyMap<string, readonly string[]>;
 
 /** What has become of a name. */
-interface Named extends Partial<Omit<TreeEvent, "kind" | "error">> {
+interface Told extends Partial<Omit<TreeEvent, "kind" | "error">> {
   readonly kind: string;
   readonly name: string;
 }
@@ -60,7 +60,7 @@ export class Run {
   readonly #start: number;
   #exit: number = EXIT.done;
   #left = 0;
-  readonly #entries: Named[] = [];
+  readonly #entries: Told[] = [];
 
   /** Does nothing yet. */
   constructor(operands: readonly string[], flags: Flags, io: Io) {
@@ -214,14 +214,14 @@ export class Run {
   }
 
   /** Tells what has become of a name, if somebody wants to know it of each; `--json` leaves out what stayed. */
-  tellEntry({ change, kind: done, name, size, from }: Named): void {
+  tellEntry({ change, kind: done, name, size, from }: Told): void {
     const isVerbose = this.has("verbose");
     // What is left is told with its reason.
     if (done === "left" || done === "unchanged" && !isVerbose) return;
     // As `diff` has it.
     const kind = change ?? done;
     if (this.has("json")) {
-      this.#entries.push(defined<Named>({ kind, name, size, from }));
+      this.#entries.push(defined<Told>({ kind, name, size, from }));
     } else if (isVerbose || this.has("dry-run")) {
       this.note([
         `${kind.padEnd(10)}  ${name}`,
@@ -256,7 +256,7 @@ export class Run {
 
   /** Tells a failure, and remembers its exit code. */
   fail(cause: unknown): void {
-    const { exit, code } = judge(cause);
+    const { exit, code } = verdictOf(cause);
     this.#exit = Math.max(this.#exit, exit);
     const { path, needed, free }: Partial<XorrisoError> =
       cause instanceof XorrisoError ? cause : {};

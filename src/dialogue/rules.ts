@@ -116,13 +116,13 @@ function bySystemError(otherwise: XorrisoErrorCode): Decide {
 }
 
 /** What a drive was asked to do when it answered with sense data. */
-type Operation = "read" | "write" | "blank" | "other";
+type DriveOperation = "read" | "write" | "blank" | "other";
 
 interface Sense {
   readonly key?: number;
   readonly asc?: number;
   readonly ascq?: number;
-  readonly operation?: Operation;
+  readonly operation?: DriveOperation;
   readonly code: XorrisoErrorCode;
 }
 
@@ -180,7 +180,7 @@ function byNextSense(
     : bySense(`SCSI error on command ${sense}`);
 }
 
-function operationOf(text: string): Operation {
+function operationOf(text: string): DriveOperation {
   if (/\bread/i.test(text)) return "read";
   if (/blank|format/i.test(text)) return "blank";
   return /write|reserve|close|synchronize|opc/i.test(text) ? "write" : "other";

@@ -35,12 +35,12 @@ export class Fifos {
       if (come === "opened") this.#opened.add(path);
       if (come === "refused") stuck.push(path);
     });
-    return stuck.length > 0 ? changed(stuck) : undefined;
+    return stuck.length > 0 ? becameFifo(stuck) : undefined;
   }
 
   /** What is wrong with the content that xorriso has stored, if anything is. */
   get problem(): XorrisoError | undefined {
-    return this.#opened.size > 0 ? changed([...this.#opened]) : undefined;
+    return this.#opened.size > 0 ? becameFifo([...this.#opened]) : undefined;
   }
 }
 
@@ -63,7 +63,7 @@ async function comeAndGo(
   }
 }
 
-function changed(paths: readonly string[]): XorrisoError {
+function becameFifo(paths: readonly string[]): XorrisoError {
   const [path = ""] = paths;
   return new XorrisoError(
     "SOURCE_CHANGED",

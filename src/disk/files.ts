@@ -37,7 +37,7 @@ const WHILE = 100;
 
 let slowUntil = 0;
 
-async function look<T>(
+async function quickly<T>(
   now: () => T,
   later: () => Promise<T>,
   quick = QUICK,
@@ -54,22 +54,22 @@ async function look<T>(
 
 /** `Deno.stat()`. */
 export function stat(path: string): Promise<Deno.FileInfo> {
-  return look(() => Deno.statSync(path), () => Deno.stat(path));
+  return quickly(() => Deno.statSync(path), () => Deno.stat(path));
 }
 
 /** `Deno.lstat()`. */
 export function lstat(path: string): Promise<Deno.FileInfo> {
-  return look(() => Deno.lstatSync(path), () => Deno.lstat(path));
+  return quickly(() => Deno.lstatSync(path), () => Deno.lstat(path));
 }
 
 /** `Deno.realPath()`. */
 export function realPath(path: string): Promise<string> {
-  return look(() => Deno.realPathSync(path), () => Deno.realPath(path));
+  return quickly(() => Deno.realPathSync(path), () => Deno.realPath(path));
 }
 
 /** `Deno.readDir()`, all of it. */
 export function readDir(path: string): Promise<Deno.DirEntry[]> {
-  return look(
+  return quickly(
     () => [...Deno.readDirSync(path)],
     () => Array.fromAsync(Deno.readDir(path)),
     QUICK_LIST,
@@ -78,7 +78,7 @@ export function readDir(path: string): Promise<Deno.DirEntry[]> {
 
 /** `Deno.readLink()`. */
 export function readLink(path: string): Promise<string> {
-  return look(() => Deno.readLinkSync(path), () => Deno.readLink(path));
+  return quickly(() => Deno.readLinkSync(path), () => Deno.readLink(path));
 }
 
 /**

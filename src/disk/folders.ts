@@ -49,7 +49,7 @@ export class TargetFolder {
     try {
       await Deno.mkdir(root, { recursive: true });
     } catch (cause) {
-      throw unwritableBy(cause, path);
+      throw noFolder(cause, path);
     }
     // Where the folders above could not be looked at, only now their links show.
     return new TargetFolder(await resolveForWrite(root, "the target folder"));
@@ -86,12 +86,12 @@ async function makeFolder(path: string): Promise<void> {
       cause instanceof Deno.errors.AlreadyExists &&
       (await Deno.lstat(path)).isDirectory
     ) return;
-    throw unwritableBy(cause, path);
+    throw noFolder(cause, path);
   }
 }
 
 /** What the operating system has against a folder. */
-function unwritableBy(cause: unknown, path: string): unknown {
+function noFolder(cause: unknown, path: string): unknown {
   return systemError(cause, {
     doing: `Cannot make the folder "${path}"`,
     path,

@@ -16,7 +16,7 @@ import { letGo, lock, type LockOptions } from "./lock.ts";
 import {
   createFile,
   findImage,
-  missing,
+  missingImage,
   type Opened,
   openFile,
 } from "./open_image.ts";
@@ -113,7 +113,7 @@ export class ImageFile implements AsyncDisposable {
     let path = await findImage(given);
     let opened: Opened | undefined;
     if (path === undefined) {
-      if (!create || !writable) throw missing(given, create);
+      if (!create || !writable) throw missingImage(given, create);
       const made = await createFile(given);
       if (made === undefined) return undefined;
       ({ path, ...opened } = made);

@@ -84,7 +84,7 @@ export async function createFile(
   }
 }
 
-export function missing(path: string, create: boolean): XorrisoError {
+export function missingImage(path: string, create: boolean): XorrisoError {
   const hint = create
     ? "a new image cannot be made by a session that only reads"
     : "check its address, or make it with create";

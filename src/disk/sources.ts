@@ -48,7 +48,7 @@ export async function openSource(file: string | URL): Promise<Source> {
   const name = String(file);
   try {
     const path = await resolveForRead(file, "the source");
-    if (await isDrivePath(path)) throw unreadable(name, "it is a device");
+    if (await isDrivePath(path)) throw unreadableSource(name, "it is a device");
     const folders = await recentFolders().above(path);
     let info = await stat(path);
     // A change right after a look could leave the times as they were; so the
@@ -59,10 +59,10 @@ export async function openSource(file: string | URL): Promise<Source> {
     }
     if (!info.isFile) {
       const kind = info.isDirectory ? "a directory" : "no regular file";
-      throw unreadable(name, `it is ${kind}`);
+      throw unreadableSource(name, `it is ${kind}`);
     }
     if (info.size > MAX_SIZE) {
-      throw unreadable(
+      throw unreadableSource(
         name,
         `it has ${info.size} bytes, and a file on the medium at most ` +
           `${MAX_SIZE} (400 GiB); split it`,
@@ -92,7 +92,7 @@ export async function checkSource(
     if (problem instanceof XorrisoError) return problem;
     throw problem;
   }
-  return changed(name, "it was changed while it was being stored");
+  return sourceChanged(name, "it was changed while it was being stored");
 }
 
 /**
@@ -111,14 +111,14 @@ export async function doubtOf(
   if (folders === undefined) return;
   // One that is gone is another one, too.
   if (folders === await now.above(path).catch(() => undefined)) return;
-  const exchanged = changed(name, "a folder above it has been exchanged");
+  const exchanged = sourceChanged(name, "a folder above it has been exchanged");
   if (await realPath(path).catch(() => undefined) !== path) throw exchanged;
   const md5 = await md5Of(source);
   if (await checkSource(source) !== undefined) throw exchanged;
   return md5;
 }
 
-function changed(name: string, how: string): XorrisoError {
+function sourceChanged(name: string, how: string): XorrisoError {
   return new XorrisoError(
     "SOURCE_CHANGED",
     `Cannot store "${name}": ${how}; keep it as it is until put() has resolved`,
@@ -182,7 +182,7 @@ export async function md5Of(
     const { file, info } = await openRegular(path, name);
     await using _ = file;
     if (identity && !isSame(identity, info)) {
-      throw changed(name, "another file has taken its place");
+      throw sourceChanged(name, "another file has taken its place");
     }
     const options = { highWaterMark: 1 << 20, autoClose: false };
     for await (const chunk of file.createReadStream(options)) {
@@ -207,7 +207,7 @@ export async function openRegular(path: string, name: string = path) {
   const info = await file.stat();
   if (info.isFile()) return { file, info };
   await file.close();
-  throw unreadable(name, "it is no regular file any more");
+  throw unreadableSource(name, "it is no regular file any more");
 }
 
 function isYoung({ mtime, ctime }: Deno.FileInfo): boolean {
@@ -228,7 +228,7 @@ export function stateOf(info: Deno.FileInfo): string {
   return [dev, ino, size, mtime?.getTime(), ctime?.getTime(), isFile].join();
 }
 
-function unreadable(name: string, problem: string): XorrisoError {
+function unreadableSource(name: string, problem: string): XorrisoError {
   return new XorrisoError(
     "SOURCE_UNREADABLE",
     `Cannot store "${name}": ${problem}`,

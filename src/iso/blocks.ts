@@ -153,7 +153,7 @@ export class FileBlocks implements Blocks {
       const end = position + await handle.fill(buffer, position);
       await this.stat();
       if (end < Math.min(position + buffer.length, known)) {
-        throw changed(this.name, "it has become shorter");
+        throw imageChanged(this.name, "it has become shorter");
       }
       if (end < position + buffer.length) throw tooShort(this.name, end);
     } catch (error) {
@@ -263,11 +263,11 @@ function requireSame(
   found: Identity,
 ): void {
   if (isSame(expected, found)) return;
-  throw changed(path, "another file has taken its place");
+  throw imageChanged(path, "another file has taken its place");
 }
 
 /** MEDIUM_CHANGED for an image that is not any more what was opened. */
-export function changed(name: string, why: string): XorrisoError {
+export function imageChanged(name: string, why: string): XorrisoError {
   return new XorrisoError(
     "MEDIUM_CHANGED",
     `Cannot read "${name}": ${why}; open it again`,

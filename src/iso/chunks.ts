@@ -14,7 +14,7 @@ export interface ByteRange {
 }
 
 /** IMAGE_DAMAGED for a file whose content cannot be right. */
-export function unreadable(
+export function damagedContent(
   { path }: FileContent,
   why: string,
   cause?: unknown,

@@ -5,7 +5,7 @@ import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
-import { type ByteRange, type Chunks, unreadable } from "./chunks.ts";
+import { type ByteRange, type Chunks, damagedContent } from "./chunks.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { inflate } from "./zisofs.ts";
@@ -196,7 +196,7 @@ async function* storedChunks(
   const stored = storedSize(entry);
   if (end > stored) {
     const why = `it has ${end} bytes, but its extents only ${stored}`;
-    throw unreadable(entry, why);
+    throw damagedContent(entry, why);
   }
   let before = 0;
   for (const { lba, size } of entry.sections) {
@@ -230,7 +230,7 @@ function requireThere(
   const [end, count] = [lba + blocksOf(bytes), blocksOf(byteLength)];
   const why =
     `its content reaches to block ${end}, but "${name}" has only ${count}`;
-  throw unreadable(entry, why);
+  throw damagedContent(entry, why);
 }
 
 /** An error of the medium that names the file, too. */

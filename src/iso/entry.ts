@@ -91,7 +91,7 @@ export type RareFields = Pick<
 >;
 
 /** Numbers of a device file. */
-export interface Device {
+export interface DeviceNumbers {
   /** Which driver. */
   readonly major: number;
   /** Which of its devices. */
@@ -193,7 +193,7 @@ export class Entry {
   }
 
   /** Numbers of a device file. */
-  get device(): Device | undefined {
+  get device(): DeviceNumbers | undefined {
     return this.#rare?.device;
   }
 

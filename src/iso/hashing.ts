@@ -14,13 +14,13 @@ export const CORES = navigator.hardwareConcurrency;
 const WORTH = 128 << 20;
 
 /** What a worker is asked. */
-interface Question extends Identity {
+interface HashQuestion extends Identity {
   readonly path: string;
   readonly sections: readonly Section[];
 }
 
 /** What it answers: bytes that have been hashed since the last answer, and in the end one of the others. */
-interface Answer {
+interface HashAnswer {
   readonly bytes?: number;
   readonly md5?: string;
   readonly code?: XorrisoErrorCode;
@@ -33,13 +33,13 @@ interface Answer {
  */
 function work(): void {
   const scope = self as unknown as {
-    onmessage: (event: MessageEvent<Question>) => Promise<void>;
-    postMessage(answer: Answer): void;
+    onmessage: (event: MessageEvent<HashQuestion>) => Promise<void>;
+    postMessage(answer: HashAnswer): void;
   };
   const hash = (
-    { path, dev, ino, sections }: Question,
+    { path, dev, ino, sections }: HashQuestion,
     digest: Hash,
-  ): Answer => {
+  ): HashAnswer => {
     const buffer = new Uint8Array(1 << 20);
     let untold = 0;
     using file = Deno.openSync(path, { read: true });
@@ -128,7 +128,7 @@ export class Hasher implements Disposable {
     const fail = (code: XorrisoErrorCode, why: string = "") =>
       reject(new XorrisoError(code, `Cannot read "${path}": ${why}`, { path }));
     const worker = this.#idle.pop() ?? startWorker();
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+    worker.onmessage = ({ data }: MessageEvent<HashAnswer>) => {
       if (data.bytes !== undefined) onBytes(data.bytes);
       if (data.md5 !== undefined) resolve(data.md5);
       else if (data.code !== undefined) fail(data.code, data.message);
@@ -138,7 +138,7 @@ export class Hasher implements Disposable {
       fail("READ_ERROR", event.message);
     };
     this.#busy.set(worker, reject);
-    worker.postMessage({ path, dev, ino, sections } satisfies Question);
+    worker.postMessage({ path, dev, ino, sections } satisfies HashQuestion);
     try {
       const md5 = await promise;
       // Whoever watches over the blocks does so at each reading.

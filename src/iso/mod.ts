@@ -40,7 +40,7 @@ export { content, type ContentOptions } from "./content.ts";
 export { sealed } from "./sealed.ts";
 export {
   type ChecksumTable,
-  type Device,
+  type DeviceNumbers as Device,
   Entry,
   type EntryFields,
   type EntryType,

@@ -15,7 +15,7 @@ import {
   type Naming,
   NOTHING,
   recordAt,
-  typeOf,
+  recordType,
 } from "./record.ts";
 import { type Continuation, RockRidge } from "./rock_ridge.ts";
 import { Runs } from "./runs.ts";
@@ -85,7 +85,7 @@ export async function rereadTree(
 }
 
 /** A directory that is still to be read. */
-interface Pending {
+interface UnreadDirectory {
   readonly path: string;
   /** Bytes of the path. */
   readonly bytes: number;
@@ -112,8 +112,8 @@ class TreeReader {
   /** Directories above what may have changed. */
   readonly #above: ReadonlySet<string>;
   /** Directories to be read, those first that lie first on the medium. */
-  readonly #queue: BinaryHeap<Pending> = new BinaryHeap(
-    (a: Pending, b: Pending) => a.section.lba - b.section.lba,
+  readonly #queue: BinaryHeap<UnreadDirectory> = new BinaryHeap(
+    (a: UnreadDirectory, b: UnreadDirectory) => a.section.lba - b.section.lba,
   );
   /** What the record that was taken last says. */
   #rockRidge = new RockRidge();
@@ -189,7 +189,7 @@ class TreeReader {
     }
   }
 
-  async #readDirectory(directory: Pending): Promise<void> {
+  async #readDirectory(directory: UnreadDirectory): Promise<void> {
     const { lba } = directory.section;
     const size = directory.section.size || await this.#sizeOf(lba);
     const problem = sectionProblem({ lba, size }, this.#blocks);
@@ -211,7 +211,7 @@ class TreeReader {
 
   /** Reads the records of a part of a directory. */
   async #readRecords(
-    directory: Pending,
+    directory: UnreadDirectory,
     position: number,
     length: number,
   ): Promise<void> {
@@ -273,7 +273,7 @@ class TreeReader {
   }
 
   /** Adds what a record says to its directory. */
-  #add(directory: Pending, record: DirectoryRecord): void {
+  #add(directory: UnreadDirectory, record: DirectoryRecord): void {
     const { isRelocated, child, name: own } = this.#rockRidge;
     if (isRelocated || (record.flags & FLAGS.associated) !== 0) return;
     // A large file has a record for each of its sections; all but the last say that it goes on.
@@ -284,7 +284,7 @@ class TreeReader {
     if (sections.length > 0) this.#sections = [];
     const name = nameOf(record, this.#rockRidge, this.#naming);
     const bytes = directory.bytes + 1 + (own?.length ?? 3 * name.length);
-    const type = typeOf(record, this.#rockRidge);
+    const type = recordType(record, this.#rockRidge);
     const problem = problemOf(name, bytes, directory);
     if (type === undefined || problem !== undefined) {
       const reason = problem ?? `${show(name)} is a directory without a place`;
@@ -312,7 +312,7 @@ class TreeReader {
   }
 
   /** What is in a directory: to be read, or known already. */
-  #childrenOf(directory: Pending): Entry["children"] {
+  #childrenOf(directory: UnreadDirectory): Entry["children"] {
     const { path, section, children } = directory;
     const isAbove = this.#above.has(path);
     if (!directory.whole && !isAbove && !this.#since?.changed.has(path)) {
@@ -340,7 +340,7 @@ class TreeReader {
 function problemOf(
   name: string,
   bytes: number,
-  { children }: Pending,
+  { children }: UnreadDirectory,
 ): string | undefined {
   if (["", ".", ".."].includes(name) || /[/\0]/.test(name)) {
     return `${show(name)} cannot be a name`;

@@ -79,7 +79,7 @@ export function isSelfOrParent(
 }
 
 /** What a record stands for; undefined if it says that it is a directory and has none. */
-export function typeOf(
+export function recordType(
   { flags }: DirectoryRecord,
   { mode, child }: RockRidge,
 ): EntryType | undefined {

@@ -26,7 +26,7 @@ export interface CopyOptions {
 }
 
 /** A file that is to be read and checked. */
-export interface CheckJob {
+export interface FileCheck {
   /** The file. */
   readonly entry: FileContent;
   /** The MD5 that it must have as it is stored, in hexadecimal digits. */
@@ -34,7 +34,7 @@ export interface CheckJob {
 }
 
 /** A file that is to be restored. */
-export interface CopyJob extends CheckJob, Placing {
+export interface FileCopy extends FileCheck, Placing {
   /** Path on disk, in a folder that exists. */
   readonly target: string;
 }
@@ -60,28 +60,28 @@ const SLICE = 20;
  * They are read in the order of their extents, and small files that lie close together at once.
  *
  * @param blocks Where they are.
- * @returns The jobs that failed, each with its error: TARGET_UNWRITABLE, TARGET_EXISTS,
+ * @returns The files that failed, each with its error: TARGET_UNWRITABLE, TARGET_EXISTS,
  * CHECKSUM_MISMATCH, `Deno.errors.NotCapable`, or as `content()` fails.
  */
 export async function copyMany(
   blocks: Blocks,
-  jobs: readonly CopyJob[],
+  files: readonly FileCopy[],
   options: CopyOptions = {},
-): Promise<Map<CopyJob, unknown>> {
+): Promise<Map<FileCopy, unknown>> {
   const { sync = true, signal } = options;
   const newMd5 = await loadMd5();
   using written = new WrittenFiles(sync);
-  const failed = await doMany(blocks, jobs, options, {
+  const failed = await doMany(blocks, files, options, {
     phase: "restoring",
-    async small(job, bytes) {
-      const { entry } = job;
-      await requireReplaceable(job.target, blocks.file);
-      if (job.md5 !== undefined) {
+    async small(file, bytes) {
+      const { entry } = file;
+      await requireReplaceable(file.target, blocks.file);
+      if (file.md5 !== undefined) {
         const found = newMd5().update(bytes).digest("hex");
-        requireMd5(found, job.md5, entry.path);
+        requireMd5(found, file.md5, entry.path);
       }
-      const part = PartFile.create(job.target, bytes);
-      await written.add(job, part);
+      const part = PartFile.create(file.target, bytes);
+      await written.add(file, part);
     },
     async large({ entry, target, md5, ...placing }, { hasher, report }) {
       await requireReplaceable(target, blocks.file);
@@ -115,17 +115,17 @@ const WAITING = 256;
 
 /** Small files that are complete but for the disk, and get their names together. */
 class WrittenFiles implements Disposable {
-  readonly failures = new Map<CopyJob, unknown>();
+  readonly failures = new Map<FileCopy, unknown>();
   readonly #sync: boolean;
-  #waiting: { readonly job: CopyJob; readonly part: PartFile }[] = [];
+  #waiting: { readonly file: FileCopy; readonly part: PartFile }[] = [];
 
   constructor(sync: boolean) {
     this.#sync = sync;
   }
 
   /** Takes a file; without `sync` it gets its name at once. */
-  async add(job: CopyJob, part: PartFile): Promise<void> {
-    this.#waiting.push({ job, part });
+  async add(file: FileCopy, part: PartFile): Promise<void> {
+    this.#waiting.push({ file, part });
     if (!this.#sync || this.#waiting.length >= WAITING) await this.place();
   }
 
@@ -134,15 +134,15 @@ class WrittenFiles implements Disposable {
     const left = this.#waiting.values();
     const lanes = this.#sync ? SYNCS : 0;
     await Promise.all(Array.from({ length: lanes }, async () => {
-      for (const { job, part } of left) {
-        await part.sync().catch((error) => this.failures.set(job, error));
+      for (const { file, part } of left) {
+        await part.sync().catch((error) => this.failures.set(file, error));
       }
     }));
-    for (const { job, part } of this.#waiting) {
+    for (const { file, part } of this.#waiting) {
       try {
-        if (!this.failures.has(job)) part.place(job);
+        if (!this.failures.has(file)) part.place(file);
       } catch (error) {
-        this.failures.set(job, error);
+        this.failures.set(file, error);
       }
     }
     this[Symbol.dispose]();
@@ -160,15 +160,15 @@ class WrittenFiles implements Disposable {
  * {@linkcode copyMany}.
  *
  * @param blocks Where they are.
- * @returns The jobs that failed, each with its error: CHECKSUM_MISMATCH, or as `content()` fails.
+ * @returns The files that failed, each with its error: CHECKSUM_MISMATCH, or as `content()` fails.
  */
-export async function checkMany<Job extends CheckJob>(
+export async function checkMany<Wanted extends FileCheck>(
   blocks: Blocks,
-  jobs: readonly Job[],
+  files: readonly Wanted[],
   options: CopyOptions = {},
-): Promise<Map<Job, unknown>> {
+): Promise<Map<Wanted, unknown>> {
   const newMd5 = await loadMd5();
-  return await doMany(blocks, jobs, options, {
+  return await doMany(blocks, files, options, {
     phase: "checking",
     small({ entry, md5 }, bytes) {
       const found = newMd5().update(bytes).digest("hex");
@@ -198,44 +198,44 @@ interface Means {
 }
 
 /** What is to be done to each file. */
-interface Work<Job extends CheckJob> {
+interface Work<Wanted extends FileCheck> {
   readonly phase: Progress["phase"];
   /** Deals with a small file, given its content. */
-  readonly small: (job: Job, bytes: Uint8Array) => Promise<void>;
+  readonly small: (file: Wanted, bytes: Uint8Array) => Promise<void>;
   /** Reads a large file, and deals with it. */
-  readonly large: (job: Job, means: Means) => Promise<void>;
+  readonly large: (file: Wanted, means: Means) => Promise<void>;
 }
 
 /** Does something to many files in the order of their extents; returns what failed. */
-async function doMany<Job extends CheckJob>(
+async function doMany<Wanted extends FileCheck>(
   blocks: Blocks,
-  jobs: readonly Job[],
+  files: readonly Wanted[],
   { onProgress, signal }: CopyOptions,
-  { phase, small, large }: Work<Job>,
-): Promise<Map<Job, unknown>> {
+  { phase, small, large }: Work<Wanted>,
+): Promise<Map<Wanted, unknown>> {
   signal?.throwIfAborted();
-  const failures = new Map<Job, unknown>();
-  const total = jobs.reduce((sum, { entry }) => sum + entry.size, 0);
+  const failures = new Map<Wanted, unknown>();
+  const total = files.reduce((sum, { entry }) => sum + entry.size, 0);
   const report = meter(total, onProgress, phase);
-  const batches = [...batchesOf(jobs)];
+  const batches = [...portionsOf(files)];
   using hasher = Hasher.forBytes(blocks, bytesToHash(batches), signal);
-  const attempt = async (job: Job, work: () => Promise<void>) => {
+  const attempt = async (file: Wanted, work: () => Promise<void>) => {
     try {
       signal?.throwIfAborted();
       await work();
     } catch (error) {
-      failures.set(job, error);
+      failures.set(file, error);
     }
   };
   const underWay = new Set<Promise<void>>();
   const buffer = new Uint8Array(CHUNK);
   for (const batch of batches) {
     if (signal?.aborted) break;
-    const bytesOf = await readBatch(blocks, batch, buffer, signal);
+    const bytesOf = await readPortion(blocks, batch, buffer, signal);
     let begun = performance.now();
-    for (const job of batch.jobs) {
+    for (const file of batch.files) {
       if (bytesOf === undefined) {
-        const task = attempt(job, () => large(job, { hasher, report }))
+        const task = attempt(file, () => large(file, { hasher, report }))
           .finally(() => underWay.delete(task));
         underWay.add(task);
         if (underWay.size >= (hasher ? CORES : 1)) await Promise.race(underWay);
@@ -245,9 +245,9 @@ async function doMany<Job extends CheckJob>(
         await delay(0);
         begun = performance.now();
       }
-      await attempt(job, async () => {
-        await small(job, bytesOf(job.entry));
-        report(job.entry.size);
+      await attempt(file, async () => {
+        await small(file, bytesOf(file.entry));
+        report(file.entry.size);
       });
     }
   }
@@ -256,41 +256,43 @@ async function doMany<Job extends CheckJob>(
   return failures;
 }
 
-function bytesToHash(batches: readonly Batch<CheckJob>[]): number {
+function bytesToHash(batches: readonly Portion<FileCheck>[]): number {
   return batches.filter(({ range }) => range === undefined)
-    .flatMap(({ jobs }) => jobs)
+    .flatMap(({ files }) => files)
     .reduce((sum, { entry, md5 }) => md5 ? sum + storedSize(entry) : sum, 0);
 }
 
-/** Jobs to be done from one reading. */
-interface Batch<Job> {
-  readonly jobs: readonly Job[];
+/** Files to be done from one reading. */
+interface Portion<Wanted> {
+  readonly files: readonly Wanted[];
   /** Where all their content is; undefined for one large file. */
   readonly range?: { readonly position: number; readonly length: number };
 }
 
-/** Orders jobs as their content lies on the medium, and puts close small files together. */
-function* batchesOf<Job extends CheckJob>(
-  jobs: readonly Job[],
-): Generator<Batch<Job>> {
-  let batch: Job[] = [];
+/** Orders files as their content lies on the medium, and puts close small files together. */
+function* portionsOf<Wanted extends FileCheck>(
+  files: readonly Wanted[],
+): Generator<Portion<Wanted>> {
+  let batch: Wanted[] = [];
   let start = 0;
   let end = -Infinity;
-  const flush = function* (): Generator<Batch<Job>> {
+  const flush = function* (): Generator<Portion<Wanted>> {
     const range = { position: start, length: end - start };
-    if (batch.length > 0) yield { jobs: batch, range };
+    if (batch.length > 0) yield { files: batch, range };
     batch = [];
   };
-  for (const job of jobs.toSorted((a, b) => place(a.entry) - place(b.entry))) {
-    const at = place(job.entry);
-    const stop = at + job.entry.size;
-    const small = isSmall(job.entry);
+  for (
+    const file of files.toSorted((a, b) => place(a.entry) - place(b.entry))
+  ) {
+    const at = place(file.entry);
+    const stop = at + file.entry.size;
+    const small = isSmall(file.entry);
     if (!small || at > end + GAP || stop > start + CHUNK) {
       yield* flush();
       start = end = at;
     }
-    if (small) batch.push(job);
-    else yield { jobs: [job] };
+    if (small) batch.push(file);
+    else yield { files: [file] };
     end = Math.max(end, stop);
   }
   yield* flush();
@@ -307,9 +309,9 @@ function isSmall({ size, sections, compression }: FileContent): boolean {
 }
 
 /** Reads what a batch needs; undefined where its files are to be read one by one. */
-async function readBatch(
+async function readPortion(
   blocks: Blocks,
-  { range }: Batch<unknown>,
+  { range }: Portion<unknown>,
   buffer: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<((entry: FileContent) => Uint8Array) | undefined> {

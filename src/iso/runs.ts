@@ -13,7 +13,7 @@ const KEPT = 8;
 /** Bytes that are read at most, above twice what the medium has. */
 const MOST = 64 << 20;
 
-interface Run {
+interface ReadRun {
   readonly position: number;
   readonly bytes: Uint8Array;
 }
@@ -22,7 +22,7 @@ interface Run {
 export class Runs {
   readonly #blocks: Blocks;
   readonly #signal: AbortSignal | undefined;
-  readonly #runs: Run[] = [];
+  readonly #runs: ReadRun[] = [];
   #taken = 0;
 
   /** Nothing is read yet. */

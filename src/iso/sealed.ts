@@ -3,7 +3,7 @@
 import { delay } from "@std/async/delay";
 import { equals } from "@std/bytes/equals";
 import { isCode } from "../errors.ts";
-import { type Blocks, type BlocksReadOptions, changed } from "./blocks.ts";
+import { type Blocks, type BlocksReadOptions, imageChanged } from "./blocks.ts";
 import { holds, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import type { Image, Session } from "./sessions.ts";
@@ -135,7 +135,7 @@ class SealedBlocks implements Blocks {
     for (let attempt = 1; !await this.#isThere(signal); attempt++) {
       if (attempt >= ATTEMPTS) {
         const why = "the session that is being read is not there any more";
-        throw changed(this.name, why);
+        throw imageChanged(this.name, why);
       }
       await delay(RETRY, signal && { signal });
     }

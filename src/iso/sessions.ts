@@ -14,9 +14,9 @@ import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { holds, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import {
-  checkSession,
   readFirstTag,
   readTags,
+  requireWhole,
   type SessionTags,
 } from "./tags.ts";
 import {
@@ -131,7 +131,7 @@ export async function readImage(
 }
 
 /** What has been found. */
-type Found = Pick<Image, "sessions" | "head">;
+type FoundSessions = Pick<Image, "sessions" | "head">;
 
 /** Looks for sessions in the blocks of an image. */
 class Finder {
@@ -174,7 +174,7 @@ class Finder {
     top: Volume,
     own: Volume,
     chain: readonly Volume[],
-  ): Promise<Found> {
+  ): Promise<FoundSessions> {
     if (chain.length === 0) {
       // One that was appended to an image without a head has taken the place of its first session.
       const first = { ...sessionOf(own, 1), lba: 0, size: top.size };
@@ -192,7 +192,7 @@ class Finder {
   async #wherePossible(
     volumes: readonly Volume[],
     head: HeadState,
-  ): Promise<Found> {
+  ): Promise<FoundSessions> {
     const byLba = new Map(volumes.map((volume) => [volume.lba, volume]));
     const ordered = [...byLba.values()].sort((a, b) => a.lba - b.lba);
     const whole = await this.#keepWhole(ordered);
@@ -321,7 +321,7 @@ class Finder {
   /** Whether a session is whole, by its checksums or, where it has none, by its size. */
   async #isWhole(volume: Volume): Promise<boolean> {
     try {
-      return await checkSession(this.#blocks, volume, this.#options) ||
+      return await requireWhole(this.#blocks, volume, this.#options) ||
         volume.lba + volume.size <= this.#count;
     } catch (error) {
       if (isCode(error, "IMAGE_DAMAGED")) return false;

@@ -146,12 +146,12 @@ async function tagHolds(
  * @returns Whether there are tags that could tell.
  * @throws {XorrisoError} IMAGE_DAMAGED when it is not whole, or as `blocks` tells.
  */
-export async function checkSession(
+export async function requireWhole(
   blocks: Blocks,
   volume: Volume,
   options: BlocksReadOptions = {},
 ): Promise<boolean> {
-  const tags = await checkDirectories(blocks, volume, options);
+  const tags = await requireDirectories(blocks, volume, options);
   if (tags === undefined) return false;
   if (tags.tree && tags.session) return true;
   throw untrusted(blocks, volume, "the end is missing");
@@ -163,7 +163,7 @@ export async function checkSession(
  *
  * @throws {XorrisoError} IMAGE_DAMAGED when they are not, or as `blocks` tells.
  */
-export async function checkDirectories(
+export async function requireDirectories(
   blocks: Blocks,
   volume: Volume,
   options: BlocksReadOptions = {},

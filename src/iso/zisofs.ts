@@ -3,7 +3,7 @@
  * it. A header tells the size and that of a block, pointers tell where each compressed block is.
  */
 
-import { type ByteRange, type Chunks, unreadable } from "./chunks.ts";
+import { type ByteRange, type Chunks, damagedContent } from "./chunks.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { holds, u32 } from "../bytes.ts";
 
@@ -88,13 +88,13 @@ async function inflateBlock(
   try {
     bytes = inflateSync(compressed, { maxOutputLength: length });
   } catch (cause) {
-    throw unreadable(entry, "its compressed content is damaged", cause);
+    throw damagedContent(entry, "its compressed content is damaged", cause);
   }
   return bytes.length === length ? new Uint8Array(bytes) : unusable(entry);
 }
 
 function unusable(entry: FileContent): never {
-  throw unreadable(entry, "its compressed content does not fit together");
+  throw damagedContent(entry, "its compressed content does not fit together");
 }
 
 function parseHeader(bytes: Uint8Array): Header | undefined {

@@ -35,7 +35,7 @@ interface Findings {
   readonly isUnlisted?: boolean;
 }
 
-async function examine(image: ImageFile): Promise<Findings> {
+async function inspect(image: ImageFile): Promise<Findings> {
   const state = await image.inspect();
   const first = "its first session is not complete";
   if (state === "interrupted") {
@@ -57,7 +57,7 @@ async function examine(image: ImageFile): Promise<Findings> {
       const mend = head && (async () => {
         await image.replaceHead(head);
         // What is left of a session that was cut off, but of nobody else.
-        const { remains } = await examine(image);
+        const { remains } = await inspect(image);
         if (remains?.kind === "behind") await remains.mend?.();
       });
       const kind = isFirst ? "first" : "head";
@@ -103,20 +103,20 @@ export async function readNames(
  * @throws {XorrisoError} IMAGE_DAMAGED where its beginning is not sound and `recover` is not set, or does
  * not help; DRIVE_BUSY as {@linkcode settle}.
  */
-export async function lookBehind(
+export async function requireSound(
   session: Session,
   image: ImageFile,
 ): Promise<XorrisoError | undefined> {
   const { device } = session.target;
   const { recover = false, signal } = session.options;
-  const first = await examine(image);
+  const first = await inspect(image);
   const keepsShut = first.remains?.kind === "first" ||
     first.remains?.kind === "head" && recover && first.remains.mend;
   if (keepsShut) {
     await settle(session, signal);
     await image.remember();
   }
-  const { remains, foreign } = keepsShut ? await examine(image) : first;
+  const { remains, foreign } = keepsShut ? await inspect(image) : first;
   if (remains?.kind === "head") {
     const advice = remains.mend
       ? "open it with recover to have that mended, or with readOnly"
@@ -185,7 +185,7 @@ async function rest(
       { path: session.device },
     );
   const needed = async () => {
-    ({ remains, isUnlisted } = await examine(image));
+    ({ remains, isUnlisted } = await inspect(image));
     return remains === undefined ? WARM : REST.unfinished;
   };
   const onWait = (left: number) => {

@@ -104,19 +104,19 @@ export class Changes {
   ): Promise<void> {
     const all = [paths].flat();
     const lines = commandLines([recursive ? "-rm_r" : "-rm"], all);
-    await this.#stage("delete", all, lines, { repeats: all.map(inQuotes) });
+    await this.#stage("delete", all, lines, { repeats: all.map(asRepeated) });
   }
 
   /** Stages the removal of a folder, which fails where it is not empty. */
   async removeFolder(path: string): Promise<void> {
     const lines = commandLines(["-rmdir"], [path]);
-    await this.#stage("delete", [path], lines, { repeats: [inQuotes(path)] });
+    await this.#stage("delete", [path], lines, { repeats: [asRepeated(path)] });
   }
 
   /** Stages a folder, and those above it, where they are not there yet. */
   async makeFolder(path: string): Promise<void> {
     const lines = commandLines(["-mkdir"], [path]);
-    await this.#stage("make", [path], lines, { repeats: [inQuotes(path)] });
+    await this.#stage("make", [path], lines, { repeats: [asRepeated(path)] });
   }
 
   /**
@@ -136,7 +136,7 @@ export class Changes {
    */
   async move(from: string, to: string): Promise<void> {
     const line = commandLine(["-mv", from, to, "--"]);
-    const repeats = [`${inQuotes(from)} to ${inQuotes(to)}`];
+    const repeats = [`${asRepeated(from)} to ${asRepeated(to)}`];
     await this.#stage("rename", [from], [line], { repeats });
   }
 
@@ -179,7 +179,7 @@ export class Changes {
 }
 
 /** A path as xorriso repeats it. */
-function inQuotes(path: string): string {
+function asRepeated(path: string): string {
   return `'${path}'`;
 }
 

@@ -15,7 +15,7 @@ import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
 import { mayDamageLinks } from "./long_links.ts";
 import { hasChanges, readSessions } from "./medium.ts";
-import { choose, isBootable, load, makeWritable } from "./open.ts";
+import { choose, isBootable, loadMedium, makeWritable } from "./open.ts";
 import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 
@@ -199,7 +199,7 @@ async function checkCommit(
 async function rescue(session: Session, lba: number): Promise<boolean> {
   const doing = session.doing("rescue the session on");
   await session.releaseDrive();
-  await load(session, {
+  await loadMedium(session, {
     base: await choose(session, { by: "sbsector", at: lba }),
   });
   await session.run("-changes_pending yes", doing);

@@ -88,14 +88,14 @@ export async function restoreFile(
 ): Promise<void> {
   const { content: entry, md5 } = await findContent(session, file);
   options.signal?.throwIfAborted();
-  const job = {
+  const copy = {
     entry,
     target: await resolveTarget(target),
     md5: verify ? md5 : undefined,
   };
   await using blocks = await openBlocks(session, endOf(entry));
-  const failures = await copyMany(blocks, [job], options);
-  if (failures.has(job)) throw failures.get(job);
+  const failures = await copyMany(blocks, [copy], options);
+  if (failures.has(copy)) throw failures.get(copy);
 }
 
 /** The block behind the last one of a file. */

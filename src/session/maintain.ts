@@ -10,7 +10,7 @@ import { checkVolume } from "./checks.ts";
 import { commit } from "./commit.ts";
 import { checkErase, checkFinish, largestSession } from "./drive.ts";
 import { hasChanges, readMedium } from "./medium.ts";
-import { load, makeWritable, openMedium } from "./open.ts";
+import { loadMedium, makeWritable, openMedium } from "./open.ts";
 import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 
@@ -72,7 +72,7 @@ export async function erase(
     await image.cut(0);
   }
   // Whether there was anything to do is told by the medium alone.
-  const { status, drive } = await load(session);
+  const { status, drive } = await loadMedium(session);
   if (status === "blank") return;
   throw new XorrisoError(
     "BLANK_FAILED",
@@ -83,7 +83,7 @@ export async function erase(
 }
 
 /** Closes the medium for good, with what is staged. */
-export async function finish(
+export async function closeMedium(
   changes: Changes,
   options: CommitOptions = {},
 ): Promise<void> {
@@ -101,7 +101,7 @@ export async function finish(
 }
 
 /** Opens the tray; what is staged is discarded. */
-export async function eject(changes: Changes): Promise<void> {
+export async function openTray(changes: Changes): Promise<void> {
   const { session } = changes;
   requireTray(session, "eject");
   if (session.foreign === undefined) await rollback(changes);
@@ -110,7 +110,7 @@ export async function eject(changes: Changes): Promise<void> {
 }
 
 /** Closes the tray and opens the medium in it. */
-export async function loadTray(
+export async function closeTray(
   { session }: Changes,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Medium> {

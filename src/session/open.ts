@@ -1,6 +1,6 @@
 /** Opening the medium in a drive, or an image, and what is judged at that. */
 
-import { lookBehind, type ReadFirst, readNames } from "./behind.ts";
+import { type ReadFirst, readNames, requireSound } from "./behind.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -91,7 +91,7 @@ async function prepare(
   const speed = options.writeSpeed ?? (image ? undefined : "min");
   const doing = "Cannot set up xorriso";
   const [state, version] = await Promise.all([
-    inspect(session, readFirst),
+    inspectTarget(session, readFirst),
     session.run("-version", { doing, pipelined: true }),
     ...[
       ["-joliet", joliet ? "on" : "off"],
@@ -129,7 +129,7 @@ export async function openMedium(
   session: Session,
   options: LoadOptions,
 ): Promise<Medium> {
-  const medium = await load(session, options);
+  const medium = await loadMedium(session, options);
   const { recover = false } = session.options;
   const mayClose = recover && session.target.writable;
   if (!session.isInterrupted || !mayClose) return medium;
@@ -142,7 +142,10 @@ async function closeAndLoad(
   options: LoadOptions = {},
 ): Promise<Medium> {
   const base = await closeInterrupted(session);
-  return await load(session, { ...options, base: await choose(session, base) });
+  return await loadMedium(session, {
+    ...options,
+    base: await choose(session, base),
+  });
 }
 
 /**
@@ -170,13 +173,13 @@ export async function choose(session: Session, base: Base): Promise<Base> {
 }
 
 /** What the module itself sees in an image file, before xorriso does. */
-async function inspect(
+async function inspectTarget(
   session: Session,
   readFirst?: ReadFirst,
 ): Promise<string> {
   const { device, image, writable } = session.target;
   if (image === undefined) return "drive";
-  if (writable) session.behind = await lookBehind(session, image);
+  if (writable) session.behind = await requireSound(session, image);
   const state = await image.inspect();
   if (state === "iso" && !await readFirst?.(image)) {
     await readNames(image, session.options);
@@ -186,7 +189,7 @@ async function inspect(
 }
 
 /** Opens the drive, or opens it again, and judges what xorriso found. */
-export async function load(
+export async function loadMedium(
   session: Session,
   { signal, base }: LoadOptions = {},
 ): Promise<Medium> {

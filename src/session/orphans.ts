@@ -31,14 +31,14 @@ export async function findWriter(
 ): Promise<number | undefined> {
   let known: number | undefined;
   for (;;) {
-    const found = await look(session, path);
+    const found = await findOnce(session, path);
     if (found === undefined || found === known) return found;
     known = found;
     await delay(APART);
   }
 }
 
-async function look(
+async function findOnce(
   session: Session,
   path: string,
 ): Promise<number | undefined> {

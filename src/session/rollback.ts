@@ -3,7 +3,7 @@
 import { isCode } from "../errors.ts";
 import type { Changes } from "./changes.ts";
 import { checkSession } from "./checks.ts";
-import { choose, load, makeWritable, openMedium } from "./open.ts";
+import { choose, loadMedium, makeWritable, openMedium } from "./open.ts";
 import type { Session } from "./session.ts";
 
 /** Discards what is staged. */
@@ -58,7 +58,7 @@ export async function undo(changes: Changes, base: number): Promise<Undone> {
   const { image } = session.target;
   if (image !== undefined) {
     await image.undo();
-    await load(session);
+    await loadMedium(session);
     return "done";
   }
   if (base === 0) return "impossible";

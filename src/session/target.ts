@@ -27,7 +27,7 @@ export interface Target {
 const LOCK_TIMEOUT = 2000;
 
 /** What a device is, and what may be done with it. */
-export interface Place {
+export interface Located {
   /** As it was named; of an image absolute, so that it stays the same wherever the program goes. */
   readonly name: string;
   /** The path without links, as far as it is there. */
@@ -38,14 +38,14 @@ export interface Place {
 }
 
 /** Finds out what a device is. */
-export async function findPlace(
+export async function locate(
   device: string,
   { readOnly = false, create = false, session }: {
     readonly readOnly?: boolean;
     readonly create?: boolean;
     readonly session?: unknown;
   },
-): Promise<Place> {
+): Promise<Located> {
   const found = await resolveForRead(device, "the drive or image")
     .catch((error: unknown) => {
       // Whatever else is wrong, its opening tells it.
@@ -69,7 +69,7 @@ export async function acquire(
   if (device === "" || device.includes("\0")) {
     throw new TypeError("Cannot open a device without a name, or with NUL");
   }
-  const { path, isDrive, writable } = await findPlace(device, options);
+  const { path, isDrive, writable } = await locate(device, options);
   if (isDrive) {
     await requireWrite(path, "the drive");
     return { device, path, address: path, image: undefined, writable };

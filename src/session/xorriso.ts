@@ -24,7 +24,13 @@ import { exclusive } from "./changes.ts";
 import { commit } from "./commit.ts";
 import { readFile, restoreFile } from "./content.ts";
 import { find, findMatches, readMd5, readMd5s, typeOf } from "./entries.ts";
-import { eject, erase, finish, loadTray, readRoom } from "./maintain.ts";
+import {
+  closeMedium,
+  closeTray,
+  erase,
+  openTray,
+  readRoom,
+} from "./maintain.ts";
 import { readMedium, readSessions } from "./medium.ts";
 import { openSession } from "./open.ts";
 import { revert, rollback } from "./rollback.ts";
@@ -443,7 +449,7 @@ export class Xorriso implements AsyncDisposable {
   async finish(options: CommitOptions = {}): Promise<void> {
     await exclusive(this.#session, async (changes) => {
       await requireSources(changes);
-      await finish(changes, options);
+      await closeMedium(changes, options);
     }, options.signal);
   }
 
@@ -454,7 +460,7 @@ export class Xorriso implements AsyncDisposable {
    * @throws {XorrisoError} NO_DRIVE when it is an image file.
    */
   async eject(): Promise<void> {
-    await exclusive(this.#session, eject);
+    await exclusive(this.#session, openTray);
   }
 
   /**
@@ -468,7 +474,7 @@ export class Xorriso implements AsyncDisposable {
   ): Promise<Medium> {
     return await exclusive(
       this.#session,
-      (changes) => loadTray(changes, options),
+      (changes) => closeTray(changes, options),
       options.signal,
     );
   }

@@ -27,7 +27,7 @@ export interface Stored {
 }
 
 /** The same of a name on disk, whose time is in seconds since 1970. */
-export type Attributes =
+export type FoundAttributes =
   & Pick<Stored, "type" | "mode" | "uid" | "gid">
   & { readonly mtime: number };
 
@@ -47,7 +47,7 @@ export function secondsOf(time: Date): number {
 
 /** Which attributes of a name on disk are not as they are on the medium. */
 export function differingAttributes(
-  found: Attributes,
+  found: FoundAttributes,
   entry: Stored,
 ): Attribute[] {
   const differing: Attribute[] = [];
@@ -104,7 +104,7 @@ export function compareEntries(
  */
 export function changeBetween(
   old: Stored | undefined,
-  found: Attributes & Pick<Stored, "name">,
+  found: FoundAttributes & Pick<Stored, "name">,
   isOther: boolean,
 ): TreeChange | undefined {
   if (old === undefined) return changeOf("added", found);

@@ -16,7 +16,7 @@ import {
   planSteps,
   relinked,
   sessionTimes,
-  type Step,
+  type TreeStep,
   type Verdict,
 } from "./plan.ts";
 import { isBelowAny, type WalkedSources } from "./sources.ts";
@@ -26,8 +26,8 @@ import type { Found } from "./walk.ts";
 const HASHED_AT_ONCE = 8;
 
 /** What is to be done, and what it rests on. */
-export interface Plan {
-  readonly steps: readonly Step[];
+export interface TreePlan {
+  readonly steps: readonly TreeStep[];
   /** Names that are as they should be. */
   readonly unchanged: readonly Found[];
 }
@@ -69,11 +69,11 @@ export async function examine(
 }
 
 /** Plans what is to be stored. */
-export async function makePlan(
+export async function planTree(
   backend: XorrisoBackend,
   walked: WalkedSources,
   options: PutTreeOptions,
-): Promise<Plan> {
+): Promise<TreePlan> {
   const { found } = walked;
   const { mirror = false, signal } = options;
   const examined = await examine(backend, walked, options);

@@ -3,7 +3,7 @@
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 
 /** One pattern, compiled. */
-interface Rule {
+interface Pattern {
   /** Whether it takes back what patterns before it have left out. */
   readonly takesBack: boolean;
   /** Whether it is about folders alone. */
@@ -16,7 +16,7 @@ interface Rule {
 
 /** Tells which names are left out. */
 export class Filter {
-  readonly #rules: readonly Rule[];
+  readonly #rules: readonly Pattern[];
 
   /**
    * @param patterns Globs on the path relative to the folder, as of
@@ -48,7 +48,7 @@ export function parsePatterns(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => !/^\s*(#|$)/.test(line));
 }
 
-function compile(pattern: string): Rule {
+function compile(pattern: string): Pattern {
   const takesBack = pattern.startsWith("!");
   const glob = pattern.slice(takesBack ? 1 : 0).replace(/^(\.?\/)+/, "");
   const path = glob.replace(/\/+$/, "");

@@ -28,13 +28,13 @@ import type {
 import { selectEntries } from "./select.ts";
 import {
   collision,
+  type Destination,
   type Double,
   isAlready,
   isExists,
-  lookAt,
   placed,
   separateLinks,
-  type Target,
+  statAt,
 } from "./target.ts";
 
 /**
@@ -152,9 +152,9 @@ class Restoring {
     const wanted = this.#wanted(entries);
     this.#folders.set("", await this.#makeRoot());
     if (!dryRun) await this.#probe();
-    const folders: Target[] = [];
-    const files: Target[] = [];
-    const links: Target[] = [];
+    const folders: Destination[] = [];
+    const files: Destination[] = [];
+    const links: Destination[] = [];
     for (const entry of wanted) {
       await this.#goOn();
       try {
@@ -220,7 +220,7 @@ class Restoring {
   /** Makes the target folder; tells whether it was not there. */
   async #makeRoot(): Promise<boolean> {
     const path = this.#root;
-    const info = await lookAt(path);
+    const info = await statAt(path);
     if (info?.isDirectory) return false;
     if (info) throw alreadyThere(path, "it is no folder", false);
     if (!this.#options.dryRun) {
@@ -232,7 +232,7 @@ class Restoring {
   }
 
   /** Finds out where something is to be restored, and makes it if it is a folder. */
-  async #prepare(entry: Stored): Promise<Target> {
+  async #prepare(entry: Stored): Promise<Destination> {
     const name = this.#nameOf(entry);
     if (name === "") return { entry, path: this.#root, there: "nothing" };
     const path = `${this.#root}/${name}`;
@@ -276,7 +276,7 @@ class Restoring {
         if (!isExists(cause)) throw unwritableBy(cause, path);
       }
     }
-    const info = await lookAt(path);
+    const info = await statAt(path);
     if (info === undefined) isNew = true;
     else {
       if (!info.isDirectory) {
@@ -292,8 +292,8 @@ class Restoring {
   }
 
   /** Looks whether something is there already. */
-  async #look(path: string, entry: Stored): Promise<Target["there"]> {
-    const info = await lookAt(path);
+  async #look(path: string, entry: Stored): Promise<Destination["there"]> {
+    const info = await statAt(path);
     if (info === undefined) return "nothing";
     if (info.isDirectory) {
       throw alreadyThere(path, "a folder is there", false);
@@ -324,7 +324,7 @@ class Restoring {
   }
 
   /** Restores contents. */
-  async #copy(targets: readonly Target[]): Promise<void> {
+  async #copy(targets: readonly Destination[]): Promise<void> {
     if (this.#options.dryRun) {
       for (const { entry } of targets) this.#done(entry, entry.size);
       return;
@@ -378,14 +378,14 @@ class Restoring {
   }
 
   /** Whether a file that is there has the content that is recorded. */
-  async #isSound({ entry: { name }, path }: Target): Promise<boolean> {
+  async #isSound({ entry: { name }, path }: Destination): Promise<boolean> {
     const { md5 } = await this.#backend.query(name, { md5: true }) ?? {};
     return md5 !== undefined &&
       md5 === await md5Of({ name: path, path }).catch(() => undefined);
   }
 
   /** Makes a symbolic link. */
-  async #symlink({ entry, path, there }: Target): Promise<void> {
+  async #symlink({ entry, path, there }: Destination): Promise<void> {
     if (there === "same") return;
     await this.#goOn();
     try {
@@ -403,7 +403,7 @@ class Restoring {
   }
 
   /** Gives a folder its attributes; the target only if it was made. */
-  async #finish({ entry, path }: Target): Promise<void> {
+  async #finish({ entry, path }: Destination): Promise<void> {
     await breathe();
     if (this.#nameOf(entry) === "" && !this.#folders.get("")) return;
     try {

@@ -94,7 +94,7 @@ export function relinked(
 }
 
 /** Something to be done, in order. */
-export type Step =
+export type TreeStep =
   | {
     readonly kind: "store";
     readonly found: Found;
@@ -131,13 +131,13 @@ export interface Facts extends Examined {
 /** Plans what is to be done. */
 export function planSteps(
   { found, entries, verdicts, moves, gone, mirror }: Facts,
-): Step[] {
-  const blocked: Step[] = [];
+): TreeStep[] {
+  const blocked: TreeStep[] = [];
   const inTheWay: Stored[] = [];
   const early: Stored[] = [];
-  const folders: Step[] = [];
-  const contents: Step[] = [];
-  const attributes: Step[] = [];
+  const folders: TreeStep[] = [];
+  const contents: TreeStep[] = [];
+  const attributes: TreeStep[] = [];
   for (const each of found) {
     const entry = entries.get(each.name);
     const verdict = verdicts.get(each);
@@ -162,7 +162,7 @@ export function planSteps(
       : "type";
     steps.push({ kind: "store", found: each, change });
   }
-  const moved = Array.from(moves, ([found, { name }]): Step => {
+  const moved = Array.from(moves, ([found, { name }]): TreeStep => {
     return { kind: "move", from: name, found };
   });
   const leaving = new Set(Array.from(moves.values(), ({ name }) => name));
@@ -174,17 +174,17 @@ export function planSteps(
   );
   const kept = found.filter((each) =>
     touched.has(each.name) && verdicts.get(each) === "same"
-  ).map((found): Step => ({ kind: "keep", found }));
+  ).map((found): TreeStep => ({ kind: "keep", found }));
   return [
     // Folders that are named stay when what is in them goes.
     ...[...blocked, ...attributes, ...kept],
-    ...early.map((entry): Step => ({ kind: "remove", entry, count: 0 })),
+    ...early.map((entry): TreeStep => ({ kind: "remove", entry, count: 0 })),
     ...[...folders, ...moved, ...removed, ...contents],
   ];
 }
 
 /** The highest of names that go: what is below them goes with them. */
-function removals(gone: readonly Stored[]): Step[] {
+function removals(gone: readonly Stored[]): TreeStep[] {
   const names = new Set(gone.map(({ name }) => name));
   const top = (name: string): string => {
     for (const parent of parents(`/${name}`)) {
@@ -193,7 +193,7 @@ function removals(gone: readonly Stored[]): Step[] {
     return name;
   };
   const below = Map.groupBy(gone, ({ name }) => top(name));
-  return gone.filter(({ name }) => below.has(name)).map((entry): Step => {
+  return gone.filter(({ name }) => below.has(name)).map((entry): TreeStep => {
     const count = below.get(entry.name)?.length ?? 0;
     return { kind: "remove", entry, count };
   });

@@ -5,12 +5,12 @@ import { breathe } from "../async.ts";
 import { isCode, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { Copy, isLying, timeToSettle } from "./changing.ts";
 import { recordable } from "./difference.ts";
-import { makePlan } from "./examine.ts";
+import { planTree } from "./examine.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { Change } from "../backend/options.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { PutTreeOptions, PutTreeResult, TreeSource } from "./options.ts";
-import type { Step } from "./plan.ts";
+import type { TreeStep } from "./plan.ts";
 import { walkSources } from "./sources.ts";
 import { Tally } from "./tally.ts";
 import type { Found } from "./walk.ts";
@@ -64,7 +64,7 @@ export async function putTree(
   options: PutTreeOptions = {},
 ): Promise<PutTreeResult> {
   const walked = await walkSources(backend, source, options);
-  const { steps, unchanged } = await makePlan(backend, walked, options);
+  const { steps, unchanged } = await planTree(backend, walked, options);
   const tally = new Tally(walked, options.onEntry);
   for (const found of unchanged) {
     await breathe();
@@ -79,7 +79,7 @@ export async function putTree(
 }
 
 /** How files are stored: from a copy, or else as they are. */
-type Copies = ReadonlyMap<Step, Copy | undefined>;
+type Copies = ReadonlyMap<TreeStep, Copy | undefined>;
 
 /** Bytes of a file that is copied if it was written just now; for a larger one it takes less to wait. */
 const SMALL = 16 << 20;
@@ -98,7 +98,7 @@ class Storing {
   }
 
   /** Stores all in one session; what has changed meanwhile again, from copies. */
-  async store(steps: readonly Step[]): Promise<void> {
+  async store(steps: readonly TreeStep[]): Promise<void> {
     const again = await this.#apply(steps, await this.#copiesFor(steps));
     if (again.size === 0) return;
     this.#isSecond = true;
@@ -106,9 +106,9 @@ class Storing {
   }
 
   /** Finds the files that are to be copied, and waits for large ones that were written just now. */
-  async #copiesFor(steps: readonly Step[]): Promise<Copies> {
+  async #copiesFor(steps: readonly TreeStep[]): Promise<Copies> {
     const { signal } = this.#options;
-    const copies = new Map<Step, Copy>();
+    const copies = new Map<TreeStep, Copy>();
     let rest = 0;
     for (const step of steps) {
       await breathe();
@@ -134,9 +134,9 @@ class Storing {
    *
    * @returns Those to be done once more, and how.
    */
-  async #apply(steps: readonly Step[], copies: Copies): Promise<Copies> {
+  async #apply(steps: readonly TreeStep[], copies: Copies): Promise<Copies> {
     const changes: Change[] = [];
-    const owners: Step[] = [];
+    const owners: TreeStep[] = [];
     for (const step of steps) {
       await breathe();
       for (const change of this.#changesOf(step, copies.get(step))) {
@@ -147,14 +147,14 @@ class Storing {
     const results = changes.length === 0
       ? []
       : await this.#backend.apply(changes, this.#options);
-    const errors = new Map<Step, unknown>();
+    const errors = new Map<TreeStep, unknown>();
     for (const [index, step] of owners.entries()) {
       await breathe();
       const error = results[index]?.error;
       if (error !== undefined && !errors.has(step)) errors.set(step, error);
     }
     const isLost = errors.size > 0 && errors.size === new Set(owners).size;
-    const again = new Map<Step, Copy | undefined>();
+    const again = new Map<TreeStep, Copy | undefined>();
     for (const step of steps) {
       await breathe();
       const error = errors.get(step);
@@ -172,7 +172,7 @@ class Storing {
 
   /** How a file is to be stored once more, if it is. */
   async #nextTry(
-    step: Step,
+    step: TreeStep,
     copy: Copy | undefined,
     error: unknown,
   ): Promise<{ readonly copy: Copy | undefined } | undefined> {
@@ -190,7 +190,7 @@ class Storing {
   }
 
   /** What a step is to the backend. */
-  #changesOf(step: Step, copy: Copy | undefined): Change[] {
+  #changesOf(step: TreeStep, copy: Copy | undefined): Change[] {
     switch (step.kind) {
       case "blocked":
         return [];

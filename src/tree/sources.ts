@@ -69,7 +69,7 @@ async function resolveSources(
     const path = await resolveForRead(given, "the source").catch((cause) => {
       throw unreadableBy(cause, String(given));
     });
-    const name = as ?? nameOf(given, path);
+    const name = as ?? defaultName(given, path);
     if (name !== "") checkName("/", name, true);
     if (name === "" && !(await stat(path)).isDirectory) {
       throw new TypeError(`Cannot store "${path}" as "": a file needs a name`);
@@ -80,7 +80,7 @@ async function resolveSources(
 }
 
 /** The last part of a path, or where it says nothing, of what it stands for. */
-function nameOf(given: string | URL, real: string): string {
+function defaultName(given: string | URL, real: string): string {
   const path = typeof given === "string" ? given : fromFileUrl(given);
   const last = basename(path);
   return ["", ".", "..", "/"].includes(last)

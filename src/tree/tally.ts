@@ -13,7 +13,7 @@ import type {
   PutTreeResult,
   TreeEvent,
 } from "./options.ts";
-import type { Step } from "./plan.ts";
+import type { TreeStep } from "./plan.ts";
 import type { Found, Walked } from "./walk.ts";
 
 /** A result that is still being counted. */
@@ -59,7 +59,7 @@ export class Tally {
    *
    * @param copy The copy that a file was stored from.
    */
-  done(step: Step, copy?: Copy): void {
+  done(step: TreeStep, copy?: Copy): void {
     switch (step.kind) {
       case "blocked":
         return this.fail(step, blockedError(step.found));
@@ -83,7 +83,7 @@ export class Tally {
   }
 
   #stored(
-    { found, change }: Step & { readonly kind: "store" },
+    { found, change }: TreeStep & { readonly kind: "store" },
     copy: Copy | undefined,
   ): void {
     const { name, type, inode } = found;
@@ -101,11 +101,11 @@ export class Tally {
   }
 
   /** Notes what could not be done. */
-  fail(step: Step, cause: unknown): void {
+  fail(step: TreeStep, cause: unknown): void {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     const name = step.kind === "remove" ? step.entry.name : step.found.name;
     const path = step.kind === "remove" ? {} : { path: step.found.path };
-    this.#result.left.push({ name, ...path, reason: reasonOf(error), error });
+    this.#result.left.push({ name, ...path, reason: wordFor(error), error });
     this.#tell({ kind: "left", name, error });
   }
 
@@ -129,7 +129,7 @@ function blockedError({ name, path }: Found): XorrisoError {
 }
 
 /** In one word, why a name could not be stored. */
-function reasonOf(error: Error): LeftReason {
+function wordFor(error: Error): LeftReason {
   if (error instanceof TypeError) return "name";
   if (!(error instanceof XorrisoError)) return "unreadable";
   return REASONS[error.code] ?? "failed";

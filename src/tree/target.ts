@@ -7,7 +7,7 @@ import { show } from "../names.ts";
 import { secondsOf, type Stored } from "./difference.ts";
 
 /** Something to be restored, and where. */
-export interface Target {
+export interface Destination {
   readonly entry: Stored;
   readonly path: string;
   /** What is there under its name: nothing, something to be replaced, or the same. */
@@ -16,14 +16,16 @@ export interface Target {
 
 /** A file that is another name of one that is restored. */
 export interface Double {
-  readonly target: Target;
-  readonly first: Target;
+  readonly target: Destination;
+  readonly first: Destination;
 }
 
 /** Separates the first name of each file that is to be restored from its further ones. */
-export function separateLinks(files: readonly Target[]): [Target[], Double[]] {
-  const firsts = new Map<string, Target>();
-  const contents: Target[] = [];
+export function separateLinks(
+  files: readonly Destination[],
+): [Destination[], Double[]] {
+  const firsts = new Map<string, Destination>();
+  const contents: Destination[] = [];
   const doubles: Double[] = [];
   // What is there already can be linked to.
   const sorted = files.toSorted((a, b) =>
@@ -46,7 +48,7 @@ export function separateLinks(files: readonly Target[]): [Target[], Double[]] {
 }
 
 /** What is at a path; undefined if nothing is. */
-export async function lookAt(path: string): Promise<Deno.FileInfo | undefined> {
+export async function statAt(path: string): Promise<Deno.FileInfo | undefined> {
   try {
     return await lstat(path);
   } catch (cause) {
@@ -71,7 +73,7 @@ export async function isAlready(
 /** Makes something under its name, or in the place of what has it. */
 export async function placed(
   path: string,
-  there: Target["there"],
+  there: Destination["there"],
   make: (path: string) => Promise<void>,
 ): Promise<void> {
   if (there === "nothing") return await make(path);

@@ -80,7 +80,7 @@ export async function walk(
 }
 
 /** Where the walk is. */
-interface Place {
+interface Visit {
   /** Where on disk. */
   readonly path: string;
   /** Its name on the medium. */
@@ -104,7 +104,7 @@ class Walker implements Walked {
   }
 
   /** Takes one thing that is there. */
-  async enter(place: Place, info: Deno.FileInfo): Promise<void> {
+  async enter(place: Visit, info: Deno.FileInfo): Promise<void> {
     const { image } = this.#options;
     if (image !== undefined && isSame(info, image)) {
       this.#leave(place, "image", "it is the image that is written to");
@@ -114,7 +114,7 @@ class Walker implements Walked {
     else this.#leave(place, "special", "it is no file, folder or link");
   }
 
-  async #enterFolder(place: Place, info: Deno.FileInfo): Promise<void> {
+  async #enterFolder(place: Visit, info: Deno.FileInfo): Promise<void> {
     const { path, name } = place;
     const { cacheTags, oneFileSystem, signal } = this.#options;
     if (cacheTags && await hasCacheTag(path)) {
@@ -158,7 +158,7 @@ class Walker implements Walked {
    * @param isDouble Whether Deno shows it as it does another: one of them is not what it seems.
    */
   async #look(
-    place: Place,
+    place: Visit,
     entry: Deno.DirEntry,
     isDouble: boolean,
   ): Promise<void> {
@@ -194,7 +194,7 @@ class Walker implements Walked {
     this.excluded.push(name);
   }
 
-  async #enterLink(place: Place, info: Deno.FileInfo): Promise<void> {
+  async #enterLink(place: Visit, info: Deno.FileInfo): Promise<void> {
     if (this.#options.links === "follow") return await this.#follow(place);
     try {
       this.#add(place, "link", info, await readLink(place.path));
@@ -204,7 +204,7 @@ class Walker implements Walked {
   }
 
   /** Stores what a link points to in its place. */
-  async #follow(place: Place): Promise<void> {
+  async #follow(place: Visit): Promise<void> {
     try {
       const path = await resolveForRead(place.path, "what a link points to");
       const info = await stat(path);
@@ -217,7 +217,7 @@ class Walker implements Walked {
   }
 
   #add(
-    { path, name }: Place,
+    { path, name }: Visit,
     type: Found["type"],
     info: Deno.FileInfo,
     link?: string,
@@ -238,7 +238,7 @@ class Walker implements Walked {
   }
 
   #leave(
-    { path, name }: Place,
+    { path, name }: Visit,
     reason: LeftReason,
     why: string,
     cause?: unknown,

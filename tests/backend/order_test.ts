@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Order, type Place } from "../../src/backend/order.ts";
+import { type CallPlace, Order } from "../../src/backend/order.ts";
 
 /** Whether a place is reached, once all that is ready has run. */
-async function isReached(place: Place): Promise<boolean> {
+async function isReached(place: CallPlace): Promise<boolean> {
   let reached = false;
   place.reached().then(() => reached = true);
   // A macrotask: all microtasks have run before it.

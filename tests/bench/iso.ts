@@ -9,7 +9,7 @@ import {
   type Tree,
 } from "@xorriso/backend/iso";
 import { rereadTree } from "../../src/iso/read_tree.ts";
-import { type CheckJob, checkMany } from "../../src/iso/restore.ts";
+import { checkMany, type FileCheck } from "../../src/iso/restore.ts";
 import { type Scene, timed } from "./bench.ts";
 import { makeImage } from "./list.ts";
 import { fill, remove, xorriso } from "./programs.ts";
@@ -92,7 +92,7 @@ async function hash(scene: Scene): Promise<void> {
   const path = `${scene.folder}/large.bin`;
   await fill(path, FILES * SIZE);
   await using blocks = await fileBlocks(path);
-  const jobs: CheckJob[] = [];
+  const jobs: FileCheck[] = [];
   for (let i = 0; i < FILES; i++) {
     const sections = [{ lba: i * SIZE / BLOCK, size: SIZE }];
     const md5 = await hashBare(path, i);

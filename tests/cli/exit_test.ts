@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { XorrisoError } from "../../mod.ts";
-import { EXIT, judge, messageOf } from "../../src/cli/exit.ts";
+import { EXIT, messageOf, verdictOf } from "../../src/cli/exit.ts";
 
 Deno.test("messageOf() puts flags in place of options, but not in what is quoted", () => {
   const cases = [
@@ -37,8 +37,8 @@ Deno.test("messageOf() has times as tables show them", () => {
 });
 
 Deno.test("judge() takes what the engine cannot do for no fault of the command line", () => {
-  assertEquals(judge(new RangeError("Cannot use 0")).exit, EXIT.usage);
+  assertEquals(verdictOf(new RangeError("Cannot use 0")).exit, EXIT.usage);
   const recurse = (): number => 1 + recurse();
   const error = assertThrows(recurse, RangeError);
-  assertEquals(judge(error), { exit: EXIT.failure, code: "UNKNOWN" });
+  assertEquals(verdictOf(error), { exit: EXIT.failure, code: "UNKNOWN" });
 });

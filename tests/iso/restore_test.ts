@@ -9,9 +9,9 @@ import type { FileContent } from "../../src/iso/entry.ts";
 import type { Progress } from "../../src/options.ts";
 import {
   checkMany as checkInBlocks,
-  type CopyJob,
   copyMany as copyFromBlocks,
   type CopyOptions,
+  type FileCopy,
 } from "../../src/iso/restore.ts";
 import {
   assertCode,
@@ -27,9 +27,9 @@ import {
 /** Copies many files of an image. */
 async function copyMany(
   image: string,
-  jobs: readonly CopyJob[],
+  jobs: readonly FileCopy[],
   options?: CopyOptions,
-): Promise<Map<CopyJob, unknown>> {
+): Promise<Map<FileCopy, unknown>> {
   await using blocks = await fileBlocks(image);
   return await copyFromBlocks(blocks, jobs, options);
 }
@@ -49,9 +49,9 @@ async function copy(
 /** Checks many files of an image. */
 async function checkMany(
   image: string,
-  jobs: readonly CopyJob[],
+  jobs: readonly FileCopy[],
   options?: CopyOptions,
-): Promise<Map<CopyJob, unknown>> {
+): Promise<Map<FileCopy, unknown>> {
   await using blocks = await fileBlocks(image);
   return await checkInBlocks(blocks, jobs, options);
 }
@@ -62,8 +62,8 @@ interface Images extends AsyncDisposable {
   readonly image: string;
   readonly target: string;
   readonly entries: readonly FileContent[];
-  job(number: number): CopyJob;
-  jobs(): CopyJob[];
+  job(number: number): FileCopy;
+  jobs(): FileCopy[];
   content(entry: FileContent): Uint8Array;
 }
 
@@ -85,7 +85,7 @@ async function makeImages(...sizes: readonly number[]): Promise<Images> {
     const at = (sections[0]?.lba ?? 0) * BLOCK;
     return bytes.subarray(at, at + size);
   };
-  const job = (number: number): CopyJob => {
+  const job = (number: number): FileCopy => {
     const entry = entries[number] ?? { path: "/", size: 0, sections: [] };
     return { entry, target: target + entry.path, md5: md5(content(entry)) };
   };

@@ -11,7 +11,7 @@ import {
   sealed,
   type Session,
 } from "../../src/iso/mod.ts";
-import { checkSession } from "../../src/iso/tags.ts";
+import { requireWhole } from "../../src/iso/tags.ts";
 import { headOf } from "../../src/iso/head.ts";
 import { readSession } from "../../src/iso/sessions.ts";
 import { Burner, burnerTest } from "../burner/burner.ts";
@@ -97,14 +97,14 @@ Deno.test("checkSession() finds what was changed, and tells where there are no c
   const bytes = await Deno.readFile(await makeSessions(folder, 2));
   const blocks = memoryBlocks(bytes);
   const { newest: { volume } } = await readImage(blocks);
-  assertEquals(await checkSession(blocks, volume), true);
+  assertEquals(await requireWhole(blocks, volume), true);
   const file = (await readTree(blocks, (await readImage(blocks)).newest)).get(
     "/2",
   );
   const places = [volume.lba + 1, volume.root.lba, file?.sections[0]?.lba ?? 0];
   for (const [i, lba] of places.entries()) {
     bytes[lba * BLOCK + 700] = (bytes[lba * BLOCK + 700] ?? 0) ^ 1;
-    const checking = checkSession(blocks, volume);
+    const checking = requireWhole(blocks, volume);
     // The content is looked at by who reads it.
     if (i === 2) assertEquals(await checking, true);
     else await assertRejectsCode(checking, "IMAGE_DAMAGED");
@@ -115,7 +115,7 @@ Deno.test("checkSession() finds what was changed, and tells where there are no c
     await Deno.readFile(await makeSessions(other, 1, ["-md5", "off"])),
   );
   const { newest } = await readImage(bare);
-  assertEquals(await checkSession(bare, newest.volume), false);
+  assertEquals(await requireWhole(bare, newest.volume), false);
 });
 
 Deno.test("readImage() finds whole sessions where the head is torn at any block", async () => {

@@ -7,7 +7,7 @@ import {
   planSteps,
   relinked,
   sessionTimes,
-  type Step,
+  type TreeStep,
   type Verdict,
 } from "../../src/tree/plan.ts";
 import type { Found } from "../../src/tree/walk.ts";
@@ -144,7 +144,7 @@ Deno.test("relinked() sees names that were linked or unlinked since", () => {
 });
 
 /** Steps in one word each. */
-function told(steps: readonly Step[]): string[] {
+function told(steps: readonly TreeStep[]): string[] {
   return steps.map((step) => {
     const name = step.kind === "remove" ? step.entry.name : step.found.name;
     return `${step.kind} ${name}`;
@@ -155,7 +155,7 @@ function plan(
   found: readonly Found[],
   entries: readonly Stored[],
   { moves = new Map<Found, Stored>(), mirror = true } = {},
-): Step[] {
+): TreeStep[] {
   const known = new Map(entries.map((entry) => [entry.name, entry]));
   const verdicts = new Map(
     found.map((each) => {
