@@ -222,10 +222,15 @@ export async function spool(
     const state = stateOf(info);
     return { name: path, path, size, identity: { dev, ino }, state, md5 };
   } catch (error) {
+    // Its room is free now, even if a process that another thread of this program is forking at this
+    // moment has it open, too.
+    await file.truncate().catch(() => {});
     await Deno.remove(path).catch(() => {});
     throw error;
   }
 }
+
+/** Where temporary files go by themselves. */
 function defaultFolder(): string {
   const { state } = Deno.permissions.querySync({
     name: "env",

@@ -106,6 +106,24 @@ Deno.test("spool() fails with the stream's own error and leaves nothing", async 
   assertEquals(await exists(path), false);
 });
 
+Deno.test("spool() gives back its room when it fails, whoever has the file open", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/kept`;
+  let other: Deno.FsFile | undefined;
+  const content = new ReadableStream({
+    async pull(controller) {
+      if (other === undefined) {
+        other = await Deno.open(path);
+        return controller.enqueue(noise(5000));
+      }
+      controller.error(new Error("broken"));
+    },
+  }, { highWaterMark: 0 });
+  await rejection(spool(content, path));
+  using file = other;
+  assertEquals((await file?.stat())?.size, 0);
+});
+
 Deno.test("spool() stops when it is aborted, and cancels the stream", async () => {
   await using folder = await makeFolder();
   const path = `${folder.path}/spool`;
