@@ -1,5 +1,5 @@
 /** The command line as text: words in, parsed arguments out. */
-import { parseArgs } from "node:util";
+import { parseArgs } from "@std/cli/parse-args";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { UsageError } from "./exit.ts";
 import { type Command, type Flag, PROGRAM } from "./program.ts";
@@ -20,14 +20,8 @@ const { commands, flags: COMMON } = PROGRAM;
 /** The flags of all commands. */
 const ALL_FLAGS = [...COMMON, ...commands.flatMap(({ flags = [] }) => flags)];
 
-/** The flags as node's parser wants to know them. */
-const OPTIONS = Object.fromEntries(ALL_FLAGS.map(({ name, letter, value }) => [
-  name,
-  {
-    type: value === undefined ? "boolean" as const : "string" as const,
-    ...(letter !== undefined && { short: letter }),
-  },
-]));
+/** Their names. */
+const NAMES = ALL_FLAGS.map(({ name }) => name);
 
 /**
  * Finds a command by its name or its shorter name.
@@ -50,30 +44,17 @@ export function findCommand(word: string): Command {
  * @throws {UsageError} When the command or a flag is unknown, or operands or values are missing or too many.
  */
 export function parseArguments(words: readonly string[]): Arguments {
-  // Its own checks know no suggestions, and take no value that begins with a dash.
-  const { tokens } = parseArgs({
-    args: [...words],
-    options: OPTIONS,
-    strict: false,
-    tokens: true,
+  const { _, "--": rest = [], ...given } = parseArgs([...spellOut(words)], {
+    string: ["_", ...NAMES],
+    collect: NAMES,
+    "--": true,
   });
-  const [name, ...operands] = tokens.flatMap((token) =>
-    token.kind === "positional" ? [token.value] : []
-  );
+  const [name, ...operands] = [..._.map(String), ...rest];
   const flags = new Map<string, string[]>();
-  for (const token of tokens) {
-    if (token.kind !== "option") continue;
-    const flag = ALL_FLAGS.find(({ name }) => name === token.name);
-    const { rawName, value = "true" } = token;
-    if (flag === undefined) throw unknownFlag(rawName);
-    const isSwitch = flag.value === undefined;
-    if (isSwitch && token.inlineValue) {
-      throw new UsageError(`The flag "${rawName}" takes no value`);
-    }
-    if (!isSwitch && token.value === undefined) {
-      throw new UsageError(`The flag "${rawName}" needs a value`);
-    }
-    flags.set(flag.name, [...flags.get(flag.name) ?? [], value]);
+  for (
+    const [name, values = []] of Object.entries<string[] | undefined>(given)
+  ) {
+    if (values.length > 0) flags.set(name, values);
   }
   const command = name === undefined ? undefined : findCommand(name);
   if (!flags.has("help") && !flags.has("version")) {
@@ -84,10 +65,46 @@ export function parseArguments(words: readonly string[]): Arguments {
   return { command, operands, flags };
 }
 
-function unknownFlag(spelled: string): UsageError {
-  const names = ALL_FLAGS.map(({ name }) => `--${name}`);
+/**
+ * Spells each flag as `--name=value`, and a switch as `--name=true`: of these the parser guesses nothing. By
+ * itself it takes the operand `true` for the value of a switch, but no value that is empty or begins with a dash.
+ *
+ * @throws {UsageError} When a flag is unknown, or has no value where it needs one, or one where it takes none.
+ */
+function* spellOut(words: readonly string[]): Generator<string> {
+  const left = words.values();
+  for (const word of left) {
+    if (word === "--") return yield* [word, ...left];
+    const [, long, inline] = word.match(/^(--.[^=]*)(?:=(.*))?$/s) ?? [];
+    const letters = word.startsWith("-") ? word.slice(1) : "";
+    const spelled = long === undefined
+      ? Array.from(letters, (letter) => `-${letter}`)
+      : [long];
+    if (spelled.length === 0) yield word;
+    for (const each of spelled) {
+      const flag = findFlag(each);
+      const isSwitch = flag.value === undefined;
+      if (isSwitch && inline !== undefined) {
+        throw new UsageError(`The flag "${each}" takes no value`);
+      }
+      const value = isSwitch ? "true" : inline ?? left.next().value;
+      if (value === undefined) {
+        throw new UsageError(`The flag "${each}" needs a value`);
+      }
+      yield `--${flag.name}=${value}`;
+    }
+  }
+}
+
+/** Finds a flag of any command by how it is spelled: `--long`, `-l`. */
+function findFlag(spelled: string): Flag {
+  const found = ALL_FLAGS.find(({ name, letter }) =>
+    spelled === `--${name}` || spelled === `-${letter}`
+  );
+  if (found !== undefined) return found;
+  const names = NAMES.map((name) => `--${name}`);
   const alike = spelled.startsWith("--") ? suggest(spelled, names) : "";
-  return new UsageError(`Unknown flag "${spelled}"${alike}`);
+  throw new UsageError(`Unknown flag "${spelled}"${alike}`);
 }
 
 /** Makes sure that flags belong to a command and have values that they may have. */
