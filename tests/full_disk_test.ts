@@ -1,22 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DISK, type Findings } from "./support/full_disk.ts";
-import { execute, makeFolder, runDeno } from "./support/helpers.ts";
+import { makeFolder, runDeno } from "./support/helpers.ts";
+import { noSmallDisk, onSmallDisk, unless } from "./support/needs.ts";
 
-/** Starts a program with mounts that only it and its children see, where that can be done. */
-async function findUnshare(): Promise<string[] | undefined> {
-  // In a chroot nobody gets a namespace of users, and root needs none.
-  for (const flags of [[], ["--user", "--map-root-user"]]) {
-    const words = ["unshare", "--mount", ...flags];
-    const script = '"$@" mount -t tmpfs none /mnt';
-    const { code } = await execute("sh", ["-c", script, "sh", ...words]);
-    if (code === 0) return words;
-  }
-}
-
-const UNSHARE = await findUnshare();
-
-// Without such mounts, or on another system, there is no small disk.
-const ignore = UNSHARE === undefined;
+const NO_DISK = await noSmallDisk();
 
 /** Runs a function of `full_disk.ts` where a small disk is mounted. */
 async function run(name: string): Promise<Findings> {
@@ -27,11 +14,7 @@ async function run(name: string): Promise<Findings> {
   const { stdout, stderr } = await runDeno(
     `import { ${name} } from ${JSON.stringify(module)};
      console.log(JSON.stringify(await ${name}(${JSON.stringify(disk)})));`,
-    [
-      ...[...UNSHARE ?? [], "sh", "-c"],
-      'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"',
-      ...["sh", `${DISK}`, disk],
-    ],
+    await onSmallDisk(DISK, disk),
   );
   assertEquals(stderr, "");
   assertStringIncludes(stdout, "{");
@@ -40,10 +23,12 @@ async function run(name: string): Promise<Findings> {
 
 const FULL = { code: "MEDIUM_FULL", needed: true, free: true };
 
-Deno.test({
-  name: "XorrisoBackend.put() rejects alone what is larger than all free space",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_DISK,
+    "XorrisoBackend.put() rejects alone what is larger than all free space",
+  ),
+  async () => {
     assertEquals(await run("oneTooLarge"), {
       problem: FULL,
       others: 2,
@@ -51,23 +36,24 @@ Deno.test({
       sessions: 1,
     });
   },
-});
+);
 
-Deno.test({
-  name: "XorrisoBackend.commit() rejects alone what no longer fits",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(NO_DISK, "XorrisoBackend.commit() rejects alone what no longer fits"),
+  async () => {
     assertEquals(await run("oneTooLargeLater"), {
       problem: FULL,
       texts: { a: "a", b: "b" },
     });
   },
-});
+);
 
-Deno.test({
-  name: "XorrisoBackend.put() rejects a whole batch when its sum is too large",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_DISK,
+    "XorrisoBackend.put() rejects a whole batch when its sum is too large",
+  ),
+  async () => {
     assertEquals(await run("sumTooLarge"), {
       problems: [FULL, FULL, FULL, FULL],
       grown: 0,
@@ -75,12 +61,14 @@ Deno.test({
       texts: { new: "small", old: "small" },
     });
   },
-});
+);
 
-Deno.test({
-  name: "XorrisoBackend.put() loses nothing when the disk runs full meanwhile",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_DISK,
+    "XorrisoBackend.put() loses nothing when the disk runs full meanwhile",
+  ),
+  async () => {
     assertEquals(await run("fullWhileCommitting"), {
       problems: [FULL, FULL],
       grown: 0,
@@ -89,36 +77,41 @@ Deno.test({
       names: ["test.iso"],
     });
   },
-});
+);
 
-Deno.test({
-  name: "XorrisoBackend.put() leaves no image that it could not begin",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_DISK,
+    "XorrisoBackend.put() leaves no image that it could not begin",
+  ),
+  async () => {
     assertEquals(await run("fullFromTheStart"), {
       problem: ["MEDIUM_FULL"],
       names: ["filler"],
     });
   },
-});
+);
 
-Deno.test({
-  name: "XorrisoBackend.put() of a stream rejects alone when it cannot be kept",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_DISK,
+    "XorrisoBackend.put() of a stream rejects alone when it cannot be kept",
+  ),
+  async () => {
     assertEquals(await run("fullWhileSpooling"), {
       results: ["ok", "TARGET_UNWRITABLE", "ok"],
       texts: { file: "from disk", small: "small" },
       names: [],
     });
   },
-});
+);
 
-Deno.test({
-  name:
+Deno.test(
+  unless(
+    NO_DISK,
     "XorrisoBackend.get() leaves nothing of a file that the disk cannot take",
-  ignore,
-  async fn() {
+  ),
+  async () => {
     assertEquals(await run("fullWhileRestoring"), {
       single: ["TARGET_UNWRITABLE"],
       older: "older",
@@ -126,4 +119,4 @@ Deno.test({
       names: ["a", "large", "z", "b"],
     });
   },
-});
+);

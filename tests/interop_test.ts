@@ -7,7 +7,6 @@ import {
   age,
   assertRejectsCode,
   type Folder,
-  isInstalled,
   listImage,
   makeFifo,
   makeFolder,
@@ -20,6 +19,7 @@ import {
   runXorriso,
   toBytes,
 } from "./support/helpers.ts";
+import { absent, unless } from "./support/needs.ts";
 
 /** Files by path on the medium. */
 type Files = Readonly<Record<string, Uint8Array>>;
@@ -259,10 +259,12 @@ for (
     ["genisoimage", ["-quiet", "-R", "-no-pad"]],
   ] as const
 ) {
-  Deno.test({
-    name: `an image of ${program} ${args.join(" ")} is read and appended to`,
-    ignore: !await isInstalled(program),
-    async fn() {
+  Deno.test(
+    unless(
+      await absent(program),
+      `an image of ${program} ${args.join(" ")} is read and appended to`,
+    ),
+    async () => {
       await using folder = await makeFolder();
       for (const [path, content] of Object.entries(SIZES)) {
         await folder.file(`tree${path}`, content);
@@ -297,7 +299,7 @@ for (
         digests(expected),
       );
     },
-  });
+  );
 }
 
 /** What a backend does that runs xorriso once for each of its calls. */

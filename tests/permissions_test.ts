@@ -12,6 +12,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import {
+  execute,
   exists,
   type Folder,
   listImage,
@@ -21,6 +22,7 @@ import {
   makeSparse,
   signalTo,
 } from "./support/helpers.ts";
+import { absent, unless } from "./support/needs.ts";
 
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
@@ -53,19 +55,15 @@ interface Ended {
   readonly prompted: boolean;
 }
 
-/** Whether `script` is the one of util-linux, which every Debian and Ubuntu has. */
-async function hasTerminal(): Promise<boolean> {
-  try {
-    const { stdout } = await new Deno.Command("script", {
-      args: ["--version"],
-    }).output();
-    return new TextDecoder().decode(stdout).includes("util-linux");
-  } catch {
-    return false;
-  }
+/** Why there is no terminal for a program: that `script` is the one of util-linux, as Debian and Ubuntu have. */
+async function noTerminal(): Promise<string | undefined> {
+  const missing = await absent("script");
+  if (missing !== undefined) return missing;
+  const { stdout } = await execute("script", ["--version"]);
+  return stdout.includes("util-linux") ? undefined : "no script of util-linux";
 }
 
-const ignore = !await hasTerminal();
+const NO_TERMINAL = await noTerminal();
 
 function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
@@ -312,10 +310,9 @@ function expand(flag: string, root: string): string {
 }
 
 for (const { to, flags, runs = true, scripts } of ROWS) {
-  Deno.test({
-    name: `the flags to ${to} suffice, and none can be left out`,
-    ignore,
-    async fn(t) {
+  Deno.test(
+    unless(NO_TERMINAL, `the flags to ${to} suffice, and none can be left out`),
+    async (t) => {
       for (const [name, body] of Object.entries(scripts)) {
         await using world = await makeWorld();
         const all = [...runs ? ["--allow-run=xorriso"] : [], ...flags].map(
@@ -343,13 +340,15 @@ for (const { to, flags, runs = true, scripts } of ROWS) {
         });
       }
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "bytes go to the folder that TMPDIR names, where it may be read",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "bytes go to the folder that TMPDIR names, where it may be read",
+  ),
+  async () => {
     await using world = await makeWorld();
     const { path } = world;
     const env = { TMPDIR: `${path}/temp` };
@@ -367,12 +366,14 @@ Deno.test({
     flags.push("--allow-env=TMPDIR");
     assertEquals(await runScript(world, flags, body, { env }), "stored");
   },
-});
+);
 
-Deno.test({
-  name: "variables are read where they may be, and else not at all",
-  ignore,
-  async fn(t) {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "variables are read where they may be, and else not at all",
+  ),
+  async (t) => {
     await using world = await makeWorld();
     const flags = [
       "--allow-run=xorriso",
@@ -411,12 +412,11 @@ Deno.test({
       });
     }
   },
-});
+);
 
-Deno.test({
-  name: "the command line asks for nothing, whatever is missing",
-  ignore,
-  async fn(t) {
+Deno.test(
+  unless(NO_TERMINAL, "the command line asks for nothing, whatever is missing"),
+  async (t) => {
     await using world = await makeWorld();
     const { path: root } = world;
     const url = `xorriso://${root}/image/test.iso`;
@@ -464,16 +464,12 @@ Deno.test({
       });
     }
   },
-});
+);
 
-Deno.test({
-  name: "a question would be noticed here",
-  ignore,
-  async fn() {
-    await using world = await makeWorld();
-    const path = await world.file("ask.ts", 'Deno.readTextFileSync("/x")');
-    assertEquals((await runDeno([path])).prompted, true);
-  },
+Deno.test(unless(NO_TERMINAL, "a question would be noticed here"), async () => {
+  await using world = await makeWorld();
+  const path = await world.file("ask.ts", 'Deno.readTextFileSync("/x")');
+  assertEquals((await runDeno([path])).prompted, true);
 });
 
 /** A folder that may be used, one that may not, and links from one to the other. */
@@ -538,11 +534,12 @@ const SECRET_PATHS = [
   "/open/./sub//up/./key",
 ] as const;
 
-Deno.test({
-  name:
+Deno.test(
+  unless(
+    NO_TERMINAL,
     "put() stores nothing that the script may not read, however it is named",
-  ignore,
-  async fn() {
+  ),
+  async () => {
     await using folder = await makeLinks();
     const names = JSON.stringify(SECRET_PATHS);
     const result = await runScript(
@@ -580,12 +577,14 @@ Deno.test({
     assertEquals(Object.keys(results).length, SECRET_PATHS.length * 8);
     await assertNoSecret(folder);
   },
-});
+);
 
-Deno.test({
-  name: "put() does not store what a link has taken the place of",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "put() does not store what a link has taken the place of",
+  ),
+  async () => {
     await using folder = await makeLinks();
     const image = `${folder.path}/open/test.iso`;
     const before = await Deno.readFile(image);
@@ -601,13 +600,14 @@ Deno.test({
     assertEquals((result as Failure).code, "SOURCE_CHANGED");
     assertEquals(await Deno.readFile(image), before);
   },
-});
+);
 
-Deno.test({
-  name:
+Deno.test(
+  unless(
+    NO_TERMINAL,
     "commit() writes nothing if a link has taken the place of a staged file",
-  ignore,
-  async fn() {
+  ),
+  async () => {
     await using folder = await makeLinks();
     const result = await runScript(
       folder,
@@ -628,12 +628,14 @@ Deno.test({
     assertEquals(sessions, 2);
     await assertNoSecret(folder);
   },
-});
+);
 
-Deno.test({
-  name: "the command line stores nothing that the script may not read",
-  ignore,
-  async fn(t) {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "the command line stores nothing that the script may not read",
+  ),
+  async (t) => {
     await using folder = await makeLinks();
     const { path } = folder;
     const url = `xorriso://${path}/open/test.iso`;
@@ -656,12 +658,14 @@ Deno.test({
     });
     await assertNoSecret(folder);
   },
-});
+);
 
-Deno.test({
-  name: "nothing is written where a link leads out of the granted folder",
-  ignore,
-  async fn(t) {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "nothing is written where a link leads out of the granted folder",
+  ),
+  async (t) => {
     await using folder = await makeLinks();
     const { path } = folder;
     const secret = `${path}/secret`;
@@ -743,13 +747,14 @@ Deno.test({
     }
     assertEquals(await snapshot(secret), before);
   },
-});
+);
 
-Deno.test({
-  name:
+Deno.test(
+  unless(
+    NO_TERMINAL,
     "no link in a target folder is followed, and one in a target's place is replaced",
-  ignore,
-  async fn() {
+  ),
+  async () => {
     await using folder = await makeLinks();
     const { path } = folder;
     const before = await snapshot(`${path}/secret`);
@@ -772,13 +777,14 @@ Deno.test({
     }
     assertEquals(await snapshot(`${path}/secret`), before);
   },
-});
+);
 
-Deno.test({
-  name:
+Deno.test(
+  unless(
+    NO_TERMINAL,
     "an image behind a link is neither read nor written without its own permission",
-  ignore,
-  async fn() {
+  ),
+  async () => {
     await using folder = await makeLinks();
     const { path } = folder;
     const before = await snapshot(`${path}/secret`);
@@ -831,12 +837,14 @@ Deno.test({
     }
     assertEquals(await snapshot(`${path}/secret`), before);
   },
-});
+);
 
-Deno.test({
-  name: "no new image is left behind a link whose folder may not be looked at",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "no new image is left behind a link whose folder may not be looked at",
+  ),
+  async () => {
     await using folder = await makeLinks();
     const image = `${folder.path}/open/link/new.iso`;
     const flags = [
@@ -858,12 +866,14 @@ Deno.test({
     );
     assertEquals(await exists(real), false);
   },
-});
+);
 
-Deno.test({
-  name: "words for xorriso cannot name files that the script may not use",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "words for xorriso cannot name files that the script may not use",
+  ),
+  async () => {
     await using folder = await makeLinks();
     const { path } = folder;
     const before = await snapshot(path);
@@ -913,12 +923,14 @@ Deno.test({
     }
     assertEquals(await snapshot(path), before);
   },
-});
+);
 
-Deno.test({
-  name: "what is aborted behind a script around xorriso is not on the medium",
-  ignore,
-  async fn() {
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "what is aborted behind a script around xorriso is not on the medium",
+  ),
+  async () => {
     await using folder = await makeFolder();
     const { path } = folder;
     // Without `exec` a signal reaches the script alone, unless any program may
@@ -951,4 +963,4 @@ Deno.test({
       assertEquals(await listImage(`${path}/test.iso`), ["/old"], flag);
     }
   },
-});
+);

@@ -8,7 +8,6 @@ import { createHash } from "node:crypto";
 import { XorrisoBackend } from "../mod.ts";
 import {
   execute,
-  exists,
   type Folder,
   isInstalled,
   makeFolder,
@@ -16,6 +15,7 @@ import {
   runXorriso,
   toBytes,
 } from "./support/helpers.ts";
+import { absent, cannotMount, mountImage, unless } from "./support/needs.ts";
 
 /** Digests of files by their names. */
 type Files = ReadonlyMap<string, string>;
@@ -142,45 +142,24 @@ function sorted(
 /** 7-Zip's name: Debian 12 has the first one, from Debian 13 on its package has the other. */
 const SEVEN_ZIP = await isInstalled("7zz") ? "7zz" : "7z";
 
-/** Whether the Python of the system has the module. */
-async function hasPycdlib(): Promise<boolean> {
-  if (!await exists("/usr/bin/python3")) return false;
-  const { code } = await execute("/usr/bin/python3", ["-c", "import pycdlib"]);
-  return code === 0;
-}
-
-/** Why the kernel mounts no image here, if it does not. */
-async function cannotMount(): Promise<string | undefined> {
-  const conditions = {
-    "only root may mount": '[ "$(id -u)" = 0 ]',
-    "this kernel has no iso9660":
-      "grep -qw iso9660 /proc/filesystems || modprobe iso9660",
-    "there is no loop device": "losetup -f",
-  };
-  for (const [reason, condition] of Object.entries(conditions)) {
-    if ((await execute("sh", ["-c", condition])).code !== 0) return reason;
-  }
+/** Why the Python of the system has no pycdlib; undefined if it has. */
+async function noPycdlib(): Promise<string | undefined> {
+  const { code } = await execute("sh", [
+    ...["-c", '/usr/bin/python3 -c "import pycdlib"'],
+  ]);
+  return code === 0 ? undefined : "no pycdlib";
 }
 
 /** A test of one reader; where that is not to be had, the name tells so. */
 function readerTest(
   name: string,
-  missing: string | undefined | false,
+  missing: string | undefined,
   fn: (folder: Folder) => Promise<void>,
 ): void {
-  Deno.test({
-    name: missing ? `${name} (skipped: ${missing})` : name,
-    ignore: Boolean(missing),
-    fn: async () => {
-      await using folder = await makeFolder();
-      await fn(folder);
-    },
+  Deno.test(unless(missing, name), async () => {
+    await using folder = await makeFolder();
+    await fn(folder);
   });
-}
-
-/** Why a program's test is skipped, if it is. */
-async function absent(program: string): Promise<string | undefined> {
-  return await isInstalled(program) ? undefined : `no ${program} here`;
 }
 
 readerTest("xorriso alone reads everything", undefined, async (folder) => {
@@ -250,7 +229,7 @@ readerTest(
 
 readerTest(
   "pycdlib reads everything",
-  !await hasPycdlib() && "no pycdlib here",
+  await noPycdlib(),
   async (folder) => {
     const { image, files } = await storeAll(folder, ALL);
     const script = `
@@ -277,13 +256,8 @@ readerTest(
   async (folder) => {
     const { image, files } = await storeAll(folder, ALL);
     const target = `${folder.path}/mnt`;
-    await Deno.mkdir(target);
-    await run("mount", ["-o", "loop,ro", "-t", "iso9660", image, target]);
-    try {
-      assertEquals(sorted(await readTree(target)), sorted(files));
-    } finally {
-      await run("umount", [target]);
-    }
+    await using _mounted = await mountImage(image, target);
+    assertEquals(sorted(await readTree(target)), sorted(files));
   },
 );
 

@@ -17,10 +17,10 @@ import {
   type Folder,
   grows,
   hash,
-  isInstalled,
   makeFolder,
   rejection,
 } from "../support/helpers.ts";
+import { absent, unless } from "../support/needs.ts";
 
 /** What can happen to the file `$f`, in a folder of its own. */
 const MOTIONS: Readonly<Record<string, string>> = {
@@ -238,12 +238,14 @@ const OTHERS: readonly (readonly string[])[] = [
 ];
 
 for (const [program = "", ...args] of OTHERS) {
-  Deno.test({
-    name: `XorrisoBackend.put() repairs an image that ${program} made, with ${
-      args.slice(1).join(" ")
-    }`,
-    ignore: !await isInstalled(program),
-    async fn() {
+  Deno.test(
+    unless(
+      await absent(program),
+      `XorrisoBackend.put() repairs an image that ${program} made, with ${
+        args.slice(1).join(" ")
+      }`,
+    ),
+    async () => {
       await using folder = await makeFolder();
       const image = `${folder.path}/test.iso`;
       const source = await folder.file("source", "moves");
@@ -275,7 +277,7 @@ for (const [program = "", ...args] of OTHERS) {
       await backend.close();
       assertEquals(await storedTexts(folder), expected);
     },
-  });
+  );
 }
 
 Deno.test("XorrisoBackend.put() leaves no new image when nothing is sound", async () => {

@@ -24,6 +24,7 @@ import {
 } from "../support/helpers.ts";
 import { buildBurner, burnerUnavailable } from "./build.ts";
 import { parseLog, type ScsiCommand } from "./log.ts";
+import { unless } from "../support/needs.ts";
 
 export { burnerUnavailable } from "./build.ts";
 export type { ScsiCommand } from "./log.ts";
@@ -313,20 +314,12 @@ export async function slowReads(delay: number): Promise<string> {
   return `export LD_PRELOAD='${library}' FB_FAULT=source_delay_us=${delay}`;
 }
 
-/**
- * Registers a test that needs the virtual burner. Where that cannot run, the
- * test is skipped, and its name tells why.
- */
+/** Registers a test that needs the virtual burner. */
 export function burnerTest(
   name: string,
   fn: (t: Deno.TestContext) => Promise<void>,
 ): void {
-  const reason = burnerUnavailable();
-  Deno.test({
-    name: reason === undefined ? name : `${name} (skipped: ${reason})`,
-    ignore: reason !== undefined,
-    fn,
-  });
+  Deno.test(unless(burnerUnavailable(), name), fn);
 }
 
 /**

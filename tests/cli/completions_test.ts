@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { execute, isInstalled, makeFolder } from "../support/helpers.ts";
+import { execute, makeFolder } from "../support/helpers.ts";
 import { succeed } from "../support/program.ts";
+import { absent, unless } from "../support/needs.ts";
 
 /** Runs a script in a shell, behind the completions for it. */
 async function complete(shell: string, script: string): Promise<string[]> {
@@ -37,10 +38,12 @@ Deno.test("completions bash offers commands, the flags of each, and pages of hel
   assertEquals(await inBash("put", "url", "name"), []);
 });
 
-Deno.test({
-  name: "completions fish offers commands and the flags of each",
-  ignore: !await isInstalled("fish"),
-  fn: async () => {
+Deno.test(
+  unless(
+    await absent("fish"),
+    "completions fish offers commands and the flags of each",
+  ),
+  async () => {
     // From version 4 on fish offers words, too, that have the letters somewhere.
     const inFish = async (line: string) =>
       (await complete("fish", `complete -C '${line}'`))
@@ -51,12 +54,14 @@ Deno.test({
     assertEquals(await inFish("xorriso-backend list x --cr"), []);
     assertEquals(await inFish("xorriso-backend blank x --mode fa"), ["fast"]);
   },
-});
+);
 
-Deno.test({
-  name: "completions zsh offers commands, the flags of each, and their values",
-  ignore: !await isInstalled("zsh"),
-  fn: async () => {
+Deno.test(
+  unless(
+    await absent("zsh"),
+    "completions zsh offers commands, the flags of each, and their values",
+  ),
+  async () => {
     await using folder = await makeFolder();
     const script = await succeed("completions", "zsh");
     const file = await folder.file("completions", script);
@@ -68,7 +73,7 @@ Deno.test({
     );
     assertEquals([code, stdout], [0, "ok\n"], stderr);
   },
-});
+);
 
 /** Types into an interactive zsh, and waits for what it makes of that: it takes no end otherwise. */
 const TYPING = `

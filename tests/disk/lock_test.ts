@@ -11,6 +11,7 @@ import {
   runDeno,
   runProgram,
 } from "../support/helpers.ts";
+import { unless } from "../support/needs.ts";
 
 const READ = { writable: false, create: false };
 const WRITE = { writable: true, create: false };
@@ -165,14 +166,12 @@ async function buildNfsLocks(folder: Folder): Promise<string> {
   return library;
 }
 
-const skipped = burnerUnavailable();
-
-Deno.test({
-  name:
-    "ImageFile.open() locks an image on NFS, which wants it open for writing" +
-    (skipped ? ` (skipped: ${skipped})` : ""),
-  ignore: skipped !== undefined,
-  async fn() {
+Deno.test(
+  unless(
+    burnerUnavailable(),
+    "ImageFile.open() locks an image on NFS, which wants it open for writing",
+  ),
+  async () => {
     await using folder = await makeFolder();
     const path = await folder.file("a.iso", "x");
     const library = await buildNfsLocks(folder);
@@ -190,4 +189,4 @@ Deno.test({
     );
     assertEquals(stdout, "DRIVE_BUSY\nEBADF\n", stderr);
   },
-});
+);

@@ -4,12 +4,12 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import {
   type Folder,
-  isInstalled,
   makeFolder,
   type Outcome,
   runProgram,
   signalTo,
 } from "../support/helpers.ts";
+import { absent, unless } from "../support/needs.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 
@@ -157,6 +157,6 @@ async function commandOf(name: string): Promise<string> {
 export async function testWith(program: string): Promise<
   (name: string, fn: () => Promise<void>) => void
 > {
-  const ignore = !await isInstalled(program);
-  return (name, fn) => Deno.test({ name: `${program}: ${name}`, ignore, fn });
+  const missing = await absent(program);
+  return (name, fn) => Deno.test(unless(missing, `${program}: ${name}`), fn);
 }

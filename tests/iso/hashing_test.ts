@@ -11,15 +11,15 @@ import {
   noise,
   rejection,
 } from "../support/helpers.ts";
+import { unless } from "../support/needs.ts";
 
 /** Enough that it pays. */
 const MUCH = 1 << 30;
 
 /** A test of what there is only with more than one core. */
 function hasherTest(name: string, fn: () => Promise<void>): void {
-  const ignore = navigator.hardwareConcurrency < 2;
-  const reason = ignore ? " (skipped: there is one core)" : "";
-  Deno.test({ name: name + reason, ignore, fn });
+  const isAlone = navigator.hardwareConcurrency < 2;
+  Deno.test(unless(isAlone ? "there is one core" : undefined, name), fn);
 }
 
 /** Files one behind the other, of these many blocks. */

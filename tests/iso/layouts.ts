@@ -113,10 +113,11 @@ export async function run(
 }
 
 /** The programs that a layout needs and that are not there. */
-export async function needsOf({ needs = [] }: Layout): Promise<string[]> {
-  const missing: string[] = [];
-  for (const need of needs) if (!await isThere(need)) missing.push(need);
-  return missing;
+export async function needsOf(
+  { needs = [] }: Layout,
+): Promise<string | undefined> {
+  for (const need of needs) if (!await isThere(need)) return `no ${need}`;
+  return undefined;
 }
 
 async function isThere(need: string): Promise<boolean> {

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { content, fileBlocks, readImage, readTree } from "../../src/iso/mod.ts";
 import { parseToc } from "../../src/dialogue/answers.ts";
 import { makeFolder, runXorriso } from "../support/helpers.ts";
-import { LAYOUTS, needsOf, run, writeTree } from "./layouts.ts";
+import { LAYOUTS, needsOf, writeTree } from "./layouts.ts";
+import { cannotMount, isRoot, mountImage, unless } from "../support/needs.ts";
 
 /** What is there to be compared of one name. */
 interface Told {
@@ -20,11 +21,6 @@ type All = Record<string, Told>;
 
 /** Only root can restore owners. */
 const IS_ROOT = await isRoot();
-
-async function isRoot(): Promise<boolean> {
-  await using folder = await makeFolder();
-  return (await Deno.stat(folder.path)).uid === 0;
-}
 
 /** What this module reads. */
 async function readByUs(image: string): Promise<All> {
@@ -116,22 +112,13 @@ function contents(all: All): All {
   );
 }
 
-/** Why no image can be mounted here; undefined if they can. */
-async function whyNoMount(): Promise<string | undefined> {
-  const kinds = await Deno.readTextFile("/proc/filesystems").catch(() => "");
-  if (!/\biso9660\b/.test(kinds)) return "the kernel has no iso9660";
-  return IS_ROOT ? undefined : "only root may mount";
-}
-
-const NO_MOUNT = await whyNoMount();
+const NO_MOUNT = await cannotMount();
 
 for (const [name, layout] of Object.entries(LAYOUTS)) {
   const { tree, make } = layout;
   const missing = await needsOf(layout);
   Deno.test({
-    name: `an image of ${name} is read as xorriso restores it` +
-      (missing.length > 0 ? ` (skipped: no ${missing})` : ""),
-    ignore: missing.length > 0,
+    ...unless(missing, `an image of ${name} is read as xorriso restores it`),
     async fn(t) {
       await using folder = await makeFolder();
       await Deno.mkdir(`${folder.path}/tree`);
@@ -145,10 +132,7 @@ for (const [name, layout] of Object.entries(LAYOUTS)) {
       await compareSessions(image);
       if (!isForLinux(name)) return;
       await t.step({
-        name: NO_MOUNT === undefined
-          ? "and as Linux mounts it"
-          : `and as Linux mounts it (skipped: ${NO_MOUNT})`,
-        ignore: NO_MOUNT !== undefined,
+        ...unless(NO_MOUNT, "and as Linux mounts it"),
         async fn() {
           const mounted = contents(await readByLinux(image, folder.path));
           const wanted = contents(ours);
@@ -171,13 +155,8 @@ function isForLinux(name: string): boolean {
 /** What Linux shows of an image. */
 async function readByLinux(image: string, folder: string): Promise<All> {
   const point = `${folder}/mounted`;
-  await Deno.mkdir(point);
-  await run("mount", ["-o", "loop,ro", image, point]);
-  try {
-    return await readFolder(point);
-  } finally {
-    await run("umount", [point]);
-  }
+  await using _mounted = await mountImage(image, point);
+  return await readFolder(point);
 }
 
 /** Makes sure that the sessions are those that xorriso tells. */

@@ -32,7 +32,7 @@ export async function makeSeeds(): Promise<Uint8Array[]> {
 }
 
 async function makeSeed(layout: Layout): Promise<Uint8Array | undefined> {
-  if ((await needsOf(layout)).length > 0) return undefined;
+  if (await needsOf(layout) !== undefined) return undefined;
   await using folder = await makeFolder();
   const [image, tree] = [`${folder.path}/image`, `${folder.path}/tree`];
   await Deno.mkdir(tree);

@@ -36,6 +36,7 @@ import {
   until,
   writeSession,
 } from "../support/helpers.ts";
+import { noSmallDisk, onSmallDisk, unless } from "../support/needs.ts";
 
 const BLOCK = 2048;
 
@@ -612,41 +613,40 @@ Deno.test("Xorriso.commit() refuses an image that a stopped xorriso has open", a
   }
 });
 
-/** Runs a program with a small file system, which only root can make. */
+const NO_DISK = await noSmallDisk();
+
+/** What a program prints that has a disk of 1 MiB. */
 async function runOnSmallDisk(
   folder: Folder,
-  mount: string,
   code: string,
-): Promise<string | undefined> {
+  prepare?: string,
+): Promise<string> {
   const disk = `${folder.path}/disk`;
-  await Deno.mkdir(disk, { recursive: true });
+  await Deno.mkdir(disk);
   const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
   const { stdout, stderr } = await runDeno(
     `import { Xorriso } from ${JSON.stringify(module)};
      const disk = ${JSON.stringify(disk)};
      const image = disk + "/test.iso";
      ${code}`,
-    [
-      ...["unshare", "--mount", "sh", "-c"],
-      `mount -t tmpfs -o size=1m none '${disk}' && ${mount} && exec "$@"`,
-      "sh",
-    ],
+    await onSmallDisk(1 << 20, disk, prepare),
   );
-  if (/Operation not permitted|must be superuser/.test(stderr)) {
-    return undefined;
-  }
   assertEquals(stderr, "");
   return stdout;
 }
 
-Deno.test("Xorriso.commit() tells how much does not fit on a full disk", async () => {
-  await using folder = await makeFolder();
-  const stdout = await runOnSmallDisk(
-    folder,
-    "true",
-    `await Deno.writeFile(${
-      JSON.stringify(folder.path)
-    } + "/big", new Uint8Array(3 << 20));
+Deno.test(
+  unless(
+    NO_DISK,
+    "Xorriso.commit() tells how much does not fit on a full disk",
+  ),
+  async () => {
+    await using folder = await makeFolder();
+    const stdout = await runOnSmallDisk(
+      folder,
+      `await Deno.writeFile(${
+        JSON.stringify(folder.path)
+      } + "/big", new Uint8Array(3 << 20));
      await Deno.writeTextFile(${JSON.stringify(folder.path)} + "/small", "x");
      {
        await using session = await Xorriso.open(image, { create: true });
@@ -659,27 +659,31 @@ Deno.test("Xorriso.commit() tells how much does not fit on a full disk", async (
      const { code, needed, free } = await session.commit().catch((e) => e);
      console.log(code, needed > 3 << 20, free > 0 && free < 1 << 20);
      console.log((await Deno.stat(image)).size === before, await session.ls());`,
-  );
-  if (stdout === undefined) return;
-  assertEquals(stdout, 'MEDIUM_FULL true true\ntrue [ "a" ]\n');
-});
+    );
+    assertEquals(stdout, 'MEDIUM_FULL true true\ntrue [ "a" ]\n');
+  },
+);
 
-Deno.test("Xorriso.open() tells of a read-only file system", async () => {
-  await using folder = await makeFolder();
-  const image = await makeImage(folder);
-  const stdout = await runOnSmallDisk(
-    folder,
-    `cp '${image}' '${folder.path}/disk' && ` +
-      `mount -o remount,ro '${folder.path}/disk'`,
-    `await Xorriso.open(disk + "/new.iso", { create: true }).catch((e) =>
+Deno.test(
+  unless(NO_DISK, "Xorriso.open() tells of a read-only file system"),
+  async () => {
+    await using folder = await makeFolder();
+    const image = await makeImage(folder);
+    const stdout = await runOnSmallDisk(
+      folder,
+      `await Xorriso.open(disk + "/new.iso", { create: true }).catch((e) =>
        console.log(e.code));
      await using session = await Xorriso.open(image);
      console.log(await session.ls());
      await session.rm(["/old"]).catch((e) => console.log(e.code));`,
-  );
-  if (stdout === undefined) return;
-  assertEquals(stdout, 'MEDIUM_NOT_WRITABLE\n[ "old" ]\nMEDIUM_NOT_WRITABLE\n');
-});
+      `cp '${image}' "$2" && mount -o remount,ro "$2"`,
+    );
+    assertEquals(
+      stdout,
+      'MEDIUM_NOT_WRITABLE\n[ "old" ]\nMEDIUM_NOT_WRITABLE\n',
+    );
+  },
+);
 
 Deno.test("Xorriso.commit() tells that xorriso has died while a warm image rested", async () => {
   await using folder = await makeFolder();

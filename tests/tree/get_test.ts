@@ -5,13 +5,14 @@ import {
   age,
   assertRejectsCode,
   execute,
+  exists,
   type Folder,
-  isInstalled,
   makeFolder,
   runShell,
   toBytes,
 } from "../support/helpers.ts";
 import { differences, tellTree } from "../support/trees.ts";
+import { absent, isRoot, unless, unmounting } from "../support/needs.ts";
 
 /** An image with a tree of these texts. */
 async function makeStored(
@@ -262,21 +263,19 @@ Deno.test("getTree() leaves links where Deno lets it make none, and names the fl
   );
 });
 
-/** Whether a file system can be mounted that does not tell `a` from `A`. */
-async function canMountNtfs(): Promise<boolean> {
-  if (!await isInstalled("lowntfs-3g") || !await isInstalled("mkntfs")) {
-    return false;
-  }
-  return await runShell(
-    'test "$(id -u)" = 0 -a -c /dev/fuse && echo yes || :',
-  ) ===
-    "yes\n";
+/** Why no file system can be mounted that does not tell `a` from `A`; undefined if one can. */
+async function cannotMountNtfs(): Promise<string | undefined> {
+  if (!await isRoot()) return "only root may mount";
+  if (!await exists("/dev/fuse")) return "no /dev/fuse";
+  return await absent("lowntfs-3g", "mkntfs");
 }
 
-Deno.test({
-  name: "getTree() tells the second of two names that are one on the target",
-  ignore: !await canMountNtfs(),
-  async fn() {
+Deno.test(
+  unless(
+    await cannotMountNtfs(),
+    "getTree() tells the second of two names that are one on the target",
+  ),
+  async () => {
     await using folder = await makeFolder();
     await using backend = await openImage(folder);
     const contents = ["Readme", "README", "d/x", "D/y"].map((name) => {
@@ -289,28 +288,25 @@ Deno.test({
         mkdir ntfs && lowntfs-3g -o ignore_case disk ntfs`,
       folder.path,
     );
-    try {
-      for (const overwrite of ["never", "always"] as const) {
-        const { files, left } = await getTree(
-          backend,
-          "",
-          `${to}/${overwrite}`,
-          {
-            overwrite,
-          },
-        );
-        assertEquals(files, 2);
-        assertEquals(
-          left.filter(({ reason }) => reason !== "attributes")
-            .map(({ name, reason }) => [name, reason]).sort(),
-          [["Readme", "exists"], ["d", "exists"], ["d/x", "exists"]],
-        );
-      }
-    } finally {
-      await runShell('umount "$1"', to);
+    await using _mounted = unmounting(to);
+    for (const overwrite of ["never", "always"] as const) {
+      const { files, left } = await getTree(
+        backend,
+        "",
+        `${to}/${overwrite}`,
+        {
+          overwrite,
+        },
+      );
+      assertEquals(files, 2);
+      assertEquals(
+        left.filter(({ reason }) => reason !== "attributes")
+          .map(({ name, reason }) => [name, reason]).sort(),
+        [["Readme", "exists"], ["d", "exists"], ["d/x", "exists"]],
+      );
     }
   },
-});
+);
 
 Deno.test("getTree() gives no second name to a file that only looks the same", async () => {
   await using folder = await makeFolder();

@@ -16,6 +16,7 @@ import {
   tellTree,
   type Told,
 } from "../support/trees.ts";
+import { cannotMount, mountImage, unless } from "../support/needs.ts";
 
 /** Stores a tree of every kind, restores it, and makes sure that it is the same. */
 async function roundTrip(
@@ -82,10 +83,12 @@ Deno.test("putTree() keeps a tree so that plain xorriso extracts it as it was", 
   );
 });
 
-Deno.test({
-  name: "putTree() keeps a tree so that the kernel shows it as it was",
-  ignore: !(await canMount()),
-  async fn() {
+Deno.test(
+  unless(
+    await cannotMount(),
+    "putTree() keeps a tree so that the kernel shows it as it was",
+  ),
+  async () => {
     await using folder = await makeFolder();
     const from = `${folder.path}/from`;
     await Deno.mkdir(from);
@@ -101,25 +104,10 @@ Deno.test({
       assertEquals((await putTree(backend, from, { as: "tree" })).left, []);
     }
     const to = `${folder.path}/to`;
-    await Deno.mkdir(to);
-    await runShell('mount -o loop,ro "$1" "$2"', `${folder.path}/test.iso`, to);
-    try {
-      assertEquals(
-        differences(tellPlainly(`${to}/tree`), tellPlainly(from)),
-        [],
-      );
-    } finally {
-      await runShell('umount "$1"', to);
-    }
+    await using _mounted = await mountImage(`${folder.path}/test.iso`, to);
+    assertEquals(differences(tellPlainly(`${to}/tree`), tellPlainly(from)), []);
   },
-});
-
-/** Whether the kernel knows images, and this is root. */
-async function canMount(): Promise<boolean> {
-  if (await runShell("id -u") !== "0\n") return false;
-  const types = await Deno.readTextFile("/proc/filesystems").catch(() => "");
-  return types.includes("iso9660");
-}
+);
 
 Deno.test("getTree() restores a tree of every kind from media of the burner", async () => {
   await onMedia(["bd-r", "dvd+rw"], async (burner) => {
