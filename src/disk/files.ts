@@ -82,6 +82,12 @@ export function readLink(path: string): Promise<string> {
 }
 
 /**
+ * Bytes read at once, where much is read: as fast as larger chunks, and hashing one blocks the
+ * event loop for 2 ms only.
+ */
+export const CHUNK = 1 << 20;
+
+/**
  * Fills a buffer with the bytes from the file's place on.
  *
  * @returns How many there were: fewer than the buffer takes at the end of the file.
@@ -97,6 +103,17 @@ export async function readFull(
     filled += count;
   }
   return filled;
+}
+
+/** Fills a buffer with the bytes from a position on, as {@linkcode readFull} does. */
+export function readAt(
+  file: Deno.FsFile,
+  position: number,
+  buffer: Uint8Array,
+): Promise<number> {
+  // It asks no disk, so it need not go through the thread pool.
+  file.seekSync(position, Deno.SeekMode.Start);
+  return readFull(file, buffer);
 }
 
 /**

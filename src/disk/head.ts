@@ -27,8 +27,10 @@ export const ALIGNMENT = 32;
 /** Bytes before a second head that are still worth a copy in memory. */
 const MAX_OFFSET = 1 << 26;
 
-/** Type 1 and the standard's identifier (ECMA-119, 8.4.1 and 8.4.2). */
-const DESCRIPTOR = "\x01CD001";
+/** Whether a primary volume descriptor begins there: type 1 and "CD001" (ECMA-119, 8.4.1 and 8.4.2). */
+export function isPrimary(bytes: Uint8Array, at: number): boolean {
+  return holds(bytes, at, "\x01CD001");
+}
 
 /** Reads bytes of a file: fewer at its end. */
 export type ReadBytes = (offset: number, length: number) => Promise<Uint8Array>;
@@ -40,9 +42,9 @@ export async function judgeHead(
 ): Promise<ImageState> {
   if (size === 0) return "blank";
   const head = await read(0, HEAD);
-  if (holds(head, 16 * BLOCK, DESCRIPTOR)) return "iso";
+  if (isPrimary(head, 16 * BLOCK)) return "iso";
   const first = await read(48 * BLOCK, BLOCK);
-  if (holds(first, 0, DESCRIPTOR)) {
+  if (isPrimary(first, 0)) {
     // The header of the first session, at block 32, is written at once, its
     // mirror at block 0 when the session is complete.
     if (!isZero(head)) return "damaged";
@@ -77,7 +79,7 @@ export async function readHead(
   const offset = partitionStart(head);
   if (offset === 0 || offset > MAX_OFFSET) return head;
   const descriptor = await read(offset + 16 * BLOCK, BLOCK);
-  if (!holds(descriptor, 0, DESCRIPTOR)) return head;
+  if (!isPrimary(descriptor, 0)) return head;
   return await read(0, offset + HEAD);
 }
 

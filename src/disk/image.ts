@@ -6,7 +6,7 @@ import { isCode, systemError, systemName, XorrisoError } from "../errors.ts";
 import {
   type Identity,
   isSame,
-  readFull,
+  readAt,
   syncFolder,
   writeAll,
 } from "./files.ts";
@@ -416,8 +416,7 @@ export class ImageFile implements AsyncDisposable {
     length: number,
   ): Promise<Uint8Array> => {
     const bytes = new Uint8Array(length);
-    await this.#file.seek(offset, Deno.SeekMode.Start);
-    return bytes.subarray(0, await readFull(this.#file, bytes));
+    return bytes.subarray(0, await readAt(this.#file, offset, bytes));
   };
 
   async #write(offset: number, bytes: Uint8Array): Promise<void> {

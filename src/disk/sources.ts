@@ -2,7 +2,14 @@
 
 import { dirname } from "@std/path/posix/dirname";
 import { systemError, XorrisoError } from "../errors.ts";
-import { type Identity, isSame, lstat, realPath, stat } from "./files.ts";
+import {
+  CHUNK,
+  type Identity,
+  isSame,
+  lstat,
+  realPath,
+  stat,
+} from "./files.ts";
 import { loadMd5 } from "./md5.ts";
 import { isDrivePath, isGranted, resolveForRead } from "./permissions.ts";
 
@@ -184,7 +191,7 @@ export async function md5Of(
     if (identity && !isSame(identity, info)) {
       throw sourceChanged(name, "another file has taken its place");
     }
-    const options = { highWaterMark: 1 << 20, autoClose: false };
+    const options = { highWaterMark: CHUNK, autoClose: false };
     for await (const chunk of file.createReadStream(options)) {
       hash.update(chunk);
       onBytes(chunk.length);

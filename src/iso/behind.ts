@@ -1,39 +1,37 @@
-/** What lies in an image file behind its newest session: nothing, what an interrupted commit left, or somebody's data. */
+/** What lies behind the newest session of an image file: nothing, an interrupted commit, or other data. */
 
-import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { type Blocks, type BlocksReadOptions, readBytes } from "./blocks.ts";
 import { holds, isZero, u32 } from "../bytes.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 import { partitionBehind } from "./partitions.ts";
 import type { Image } from "./sessions.ts";
-import { align } from "../disk/head.ts";
+import { CHUNK } from "../disk/files.ts";
+import { align, isPrimary } from "../disk/head.ts";
 import { parseTag } from "./tags.ts";
-import { SYSTEM_AREA } from "./volume.ts";
+import { FIELD, sectionAt, SYSTEM_AREA } from "./volume.ts";
 
 /** Something behind the newest session. */
 export interface Behind {
   /**
-   * What it is: a session that has never been shown (`unfinished`), further sessions as in a copy of
-   * a disc (`sessions`), a partition that the table at the beginning tells of, even an empty one
-   * (`partition`), or `other`, as error correction or a signature.
+   * What it is: `unfinished` sessions, whose commits were interrupted before the head of the file
+   * showed them; further `sessions`, in a copy of a disc; a `partition`, be it empty; or `other`, such as
+   * error correction or a signature.
    */
   readonly kind: "unfinished" | "sessions" | "partition" | "other";
-  /** The first block that has something in it. */
+  /** Its first block that is not all zeros; of a partition the first one. */
   readonly lba: number;
   /** The block behind the newest session. */
   readonly end: number;
 }
 
-/** Bytes that are read at once. */
-const CHUNK = 1 << 20;
-
 /**
- * Tells what lies behind the newest session of an image file; undefined if there is nothing.
+ * Finds what lies behind the newest session of an image file; undefined if there are only zeros, as of
+ * padding.
  *
- * xorriso appends at the next block divisible by 32, from its first byte to its last, and shows the
- * session by the file's beginning only when all of it is there. So what it leaves when it is killed
- * begins with zeros up to that block, and has the descriptors of a session there that nobody was
- * told of, or after a power loss, which keeps some blocks and not others, at least a checksum tag or
- * a directory of it. With zeros alone, as padding, there is nothing.
+ * xorriso writes a further session from its first byte to its last, from the next block divisible by
+ * 32 on, and then the head of the file, which shows it. So a commit that was killed leaves zeros up to
+ * such a block, and there the descriptors of a session that no head has shown. A power loss may keep
+ * any of its blocks: then a checksum tag or a directory shows where it began.
  */
 export async function readBehind(
   blocks: Blocks,
@@ -50,7 +48,7 @@ export async function readBehind(
   if (partition !== undefined) {
     return { kind: "partition", lba: partition, end };
   }
-  const lba = await findUsed(blocks, end, options);
+  const lba = await findBlock(blocks, end, options);
   if (lba === undefined) return undefined;
   let from = end;
   for (let used: number | undefined = lba; used !== undefined;) {
@@ -58,16 +56,16 @@ export async function readBehind(
     const size = used < start ? 0 : await sizeAt(blocks, start, options);
     if (size === 0) return { kind: "other", lba: used, end };
     from = start + size;
-    used = await findUsed(blocks, from, options);
+    used = await findBlock(blocks, from, options);
   }
   return { kind: "unfinished", lba, end };
 }
 
 /**
- * Says what lies behind the newest session of an image that is not ours, and would be overwritten.
+ * Says in words what a further session would overwrite; undefined if there is nothing, or only what an
+ * interrupted commit has left.
  *
  * @param bytes Size of the file.
- * @returns undefined where there is nothing, or what an interrupted commit has left.
  */
 export function foreignBehind(
   behind: Behind | undefined,
@@ -88,25 +86,15 @@ export function foreignBehind(
     `correction, a partition, or a signature)`;
 }
 
-/** The first block from there on that has something in it. */
-function findUsed(
-  blocks: Blocks,
-  from: number,
-  options: BlocksReadOptions,
-): Promise<number | undefined> {
-  return findBlock(blocks, from, () => true, options);
-}
-
-/** The first block from there on, among those that are not empty, that something holds for. */
+/** The first block, from one on, that is not all zeros and that a test holds for. */
 async function findBlock(
   blocks: Blocks,
   from: number,
-  isWanted: (block: Uint8Array, lba: number) => boolean,
   options: BlocksReadOptions,
+  isWanted: (block: Uint8Array, lba: number) => boolean = () => true,
 ): Promise<number | undefined> {
   for (let at = from * BLOCK; at < blocks.byteLength; at += CHUNK) {
-    const bytes = new Uint8Array(Math.min(CHUNK, blocks.byteLength - at));
-    await blocks.read(bytes, at, options);
+    const bytes = await readBytes(blocks, at, CHUNK, options);
     if (isZero(bytes)) continue;
     for (let i = 0; i < bytes.length; i += BLOCK) {
       const [block, lba] = [bytes.subarray(i, i + BLOCK), (at + i) / BLOCK];
@@ -116,35 +104,36 @@ async function findBlock(
   return undefined;
 }
 
-/** Whether a block can only be of a session that begins there: its tag, or a directory at its own address. */
+/** Whether a block shows that a session began at `start`: by a tag of it, or as a directory of its own. */
 function isTrace(block: Uint8Array, lba: number, start: number): boolean {
   const isDirectory = u32(block, 2) === lba && block[25] === 2 &&
     holds(block, 32, "\x01\x00");
   return isDirectory || parseTag(block, lba)?.start === start;
 }
 
-/** Blocks of the session that begins there, by its descriptor or its traces; 0 if none does. */
+/** Blocks of the session that begins at `start`, by its descriptor or by traces of it; 0 if there is none. */
 async function sizeAt(
   blocks: Blocks,
   start: number,
   options: BlocksReadOptions,
 ): Promise<number> {
   const first = start + SYSTEM_AREA;
-  const there = Math.min(blocks.byteLength - first * BLOCK, BLOCK);
-  if (there <= 0) return 0;
-  const descriptor = new Uint8Array(there);
-  await blocks.read(descriptor, first * BLOCK, options);
+  const descriptor = await readBytes(blocks, first * BLOCK, BLOCK, options);
+  if (descriptor.length === 0) return 0;
   if (isZero(descriptor)) {
-    const traced = (block: Uint8Array, lba: number) =>
-      isTrace(block, lba, start);
-    const trace = await findBlock(blocks, first, traced, options);
+    const trace = await findBlock(
+      blocks,
+      first,
+      options,
+      (block, lba) => isTrace(block, lba, start),
+    );
     return trace === undefined ? 0 : blocksOf(blocks.byteLength) - start;
   }
-  if (!holds(descriptor, 0, "\x01CD001")) return 0;
-  // Cut off in its first descriptor already.
-  if (there < BLOCK) return SYSTEM_AREA + 1;
-  const size = u32(descriptor, 80);
-  // Its root is its own: an image that lies there for itself counts its blocks from its own beginning.
-  const root = u32(descriptor, 156 + 2);
+  if (!isPrimary(descriptor, 0)) return 0;
+  // The file ends within the first descriptor.
+  if (descriptor.length < BLOCK) return SYSTEM_AREA + 1;
+  const size = u32(descriptor, FIELD.spaceSize);
+  // Another image that was put there has addresses that count from its own beginning.
+  const root = sectionAt(descriptor, FIELD.root).lba;
   return root > first && root < start + size ? size : 0;
 }

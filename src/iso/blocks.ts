@@ -1,26 +1,33 @@
-/** Where blocks are read from: an image file, or bytes in memory; a drive has a file of its own. */
+/** The blocks of an image file, or of bytes in memory; those of a drive are in `drive_blocks.ts`. */
 
 import { unlessAborted } from "../async.ts";
-import { type Identity, isSame, readFull } from "../disk/files.ts";
+import { type Identity, isSame, readAt } from "../disk/files.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
+import { BLOCK } from "../medium.ts";
 
 /** How to read blocks. */
 export interface BlocksReadOptions {
   /** Gives up, with its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Bytes behind these that will be asked for next: a drive fetches them along. @default {0} */
+  /** Bytes behind these that will be asked for next: a drive reads them along. @default {0} */
   readonly ahead?: number;
+}
+
+/** A file on disk: its path, and what tells it from any other that has this path later. */
+export interface BlocksFile extends Identity {
+  /** Its path. */
+  readonly path: string;
 }
 
 /** The bytes of a medium, in blocks of 2048. */
 export interface Blocks extends AsyncDisposable {
   /** What messages call it. */
   readonly name: string;
-  /** Number of bytes that there are to read. */
+  /** Number of bytes that can be read. */
   readonly byteLength: number;
-  /** The file that has them from its first byte on, if one does. */
-  readonly file?: Identity & { readonly path: string } | undefined;
-  /** When they were last changed, in milliseconds since 1970, as the last reading found it. */
+  /** The image file, if the blocks are those of one. */
+  readonly file?: BlocksFile | undefined;
+  /** When they were last changed, in milliseconds since 1970, as of the last read. */
   readonly modified?: number | undefined;
   /**
    * Fills a buffer with the bytes from a position on.
@@ -28,8 +35,7 @@ export interface Blocks extends AsyncDisposable {
    * @param buffer Takes the bytes.
    * @param position The first byte; a multiple of 2048 is fastest on a drive.
    * @param options How to read.
-   * @throws {XorrisoError} IMAGE_DAMAGED when there are not so many bytes, READ_ERROR,
-   * MEDIUM_CHANGED, or as the kind of medium tells.
+   * @throws {XorrisoError} IMAGE_DAMAGED when the blocks end before, READ_ERROR, or MEDIUM_CHANGED.
    */
   read(
     buffer: Uint8Array,
@@ -73,50 +79,51 @@ export function memoryBlocks(
   };
 }
 
-/** Handles that are kept open when nobody reads. */
+/** Open files that are kept while nothing reads: parallel reads need one each. */
 const IDLE = 2;
 
 /**
  * The blocks of an image file, as {@linkcode fileBlocks} opens them.
  *
- * It is read without a lock, beside any writer: nothing that a whole session has written is ever
- * moved. Each reading makes sure that the path still leads to the same file.
+ * It is read without a lock, beside any writer: sessions are appended, and never move. Each read
+ * makes sure that the path still leads to the same file.
  */
 export class FileBlocks implements Blocks {
   /** What messages call it: its path. */
   readonly name: string;
-  /** The file itself. */
-  readonly file: Identity & { readonly path: string };
-  readonly #idle: Handle[] = [];
-  readonly #underWay = new Set<Promise<void>>();
+  /** The image file. */
+  readonly file: BlocksFile;
+  readonly #idle: Deno.FsFile[];
+  readonly #reads = new Set<Promise<void>>();
   #info: Deno.FileInfo;
   #closed = false;
 
-  private constructor(path: string, handle: Handle) {
-    const { dev, ino } = handle.info;
+  /**
+   * Takes what {@linkcode fileBlocks} has opened.
+   *
+   * @param path Path of the image.
+   * @param file The open file.
+   * @param info What it is.
+   */
+  constructor(path: string, file: Deno.FsFile, info: Deno.FileInfo) {
+    const { dev, ino } = info;
     this.name = path;
     this.file = { path, dev, ino };
-    this.#info = handle.info;
-    this.#idle.push(handle);
+    this.#info = info;
+    this.#idle = [file];
   }
 
-  /** Opens the file, as {@linkcode fileBlocks}. */
-  static async open(path: string, identity?: Identity): Promise<FileBlocks> {
-    await requireRegular(path, identity);
-    return new FileBlocks(path, await Handle.open(path, identity));
-  }
-
-  /** Bytes of the file when it was last looked at. */
+  /** Bytes of the file, as of the last read. */
   get byteLength(): number {
     return this.#info.size;
   }
 
-  /** When the file had been changed when it was last looked at, in milliseconds since 1970. */
+  /** When the file was last changed, in milliseconds since 1970, as of the last read. */
   get modified(): number | undefined {
     return this.#info.mtime?.getTime();
   }
 
-  /** Looks at the file; MEDIUM_CHANGED when it is gone or another is in its place. */
+  /** Looks at the file; MEDIUM_CHANGED when it is gone, or another has its path. */
   async stat(): Promise<Deno.FileInfo> {
     try {
       const info = await Deno.stat(this.name);
@@ -128,8 +135,8 @@ export class FileBlocks implements Blocks {
   }
 
   /**
-   * Fills a buffer, as {@linkcode Blocks} tells: MEDIUM_CHANGED when the file is gone, another is in
-   * its place, or it is shorter than it was; IMAGE_DAMAGED when it never had so many bytes.
+   * Fills a buffer, as {@linkcode Blocks} tells: MEDIUM_CHANGED when the file is gone, another has
+   * its path, or it has become shorter; IMAGE_DAMAGED when it never had so many bytes.
    */
   async read(
     buffer: Uint8Array,
@@ -137,20 +144,20 @@ export class FileBlocks implements Blocks {
     { signal }: BlocksReadOptions = {},
   ): Promise<void> {
     signal?.throwIfAborted();
-    // A file system that has stopped to answer is left to itself.
+    // A read cannot be stopped: where the file system hangs, it goes on by itself.
     const reading = this.#read(buffer, position)
-      .finally(() => this.#underWay.delete(reading));
-    this.#underWay.add(reading);
-    reading.catch(() => {}); // for who does not wait any more
+      .finally(() => this.#reads.delete(reading));
+    this.#reads.add(reading);
+    reading.catch(() => {}); // when an abort has won the race
     await unlessAborted(reading, signal);
   }
 
   async #read(buffer: Uint8Array, position: number): Promise<void> {
-    const handle = this.#idle.pop() ??
-      await Handle.open(this.name, this.file);
+    const file = this.#idle.pop() ??
+      (await openImage(this.name, this.file)).file;
     try {
       const known = this.byteLength;
-      const end = position + await handle.fill(buffer, position);
+      const end = position + await readAt(file, position, buffer);
       await this.stat();
       if (end < Math.min(position + buffer.length, known)) {
         throw imageChanged(this.name, "it has become shorter");
@@ -159,16 +166,16 @@ export class FileBlocks implements Blocks {
     } catch (error) {
       throw fileError(this.name, error);
     } finally {
-      if (this.#closed || this.#idle.length >= IDLE) handle.close();
-      else this.#idle.push(handle);
+      if (this.#closed || this.#idle.length >= IDLE) file.close();
+      else this.#idle.push(file);
     }
   }
 
-  /** Closes the file; readings that are under way end first. */
+  /** Closes the file, after the reads that are under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    for (const handle of this.#idle.splice(0)) handle.close();
-    await Promise.allSettled(this.#underWay);
+    for (const file of this.#idle.splice(0)) file.close();
+    await Promise.allSettled(this.#reads);
   }
 }
 
@@ -176,10 +183,10 @@ export class FileBlocks implements Blocks {
  * Opens the blocks of an image file.
  *
  * @param path Path of the image, a regular file.
- * @param identity What the file must be, so that another in its place is noticed.
+ * @param identity The file that it must be; another one at this path is MEDIUM_CHANGED.
  * @returns Its blocks; they keep it open until they are disposed of.
- * @throws {XorrisoError} NO_DRIVE when there is no such file, MEDIUM_CHANGED when it is not the one
- * that `identity` tells, PERMISSION_DENIED, or READ_ERROR.
+ * @throws {XorrisoError} NO_DRIVE when there is no such file, MEDIUM_CHANGED, PERMISSION_DENIED, or
+ * READ_ERROR.
  * @throws {Deno.errors.NotCapable} Without `--allow-read` for it.
  *
  * @example How large it is
@@ -194,49 +201,30 @@ export async function fileBlocks(
   path: string,
   identity?: Identity,
 ): Promise<FileBlocks> {
-  return await FileBlocks.open(path, identity);
+  await requireRegular(path, identity);
+  const { file, info } = await openImage(path, identity);
+  return new FileBlocks(path, file, info);
 }
 
-/** An open file and where it stands: Deno has no reading at a position. */
-class Handle {
-  readonly #file: Deno.FsFile;
-  #position = 0;
-
-  /** What the file was when it was opened. */
+/** A file that is open, and what it was when it was opened. */
+interface OpenImage {
+  readonly file: Deno.FsFile;
   readonly info: Deno.FileInfo;
+}
 
-  private constructor(file: Deno.FsFile, info: Deno.FileInfo) {
-    this.#file = file;
-    this.info = info;
-  }
-
-  static async open(path: string, identity?: Identity): Promise<Handle> {
-    let file: Deno.FsFile | undefined;
-    try {
-      file = await Deno.open(path, { read: true });
-      const info = await file.stat();
-      if (identity !== undefined) requireSame(path, identity, info);
-      return new Handle(file, info);
-    } catch (error) {
-      file?.close();
-      throw fileError(path, error);
-    }
-  }
-
-  /** Fills a buffer as far as there are bytes; returns their number. */
-  async fill(buffer: Uint8Array, position: number): Promise<number> {
-    const known = this.#position;
-    this.#position = NaN;
-    if (position !== known) {
-      await this.#file.seek(position, Deno.SeekMode.Start);
-    }
-    const filled = await readFull(this.#file, buffer);
-    this.#position = position + filled;
-    return filled;
-  }
-
-  close(): void {
-    this.#file.close();
+async function openImage(
+  path: string,
+  identity?: Identity,
+): Promise<OpenImage> {
+  let file: Deno.FsFile | undefined;
+  try {
+    file = await Deno.open(path, { read: true });
+    const info = await file.stat();
+    if (identity !== undefined) requireSame(path, identity, info);
+    return { file, info };
+  } catch (error) {
+    file?.close();
+    throw fileError(path, error);
   }
 }
 
@@ -266,7 +254,7 @@ function requireSame(
   throw imageChanged(path, "another file has taken its place");
 }
 
-/** MEDIUM_CHANGED for an image that is not any more what was opened. */
+/** MEDIUM_CHANGED for an image that is no longer what was opened. */
 export function imageChanged(name: string, why: string): XorrisoError {
   return new XorrisoError(
     "MEDIUM_CHANGED",
@@ -292,4 +280,33 @@ function fileError(path: string, cause: unknown): unknown {
     codes: { ENOENT: "MEDIUM_CHANGED", EACCES: "PERMISSION_DENIED" },
     reasons: { ENOENT: "it is not there any more" },
   });
+}
+
+/** Number of whole blocks that can be read. */
+export function blocksIn({ byteLength }: Pick<Blocks, "byteLength">): number {
+  return Math.floor(byteLength / BLOCK);
+}
+
+/** Reads bytes from a position on: fewer where the blocks end before. */
+export async function readBytes(
+  blocks: Blocks,
+  position: number,
+  length: number,
+  options: BlocksReadOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const there = Math.min(length, blocks.byteLength - position);
+  const bytes = new Uint8Array(Math.max(there, 0));
+  if (bytes.length > 0) await blocks.read(bytes, position, options);
+  return bytes;
+}
+
+/** Reads blocks that lie together: fewer where there are not so many, and whole ones only. */
+export function readRun(
+  blocks: Blocks,
+  lba: number,
+  count: number,
+  options: BlocksReadOptions,
+): Promise<Uint8Array> {
+  const there = Math.min(count, blocksIn(blocks) - lba);
+  return readBytes(blocks, lba * BLOCK, there * BLOCK, options);
 }

@@ -1,4 +1,4 @@
-/** The MD5s that libisofs records: in a table behind the content of a session. */
+/** The MD5s that libisofs records for files, in a table behind the content of a session. */
 
 import { loadMd5 } from "../disk/md5.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
@@ -10,17 +10,18 @@ import { damaged } from "./volume.ts";
 /** Bytes of an MD5. */
 const SIZE = 16;
 
-/** Tells the MD5 of a file's content as it is stored, in 32 hexadecimal digits; undefined if none is recorded. */
+/** Gives the MD5 of a file's content as it is stored, in 32 hexadecimal digits; undefined if none is recorded. */
 export type Checksums = (entry: Entry) => string | undefined;
 
 /**
  * Reads the checksums that are recorded for files.
  *
  * @param blocks Where they are.
- * @param entries The files, of one or more trees; what is none has none.
+ * @param entries The files, of one or more trees; directories and others are passed over.
  * @param options How to read.
- * @returns What tells their checksums.
- * @throws {XorrisoError} IMAGE_DAMAGED when their own checksum does not fit, or as `blocks` tells.
+ * @returns A function that gives the checksum of each.
+ * @throws {XorrisoError} IMAGE_DAMAGED when a table does not have its own checksum, or as
+ * `Blocks.read`.
  *
  * @example The checksum of each file
  * ```ts
@@ -46,7 +47,7 @@ export async function readChecksums(
   return ({ checksumIndex: index = 0, checksums, type }) => {
     const table = checksums && tables.get(checksums);
     if (table === undefined || type !== "file") return undefined;
-    // The first is the session's, the last that of the table itself.
+    // The first MD5 is that of the session, the last that of the table itself.
     const end = (index + 1) * SIZE;
     if (index < 1 || end > table.length - SIZE) return undefined;
     return table.subarray(end - SIZE, end).toHex();
@@ -71,10 +72,9 @@ async function readTable(
 }
 
 /**
- * Where a table is: numbers, each with a byte for its length before it, of the range that the first
- * MD5 is of, of the MD5s, and of the bytes of each, then their kind.
- *
- * @param value The attribute `isofs.ca` of the root.
+ * Finds the table by the attribute `isofs.ca` of the root: the first block of the session, that of the
+ * table, the number of checksums and the bytes of each, every number with a byte for its length
+ * before it, then "MD5".
  */
 export function parseTable(value: Uint8Array): ChecksumTable | undefined {
   const numbers: number[] = [];

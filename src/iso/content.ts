@@ -1,6 +1,7 @@
 /** The content of a file, out of its extents, inflated where it is stored compressed. */
 
 import { onAbort } from "../async.ts";
+import { CHUNK } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
@@ -26,12 +27,6 @@ export interface ContentOptions {
   /** Errors the stream with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
-
-/**
- * Bytes read at once: as fast as larger chunks, and hashing one takes 2 ms, which is how long the event
- * loop waits.
- */
-export const CHUNK = 1 << 20;
 
 /**
  * Reads a file, or a part of it.

@@ -2,7 +2,7 @@
 
 import { unlessAborted } from "../async.ts";
 import { BLOCK, type BlockRange, blocksOf } from "../medium.ts";
-import { readFull } from "../disk/files.ts";
+import { readAt } from "../disk/files.ts";
 import { TempFolder } from "../disk/temp.ts";
 import { systemError, XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
@@ -162,8 +162,7 @@ class DriveBlocks implements Blocks {
     if (broken !== undefined) throw this.#unreadable(broken);
     try {
       using file = await Deno.open(piece.path, { read: true });
-      await file.seek(position, Deno.SeekMode.Start);
-      if (await readFull(file, buffer) < buffer.length) {
+      if (await readAt(file, position, buffer) < buffer.length) {
         throw this.#unreadable(piece);
       }
     } catch (cause) {

@@ -1,17 +1,18 @@
-/** The beginning of an image file, made anew where writing it was interrupted. */
+/** The head of an image file: its first blocks, made anew where writing them was interrupted. */
 
 import { loadMd5 } from "../disk/md5.ts";
-import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { type Blocks, type BlocksReadOptions, readRun } from "./blocks.ts";
 import { u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import type { Image } from "./sessions.ts";
 import { readTags } from "./tags.ts";
-import { readRun, SYSTEM_AREA } from "./volume.ts";
+import { FIELD, SYSTEM_AREA } from "./volume.ts";
 
 /**
- * Makes the beginning that an image file must have to show its newest session: as libisofs does, a copy of
- * the session's own, with sizes that count from block 0, and a checksum tag. Undefined for an image
- * that has a second beginning, for its first partition, and for one of a single session from block 0 on.
+ * Makes the head by which an image file shows its newest session, as libisofs does: a copy of the
+ * session's first blocks, with volume space sizes that count from block 0, and a checksum tag.
+ * Undefined for an image with a second head, for its first partition, and for one whose newest session
+ * begins at block 0.
  */
 export async function headOf(
   blocks: Blocks,
@@ -25,13 +26,13 @@ export async function headOf(
   head.set(await readRun(blocks, lba, count, options));
   const view = new DataView(head.buffer);
   for (let at = SYSTEM_AREA * BLOCK; at < count * BLOCK; at += BLOCK) {
-    // Primary and supplementary volumes have their size in both byte orders.
+    // Primary and supplementary descriptors have it in both byte orders (ECMA-119, 8.4.8).
     if (head[at] !== 1 && head[at] !== 2) continue;
-    const size = u32(head, at + 80) + lba;
-    view.setUint32(at + 80, size, true);
-    view.setUint32(at + 84, size, false);
+    const size = u32(head, at + FIELD.spaceSize) + lba;
+    view.setUint32(at + FIELD.spaceSize, size, true);
+    view.setUint32(at + FIELD.spaceSize + 4, size, false);
   }
-  // A session without tags has a beginning without one.
+  // A session without tags has a head without one.
   if (await readTags(blocks, volume, options) === undefined) return head;
   const newMd5 = await loadMd5();
   const md5 = newMd5().update(head.subarray(0, count * BLOCK)).digest("hex");

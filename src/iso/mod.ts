@@ -29,8 +29,9 @@
 
 export {
   type Blocks,
+  type BlocksFile,
   type BlocksReadOptions,
-  FileBlocks,
+  type FileBlocks,
   fileBlocks,
   memoryBlocks,
 } from "./blocks.ts";

@@ -1,37 +1,30 @@
-/** What the partition tables in the system area of an image tell of (MBR, and GPT of UEFI 2.10, 5.3). */
+/** Partitions of an image file, by the tables in its system area: MBR, and GPT (UEFI 2.10, 5.2 and 5.3). */
 
-import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { type Blocks, type BlocksReadOptions, readBytes } from "./blocks.ts";
 import { holds, isZero, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 
-/** Bytes in which the tables count. */
+/** Unit of the addresses in both tables, in bytes. */
 const SECTOR = 512;
 
-/** An entry of the first that only says that there is the second. */
+/** Type of the MBR entry that only says that there is a GPT. */
 const PROTECTIVE = 0xee;
 
-/** Bytes of the second table that are looked at: 512 entries, where 128 are usual. */
-const LONGEST = 1 << 16;
+/** Bytes of the GPT that are read: 512 entries, where 128 are usual. */
+const MAX_GPT = 1 << 16;
 
 /**
- * Finds a partition that begins behind the volume. One that covers the volume, as those of isohybrid
- * images do, begins before.
+ * Finds the first partition that begins at a block or behind it; undefined if there is none. Those of
+ * isohybrid images cover the volume, so they begin before its end.
  *
- * @param end The block behind the volume.
- * @returns Its first block; undefined if no table tells of one.
+ * @returns The first block of the partition.
  */
 export async function partitionBehind(
   blocks: Blocks,
   end: number,
   options: BlocksReadOptions,
 ): Promise<number | undefined> {
-  const read = async (at: number, length: number) => {
-    const there = Math.min(length, blocks.byteLength - at);
-    const bytes = new Uint8Array(Math.max(0, there));
-    if (there > 0) await blocks.read(bytes, at, options);
-    return bytes;
-  };
-  const head = await read(0, BLOCK);
+  const head = await readBytes(blocks, 0, BLOCK, options);
   const starts: number[] = [];
   if (holds(head, 510, "\x55\xaa")) {
     for (let at = 446; at < 510; at += 16) {
@@ -41,8 +34,9 @@ export async function partitionBehind(
   }
   if (holds(head, SECTOR, "EFI PART")) {
     const size = u32(head, SECTOR + 84);
-    const length = Math.min(u32(head, SECTOR + 80) * size, LONGEST);
-    const entries = await read(u32(head, SECTOR + 72) * SECTOR, length);
+    const length = Math.min(u32(head, SECTOR + 80) * size, MAX_GPT);
+    const position = u32(head, SECTOR + 72) * SECTOR;
+    const entries = await readBytes(blocks, position, length, options);
     for (let at = 0; size >= 128 && at < entries.length; at += size) {
       const isUsed = !isZero(entries.subarray(at, at + 16));
       // No image is so large that the upper half of an address would count.

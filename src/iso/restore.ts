@@ -1,6 +1,7 @@
 /** Files copied to targets on disk, or read and compared with their checksums. */
 
 import { delay } from "@std/async/delay";
+import { CHUNK } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import {
   meter,
@@ -11,7 +12,7 @@ import {
 import type { Progress } from "../options.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK } from "../medium.ts";
-import { CHUNK, content, contentChunks, requireMd5 } from "./content.ts";
+import { content, contentChunks, requireMd5 } from "./content.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { CORES, Hasher } from "./hashing.ts";
 

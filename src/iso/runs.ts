@@ -1,29 +1,29 @@
-/** Blocks that lie together, read at once and kept while a tree is read. */
+/** A cache of runs of blocks: directories lie together, so one read serves many of them. */
 
+import { CHUNK } from "../disk/files.ts";
 import type { Blocks } from "./blocks.ts";
 import { BLOCK } from "../medium.ts";
 import { damaged } from "./volume.ts";
 
-/** Bytes of a run: directories lie together, and what is behind them costs little. */
-const RUN = 1 << 20;
-
-/** Runs that are kept: names in one directory and what they go on with lie close together. */
+/** Runs that are kept: a directory and the continuation areas of its records lie close together. */
 const KEPT = 8;
 
-/** Bytes that are read at most, above twice what the medium has. */
-const MOST = 64 << 20;
+/** Bytes that may be read besides twice those of the medium. */
+const MORE = 64 << 20;
 
+/** Bytes that have been read. */
 interface ReadRun {
   readonly position: number;
   readonly bytes: Uint8Array;
 }
 
-/** Reads bytes, and keeps what was read along. */
+/** Reads runs of blocks, and keeps the last ones. */
 export class Runs {
   readonly #blocks: Blocks;
   readonly #signal: AbortSignal | undefined;
   readonly #runs: ReadRun[] = [];
-  #taken = 0;
+  /** Bytes read so far. */
+  #total = 0;
 
   /** Nothing is read yet. */
   constructor(blocks: Blocks, signal: AbortSignal | undefined) {
@@ -31,7 +31,7 @@ export class Runs {
     this.#signal = signal;
   }
 
-  /** Bytes that have been read already; undefined if they have not. */
+  /** Bytes that are kept; undefined if they are not. */
   peek(position: number, length: number): Uint8Array | undefined {
     const end = position + length;
     const run = this.#runs.findLast(({ position: from, bytes }) =>
@@ -40,17 +40,20 @@ export class Runs {
     return run?.bytes.subarray(position - run.position, end - run.position);
   }
 
-  /** Bytes, read if they have not been. */
+  /**
+   * Bytes, read unless they are kept. Later reads may overwrite them: a run that is no longer kept
+   * leaves its buffer to a new one.
+   */
   async get(position: number, length: number): Promise<Uint8Array> {
     const known = this.peek(position, length);
     if (known !== undefined) return known;
     const start = position - position % BLOCK;
     const end = Math.max(
-      Math.min(start + RUN, this.#blocks.byteLength),
+      Math.min(start + CHUNK, this.#blocks.byteLength),
       position + length,
     );
-    this.#taken += end - start;
-    if (this.#taken > 2 * this.#blocks.byteLength + MOST) {
+    this.#total += end - start;
+    if (this.#total > 2 * this.#blocks.byteLength + MORE) {
       const why = "its directories lead back and forth without end";
       throw damaged(this.#blocks, start / BLOCK, why);
     }
@@ -60,7 +63,7 @@ export class Runs {
     return bytes.subarray(position - start, position - start + length);
   }
 
-  /** A buffer, that of the oldest run if there are enough: a new one is filled with zeros first. */
+  /** The buffer of the oldest run, or a new one, which costs more: it is filled with zeros first. */
   #buffer(length: number): Uint8Array {
     const oldest = this.#runs.length < KEPT ? undefined : this.#runs.shift();
     const buffer = oldest?.bytes.buffer;

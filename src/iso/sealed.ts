@@ -1,45 +1,42 @@
-/** Reading a session so that nothing else is ever taken for it. */
+/** Reading a session of an image beside writers, so that nothing else is ever taken for it. */
 
 import { delay } from "@std/async/delay";
 import { equals } from "@std/bytes/equals";
+import { isPrimary } from "../disk/head.ts";
 import { isCode } from "../errors.ts";
 import { type Blocks, type BlocksReadOptions, imageChanged } from "./blocks.ts";
-import { holds, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
-import type { Image, Session } from "./sessions.ts";
+import { type Image, RETRY, type Session } from "./sessions.ts";
 import { readTags } from "./tags.ts";
-import type { Volume } from "./volume.ts";
+import { FIELD, sectionAt, SYSTEM_AREA, type Volume } from "./volume.ts";
 
-/** Milliseconds behind a change after which the next one shows in the time of the file. */
+/** Milliseconds after which a further change of a file shows in its time of modification. */
 const GRAIN = 1000;
 
-/** How often a mark is looked at until it counts as gone: another program may just write the head. */
+/** How often the marks are read until they count as gone: another program may just be writing the head. */
 const ATTEMPTS = 5;
 
-/** Milliseconds between two looks. */
-const RETRY = 10;
-
-/** Bytes that stay as they are as long as the session is there. */
+/** A block that stays as it is as long as the session is there. */
 interface Mark {
   readonly position: number;
   readonly bytes: Uint8Array;
 }
 
 /**
- * The blocks of an image for reading one of its sessions: each reading makes sure that the session is still
- * what it was.
+ * Gives the blocks of an image for reading one of its sessions: each read makes sure that the session is
+ * still there.
  *
- * What writes to the image appends, so older sessions stay. But the medium may be blanked and
- * written anew, or a session be taken back and another be written in its place: then its descriptors
- * and checksum tags, or those of the first session, are not there any more.
+ * Writers append, so sessions stay as they are. But an image may be blanked and written anew, or a
+ * session be taken back and another one be written in its place: then its descriptors and checksum
+ * tags, or those of the first session, have gone.
  *
  * @param blocks The image.
  * @param image What it holds.
  * @param session The session that is read.
  * @param options `signal` gives up.
- * @returns The same blocks; reading them fails with MEDIUM_CHANGED when the session is gone. They need
- * not be disposed of, as `blocks` does.
- * @throws {XorrisoError} As `blocks` tells.
+ * @returns The same blocks; reading them fails with MEDIUM_CHANGED when the session has gone. Only
+ * `blocks` is to be disposed of.
+ * @throws {XorrisoError} As `Blocks.read`.
  *
  * @example Read beside a writer
  * ```ts
@@ -60,19 +57,20 @@ export async function sealed(
   const marks: Mark[] = [];
   for (const each of new Set([first?.volume ?? volume, volume])) {
     for (const lba of await markedBlocks(blocks, each, options)) {
-      const [bytes, position] = [new Uint8Array(BLOCK), lba * BLOCK];
+      const position = lba * BLOCK;
+      const bytes = new Uint8Array(BLOCK);
       await blocks.read(bytes, position, options);
       marks.push({ position, bytes });
     }
   }
   const root = head === "sound" ? volume.root.lba : 0;
   const sealed = new SealedBlocks(blocks, marks, root);
-  // Between reading the descriptors and now it may have gone already.
+  // It may have gone since its descriptors were read.
   await sealed.check(options);
   return sealed;
 }
 
-/** Blocks that tell a session from any other at its place. */
+/** The blocks that tell a session from any other that may be written in its place. */
 async function markedBlocks(
   blocks: Blocks,
   volume: Volume,
@@ -83,20 +81,22 @@ async function markedBlocks(
   const tagged = [tags?.superblock, tags?.tree, tags?.session].flatMap((tag) =>
     tag ? [tag.pos] : []
   );
-  // At the beginning of the file, a newer session may put its descriptors.
-  return [...lba === 0 ? [] : [lba + 16], root.lba, ...tagged];
+  // Those at the beginning of the file are overwritten when another session is appended.
+  const descriptor = lba === 0 ? [] : [lba + SYSTEM_AREA];
+  return [...descriptor, root.lba, ...tagged];
 }
 
 class SealedBlocks implements Blocks {
   readonly #blocks: Blocks;
   readonly #marks: readonly Mark[];
+  /** The root directory that the head must not fall behind; 0 if the head is not looked at. */
   readonly #root: number;
-  /** When the file had been changed when the marks were last seen, long after. */
+  /** Time of the last change of the file that cannot have removed the marks. */
   #seen: number | undefined;
 
   readonly name: string;
   readonly file: Blocks["file"];
-  /** As it was: where there are fewer bytes now, that is a change, not damage. */
+  /** As at first: a file that has become shorter was changed, not damaged. */
   readonly byteLength: number;
 
   constructor(blocks: Blocks, marks: readonly Mark[], root: number) {
@@ -120,7 +120,7 @@ class SealedBlocks implements Blocks {
     try {
       await this.#blocks.read(buffer, position, options);
     } catch (error) {
-      // What is not there any more may have gone with its session.
+      // The bytes may have gone with the session.
       if (isCode(error, "IMAGE_DAMAGED")) await this.check(options);
       throw error;
     }
@@ -129,7 +129,7 @@ class SealedBlocks implements Blocks {
     }
   }
 
-  /** Makes sure that the session is there. */
+  /** Makes sure that the session is still there. */
   async check({ signal }: BlocksReadOptions): Promise<void> {
     const begun = Date.now();
     for (let attempt = 1; !await this.#isThere(signal); attempt++) {
@@ -147,11 +147,10 @@ class SealedBlocks implements Blocks {
     const block = new Uint8Array(BLOCK);
     try {
       if (this.#root > 0) {
-        await this.#blocks.read(block, 16 * BLOCK, { signal });
-        // Whoever takes a session back shows an older one there.
-        if (!holds(block, 0, "\x01CD001") || u32(block, 156 + 2) < this.#root) {
-          return false;
-        }
+        await this.#blocks.read(block, SYSTEM_AREA * BLOCK, { signal });
+        // When a session is taken back, the head shows an older one again.
+        const isOlder = sectionAt(block, FIELD.root).lba < this.#root;
+        if (!isPrimary(block, 0) || isOlder) return false;
       }
       for (const { position, bytes } of this.#marks) {
         await this.#blocks.read(block, position, { signal });

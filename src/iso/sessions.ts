@@ -1,16 +1,21 @@
 /**
  * The sessions of an image file, found in its blocks.
  *
- * xorriso begins the first one at block 32 and each further one at the next block divisible by 32;
- * blocks 0 to 31, the head, are a copy of the newest session's beginning. Other programs, and copies of discs, begin at
- * block 0.
+ * xorriso begins the first session at block 32, and each further one at the next block divisible by 32.
+ * Blocks 0 to 31, the head, are a copy of the newest session's first blocks: by these the file shows it.
+ * Other programs, and copies of discs, have their first session at block 0 instead.
  */
 
 import { delay } from "@std/async/delay";
 import { equals } from "@std/bytes/equals";
-import { align, ALIGNMENT, partitionStart } from "../disk/head.ts";
+import { align, ALIGNMENT, isPrimary, partitionStart } from "../disk/head.ts";
 import { isCode, XorrisoError } from "../errors.ts";
-import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import {
+  type Blocks,
+  blocksIn,
+  type BlocksReadOptions,
+  readRun,
+} from "./blocks.ts";
 import { holds, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 import {
@@ -20,11 +25,10 @@ import {
   type SessionTags,
 } from "./tags.ts";
 import {
-  blocksIn,
   damaged,
+  FIELD,
   notIso,
   parseVolume,
-  readRun,
   SYSTEM_AREA,
   type Volume,
 } from "./volume.ts";
@@ -35,27 +39,27 @@ export interface Session {
   readonly number: number;
   /** The first block. */
   readonly lba: number;
-  /** Blocks, by its own account. */
+  /** Number of blocks, by its own descriptor. */
   readonly size: number;
   /** Its volume id. */
   readonly volumeId: string;
-  /** When it was written, as far as its descriptor tells. */
+  /** When it was written, if its descriptor tells. */
   readonly date: Date | undefined;
-  /** Its descriptors. */
+  /** What its descriptors say. */
   readonly volume: Volume;
 }
 
-/** What the beginning of an image file is worth. */
+/** What the head of an image file, its first blocks, shows. */
 export type HeadState =
-  /** It shows the newest session. */
+  /** The newest session. */
   | "sound"
-  /** It is neither the beginning of the newest session nor of an older one: writing it was interrupted. */
+  /** No session that is there: writing the head was interrupted. */
   | "torn"
-  /** There is none. */
+  /** Nothing: there is no volume descriptor. */
   | "missing"
-  /** The session that it shows has been cut off. */
+  /** A session that has been cut off. */
   | "cut"
-  /** It shows an older session than the newest: a copy of a disc with several sessions. */
+  /** The first of several sessions: the file is a copy of a disc. */
   | "behind";
 
 /** What an image file holds. */
@@ -64,38 +68,38 @@ export interface Image {
   readonly sessions: readonly Session[];
   /** The newest session. */
   readonly newest: Session;
-  /** What its beginning is worth. */
+  /** What its head shows. */
   readonly head: HeadState;
   /** The first block of a partition that the image can be mounted from, too; 0 if there is none. */
   readonly partitionOffset: number;
 }
 
-/** Blocks that are read to look for descriptors: few sessions have more. */
+/** Blocks that are read to look for descriptors: few sessions have more of them. */
 const PEEK = 8;
 
-/** Blocks between a session's first descriptor and its path table, at most. */
+/** Blocks from a session's first descriptor to its path table, at most. */
 const MAX_DISTANCE = 64;
 
-/** Blocks that are read at once. */
+/** Blocks that are searched at once. */
 const RUN = 512;
 
 /** Blocks between two sessions on a disc: at most 28,688 on a DVD-R, 11,400 on a CD. */
 const MAX_GAP = 1 << 15;
 
-/** Milliseconds from one look at a head that does not fit together to the next. */
-const RETRY = 10;
+/** Milliseconds until blocks that another program may just be writing are read again. */
+export const RETRY = 10;
 
-/** Milliseconds without a change after which nobody is writing. */
-const REST = 2000;
+/** Milliseconds without a change after which no program is writing to a file. */
+const QUIET = 2000;
 
 /**
  * Finds the sessions of an image file.
  *
  * @param blocks The image.
  * @param options `signal` gives up.
- * @returns Its sessions, and what its beginning is worth.
+ * @returns Its sessions, and what its head shows.
  * @throws {XorrisoError} NOT_ISO when it is no image, IMAGE_DAMAGED when nothing of it can be read, or
- * as `blocks` tells.
+ * as `Blocks.read`.
  *
  * @example All sessions of an image
  * ```ts
@@ -112,22 +116,44 @@ export async function readImage(
   options: BlocksReadOptions = {},
 ): Promise<Image> {
   const { signal } = options;
-  let before: Uint8Array = new Uint8Array();
   const finder = new Finder(blocks, options);
+  let before: Uint8Array = new Uint8Array();
   for (;;) {
     const head = await readRun(blocks, 0, 2 * ALIGNMENT, options);
-    // A head that is being written is read again, until nobody writes.
-    const last = blocks.modified === undefined ||
-      equals(head, before) && isAtRest(blocks.modified);
+    // A head that is just being written looks torn: it is read until it stays the same.
+    const { modified } = blocks;
+    const isFinal = modified === undefined ||
+      equals(head, before) && isQuiet(modified);
     try {
-      const image = await finder.examine(head);
-      if (last || !["torn", "missing"].includes(image.head)) return image;
+      const image = await finder.find(head);
+      if (isFinal || !["torn", "missing"].includes(image.head)) return image;
     } catch (error) {
-      if (last || !(error instanceof XorrisoError)) throw error;
+      if (isFinal || !(error instanceof XorrisoError)) throw error;
     }
     before = head;
     await delay(RETRY, signal && { signal });
   }
+}
+
+/** Whether no program is writing to a file, as far as its time of modification tells. */
+function isQuiet(modified: number): boolean {
+  return Math.abs(Date.now() - modified) > QUIET;
+}
+
+/**
+ * Reads one session of a medium whose sessions are known, as from a drive's table of contents; NOT_ISO
+ * if there is none at that block.
+ */
+export async function readSession(
+  blocks: Blocks,
+  lba: number,
+  number: number,
+  options: BlocksReadOptions = {},
+): Promise<Session> {
+  const bytes = await readRun(blocks, lba + SYSTEM_AREA, PEEK, options);
+  const volume = parseVolume(bytes, lba, blocks);
+  if (volume !== undefined) return sessionOf(volume, number);
+  throw notIso(blocks, `block ${lba + SYSTEM_AREA} holds no volume descriptor`);
 }
 
 /** What has been found. */
@@ -143,53 +169,59 @@ class Finder {
     this.#options = options;
   }
 
-  async examine(head: Uint8Array): Promise<Image> {
+  /** Finds all, given the first blocks of the file. */
+  async find(head: Uint8Array): Promise<Image> {
     const blocks = this.#blocks;
-    if (holds(head, 16 * BLOCK + 1, "CDXX1")) {
+    const descriptors = head.subarray(SYSTEM_AREA * BLOCK);
+    if (holds(descriptors, 1, "CDXX1")) {
       throw notIso(blocks, "it has been blanked");
     }
-    const { volume: top, reason } = this.#parse(head.subarray(16 * BLOCK), 0);
-    const offset = secondBeginning(head);
-    const chain = await this.#chain(ALIGNMENT + offset);
-    const shown = top && await this.#shownBy(top);
-    const isThere = shown?.isSound && await this.#hasTree(shown.volume);
-    const found = top && isThere
-      ? await this.#whereShown(top, shown.volume, chain)
-      : await this.#wherePossible(
+    const { volume: top, reason } = this.#parse(descriptors, 0);
+    const partitionOffset = partitionOffsetIn(head);
+    const chain = await this.#followChain(ALIGNMENT + partitionOffset);
+    const shown = top && await this.#findShown(top);
+    const isSound = shown?.isSound && await this.#hasTree(shown.volume);
+    const found = top && isSound
+      ? await this.#withHead(top, shown.volume, chain)
+      : await this.#withoutHead(
         [...chain, ...shown ? [shown.volume] : []],
         shown?.isSound || reason ? "cut" : top ? "torn" : "missing",
       );
     const newest = found.sessions.at(-1);
-    if (newest !== undefined) {
-      return { ...found, newest, partitionOffset: offset };
-    }
+    if (newest !== undefined) return { ...found, newest, partitionOffset };
     throw reason ??
       (top
-        ? damaged(blocks, 16, "its directories are not there")
-        : notIso(blocks, "block 16 holds no volume descriptor"));
+        ? damaged(blocks, SYSTEM_AREA, "its directories are not there")
+        : notIso(blocks, `block ${SYSTEM_AREA} holds no volume descriptor`));
   }
 
-  /** The sessions of an image whose beginning is in order. */
-  async #whereShown(
+  /**
+   * The sessions of an image with a sound head.
+   *
+   * @param top What the descriptors in the head say.
+   * @param own What those of the session say that it shows.
+   */
+  async #withHead(
     top: Volume,
     own: Volume,
     chain: readonly Volume[],
   ): Promise<FoundSessions> {
-    if (chain.length === 0) {
-      // One that was appended to an image without a head has taken the place of its first session.
-      const first = { ...sessionOf(own, 1), lba: 0, size: top.size };
-      const later = own.lba > 0 ? [] : await this.#findBehind(top);
-      return {
-        sessions: [first, ...numbered(later, 2)],
-        head: later.length > 0 ? "behind" : "sound",
-      };
+    if (chain.length > 0) {
+      const shown = [...chain.filter(({ lba }) => lba < own.lba), own];
+      return { sessions: numbered(shown), head: "sound" };
     }
-    const shown = [...chain.filter(({ lba }) => lba < own.lba), own];
-    return { sessions: numbered(shown), head: "sound" };
+    // It begins at block 0. What was appended has overwritten the first session's descriptors there,
+    // and the two are one; but in a copy of a disc each session keeps its own.
+    const first = { ...sessionOf(own, 1), lba: 0, size: top.size };
+    const later = own.lba > 0 ? [] : await this.#findLater(top);
+    return {
+      sessions: [first, ...numbered(later, 2)],
+      head: later.length > 0 ? "behind" : "sound",
+    };
   }
 
-  /** What is whole of the sessions of an image whose beginning is not in order. */
-  async #wherePossible(
+  /** Those of the sessions that are whole, where the head does not show the newest one. */
+  async #withoutHead(
     volumes: readonly Volume[],
     head: HeadState,
   ): Promise<FoundSessions> {
@@ -197,50 +229,53 @@ class Finder {
     const ordered = [...byLba.values()].sort((a, b) => a.lba - b.lba);
     const whole = await this.#keepWhole(ordered);
     if (whole.length === 0 && head === "cut") {
-      // As above, one has taken the place of those before it.
-      whole.push(...(await this.#keepWhole(await this.#searchAll())).slice(-1));
+      // It may begin at block 0, and have sessions appended: the newest of these is shown.
+      whole.push(
+        ...(await this.#keepWhole(await this.#findTagged())).slice(-1),
+      );
     }
     return { sessions: numbered(whole), head };
   }
 
-  /** Looks for the session that the descriptors at a file's beginning are a copy of. */
-  async #shownBy(
+  /** Finds the session that the descriptors in the head are a copy of, and whether they are a true one. */
+  async #findShown(
     top: Volume,
   ): Promise<{ readonly volume: Volume; readonly isSound: boolean }> {
     const tag = await readFirstTag(this.#blocks, top, this.#options);
-    const told = tag?.kind === "head" && tag.link !== undefined
-      ? await this.#volumeAt(tag.link)
+    const tagged = tag?.kind === "head" && tag.link !== undefined
+      ? await this.#readVolume(tag.link)
       : undefined;
-    if (told && isCopy(top, told)) return { volume: told, isSound: true };
+    if (tagged && isCopy(top, tagged)) return { volume: tagged, isSound: true };
     const own = await this.#findOriginal(top) ?? top;
-    // Other programs put their descriptors there and leave the tag of the session before.
+    // Other programs rewrite the descriptors, but leave the tag of the session before.
     const isForeign = own.lba > 0 && await this.#tags(own) === undefined;
     return {
       volume: own,
-      isSound: isForeign || told === undefined && isCopy(top, own),
+      isSound: isForeign || tagged === undefined && isCopy(top, own),
     };
   }
 
-  /** Looks for the original of a copied descriptor: it stands a little before the path table. */
+  /** Looks for the original of a copied descriptor, which is a little before the path table. */
   async #findOriginal(top: Volume): Promise<Volume | undefined> {
     const primary = top.descriptors.subarray(0, BLOCK);
-    const end = Math.min(u32(primary, 140), top.root.lba, this.#count);
-    const start = Math.max(end - MAX_DISTANCE, 16);
+    const pathTable = u32(primary, FIELD.pathTable);
+    const end = Math.min(pathTable, top.root.lba, this.#count);
+    const start = Math.max(end - MAX_DISTANCE, SYSTEM_AREA);
     const run = await this.#run(start, end - start);
     for (let at = run.length - BLOCK; at >= 0; at -= BLOCK) {
       if (!isSameDescriptor(run.subarray(at, at + BLOCK), primary)) continue;
-      const lba = start + at / BLOCK - 16;
-      const volume = lba === 0 ? top : await this.#volumeAt(lba);
+      const lba = start + at / BLOCK - SYSTEM_AREA;
+      const volume = lba === 0 ? top : await this.#readVolume(lba);
       if (volume !== undefined) return volume;
     }
     return undefined;
   }
 
   /** The sessions from a block on, each behind the one before. */
-  async #chain(first: number): Promise<Volume[]> {
+  async #followChain(first: number): Promise<Volume[]> {
     const chain: Volume[] = [];
     for (let lba = first;;) {
-      const volume = await this.#volumeAt(lba);
+      const volume = await this.#readVolume(lba);
       if (volume === undefined) return chain;
       chain.push(volume);
       lba = align(lba + volume.size);
@@ -248,52 +283,53 @@ class Finder {
   }
 
   /** Looks for further sessions behind the first one, as in a copy of a disc. */
-  async #findBehind(first: Volume): Promise<Volume[]> {
+  async #findLater(first: Volume): Promise<Volume[]> {
     const found: Volume[] = [];
     for (let last = first;;) {
-      const next = await this.#scan(last.lba + last.size);
+      const next = await this.#findNext(last.lba + last.size);
       if (next === undefined) return await this.#keepWhole(found);
       found.push(next);
       last = next;
     }
   }
 
-  /** Looks for the next descriptor of a session within the space that is left between two. */
-  async #scan(from: number): Promise<Volume | undefined> {
+  /** Looks for the next session behind the end of one, as far as a disc may have a gap between them. */
+  async #findNext(from: number): Promise<Volume | undefined> {
     const end = Math.min(from + MAX_GAP, this.#count);
     for (let start = from; start < end; start += RUN) {
       const run = await this.#run(start, Math.min(RUN, end - start));
       for (let at = 0; at < run.length; at += BLOCK) {
-        const lba = start + at / BLOCK - 16;
-        if (lba < from || !holds(run, at, "\x01CD001")) continue;
-        const volume = await this.#volumeAt(lba);
+        const lba = start + at / BLOCK - SYSTEM_AREA;
+        if (lba < from || !isPrimary(run, at)) continue;
+        const volume = await this.#readVolume(lba);
         if (volume !== undefined) return volume;
       }
     }
     return undefined;
   }
 
-  /** Looks everywhere for sessions of libisofs, whose tags tell their place: no image in a file does. */
-  async #searchAll(): Promise<Volume[]> {
+  /** Looks in the whole file for sessions with checksum tags, whose block shows that they are no file's content. */
+  async #findTagged(): Promise<Volume[]> {
     const found: Volume[] = [];
     for (let lba = ALIGNMENT; lba < this.#count;) {
-      const volume = await this.#volumeAt(lba);
-      const isOwn = volume && await this.#tags(volume) !== undefined;
-      if (isOwn) found.push(volume);
-      lba = align(lba + (isOwn ? volume.size : 1));
+      const volume = await this.#readVolume(lba);
+      const isTagged = volume && await this.#tags(volume) !== undefined;
+      if (isTagged) found.push(volume);
+      lba = align(lba + (isTagged ? volume.size : 1));
     }
     return found;
   }
 
   /**
-   * The descriptors of a session that begins there, if one does: its root is its own. An image that
-   * is stored as a file in another has addresses that count from its own beginning.
+   * The descriptors of a session that begins at a block; undefined if none does. Its root directory must
+   * lie within it: an image that is stored as a file has addresses that count from its own beginning.
    */
-  async #volumeAt(lba: number): Promise<Volume | undefined> {
-    const { volume } = this.#parse(await this.#run(lba + 16, PEEK), lba);
+  async #readVolume(lba: number): Promise<Volume | undefined> {
+    const first = lba + SYSTEM_AREA;
+    const { volume } = this.#parse(await this.#run(first, PEEK), lba);
     if (volume === undefined) return undefined;
     const { root, size } = volume;
-    return root.lba > lba + 16 && root.lba < lba + size ? volume : undefined;
+    return root.lba > first && root.lba < lba + size ? volume : undefined;
   }
 
   /** What descriptors say, or why they cannot be right. */
@@ -309,7 +345,7 @@ class Finder {
     }
   }
 
-  /** Sessions up to the last that is whole. */
+  /** The sessions up to the last one that is whole. */
   async #keepWhole(volumes: readonly Volume[]): Promise<Volume[]> {
     for (let count = volumes.length; count > 0; count--) {
       const last = volumes[count - 1];
@@ -329,7 +365,7 @@ class Finder {
     }
   }
 
-  /** Whether the directories of a session have not been cut off. */
+  /** Whether the file reaches to the tag behind the directories of a session, if it has tags. */
   async #hasTree(volume: Volume): Promise<boolean> {
     const tags = await this.#tags(volume);
     return tags === undefined || (tags.superblock.link ?? 0) < this.#count;
@@ -343,7 +379,7 @@ class Finder {
     return readRun(this.#blocks, lba, count, this.#options);
   }
 
-  /** Number of blocks that there are. */
+  /** Number of blocks of the file. */
   get #count(): number {
     return blocksIn(this.#blocks);
   }
@@ -358,7 +394,7 @@ function sessionOf(volume: Volume, number: number): Session {
   return { number, lba, size, volumeId, date: created, volume };
 }
 
-/** Whether descriptors are the same but for the number of blocks, which counts from the beginning. */
+/** Whether all descriptors are the same, but for the volume space sizes. */
 function isCopy(
   { descriptors: a }: Volume,
   { descriptors: b }: Volume,
@@ -371,37 +407,17 @@ function isCopy(
   return true;
 }
 
+/** Whether two are the same but for the volume space size (ECMA-119, 8.4.8), which in a head counts from block 0. */
 function isSameDescriptor(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i] || i >= 80 && i < 88);
+  const from = FIELD.spaceSize;
+  return a.every((byte, i) => byte === b[i] || i >= from && i < from + 8);
 }
 
 /**
- * The block that the first partition begins with, if there are descriptors for it, too (xorriso(1),
- * -boot_image any partition_offset=).
+ * The block that the first partition begins with, if there are volume descriptors for it, too
+ * (xorriso(1), -boot_image any partition_offset=); else 0.
  */
-function secondBeginning(head: Uint8Array): number {
+function partitionOffsetIn(head: Uint8Array): number {
   const start = partitionStart(head) / BLOCK;
-  return holds(head, (start + 16) * BLOCK, "\x01CD001") ? start : 0;
-}
-
-/** Whether nobody is writing, as far as can be seen. */
-function isAtRest(modified: number): boolean {
-  return Math.abs(Date.now() - modified) > REST;
-}
-
-/**
- * Reads one session of a medium whose sessions are known, as from a drive's table of contents.
- *
- * @throws {XorrisoError} NOT_ISO when there is none, IMAGE_DAMAGED, or as `blocks` tells.
- */
-export async function readSession(
-  blocks: Blocks,
-  lba: number,
-  number: number,
-  options: BlocksReadOptions = {},
-): Promise<Session> {
-  const bytes = await readRun(blocks, lba + SYSTEM_AREA, PEEK, options);
-  const volume = parseVolume(bytes, lba, blocks);
-  if (volume !== undefined) return sessionOf(volume, number);
-  throw notIso(blocks, `block ${lba + SYSTEM_AREA} holds no volume descriptor`);
+  return isPrimary(head, (start + SYSTEM_AREA) * BLOCK) ? start : 0;
 }

@@ -1,30 +1,34 @@
 /**
- * The checksum tags of libisofs: a line of text at the beginning of a block, behind the bytes that
- * it speaks of. They tell whether a session is whole.
+ * The checksum tags of libisofs, by which a session shows whether it is whole: each is a line of text
+ * at the beginning of a block, with the MD5 of the blocks before it.
  */
 
+import { CHUNK } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import { XorrisoError } from "../errors.ts";
-import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { type Blocks, type BlocksReadOptions, readRun } from "./blocks.ts";
 import { latin1 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
-import { blocksIn, type Volume } from "./volume.ts";
+import { SYSTEM_AREA, type Volume } from "./volume.ts";
 
 /** One checksum tag. */
 export interface Tag {
-  /** What it stands behind: descriptors, directories, all of a session, or the head of a file. */
+  /**
+   * What it stands behind: the descriptors of a session, its directories, all of it, or the head of an
+   * image file, which is a copy of the descriptors of its newest session.
+   */
   readonly kind: "superblock" | "tree" | "session" | "head";
   /** The block that it is in. */
   readonly pos: number;
-  /** The first block of the range. */
+  /** The first block that its MD5 is about. */
   readonly start: number;
-  /** Blocks of the range. */
+  /** Number of these blocks. */
   readonly size: number;
-  /** The block of the next tag; with a head, where its session begins. */
+  /** The block of the next tag; in a head, the first block of the session. */
   readonly link: number | undefined;
-  /** MD5 of the range. */
+  /** MD5 of the blocks. */
   readonly md5: string;
-  /** The line up to the checksum of its own, and that. */
+  /** The line up to its own MD5, and that. */
   readonly line: { readonly text: string; readonly md5: string };
 }
 
@@ -47,12 +51,12 @@ const KINDS: Readonly<Record<string, Tag["kind"]>> = {
   rlsb32: "head",
 };
 
-/** Characters that the line may have; it has about 200. */
-const LONGEST = 320;
+/** Characters that a line may have; most have about 200. */
+const MAX_LINE = 320;
 
-/** The tag that a block holds; undefined if it holds none that belongs there. */
+/** The tag in a block; undefined if there is none, or one of another place. */
 export function parseTag(block: Uint8Array, lba: number): Tag | undefined {
-  const match = LINE.exec(latin1(block.subarray(0, LONGEST)));
+  const match = LINE.exec(latin1(block.subarray(0, MAX_LINE)));
   if (match === null) return undefined;
   const [, text = "", kind = "", pos, start, size, link, md5 = "", own = ""] =
     match;
@@ -68,26 +72,20 @@ export function parseTag(block: Uint8Array, lba: number): Tag | undefined {
   return tag.pos === lba && tag.start + tag.size === lba ? tag : undefined;
 }
 
-/** The block behind the descriptors of a volume. */
-function behind({ lba, descriptors }: Volume): number {
-  return lba + 16 + descriptors.length / BLOCK;
-}
-
-/** Finds the tag behind the descriptors of a volume: that of a session, or of the head of a file. */
+/** Finds the tag behind descriptors: of kind `superblock`, or `head` at the beginning of a file. */
 export async function readFirstTag(
   blocks: Blocks,
   volume: Volume,
   options: BlocksReadOptions = {},
 ): Promise<Tag | undefined> {
-  // Some versions leave a block between.
-  for (const lba of [behind(volume), behind(volume) + 1]) {
-    const tag = await readTag(blocks, lba, options);
-    if (tag !== undefined) return tag;
-  }
-  return undefined;
+  const { lba, descriptors } = volume;
+  const end = lba + SYSTEM_AREA + descriptors.length / BLOCK;
+  // Some versions of libisofs leave a block between.
+  return await readTag(blocks, end, options) ??
+    await readTag(blocks, end + 1, options);
 }
 
-/** Finds the tags of a session; undefined where its program wrote none. */
+/** Finds the tags of a session; undefined where there are none, as of programs without libisofs. */
 export async function readTags(
   blocks: Blocks,
   volume: Volume,
@@ -111,16 +109,10 @@ async function readTag(
   lba: number,
   options: BlocksReadOptions,
 ): Promise<Tag | undefined> {
-  if (lba >= blocksIn(blocks)) return undefined;
-  const block = new Uint8Array(BLOCK);
-  await blocks.read(block, lba * BLOCK, options);
-  return parseTag(block, lba);
+  return parseTag(await readRun(blocks, lba, 1, options), lba);
 }
 
-/** Bytes that are read at once for a checksum. */
-const CHUNK = 1 << 20;
-
-/** Whether the checksums of a tag hold: of its line, and of the blocks that it speaks of. */
+/** Whether a line has its own MD5, and the blocks before it have the one that it tells. */
 async function tagHolds(
   blocks: Blocks,
   { start, size, md5, line }: Tag,
@@ -141,10 +133,10 @@ async function tagHolds(
 }
 
 /**
- * Makes sure that a session is whole and its descriptors and directories are as they were written.
+ * Makes sure that a session is whole, with its descriptors and directories as they were written;
+ * IMAGE_DAMAGED if it is not.
  *
- * @returns Whether there are tags that could tell.
- * @throws {XorrisoError} IMAGE_DAMAGED when it is not whole, or as `blocks` tells.
+ * @returns False if it has no tags that could tell.
  */
 export async function requireWhole(
   blocks: Blocks,
@@ -159,9 +151,7 @@ export async function requireWhole(
 
 /**
  * Makes sure that the descriptors and directories of a session are as they were written, as far as it
- * has tags that tell. One whose end has been cut off may have none.
- *
- * @throws {XorrisoError} IMAGE_DAMAGED when they are not, or as `blocks` tells.
+ * has tags; IMAGE_DAMAGED if they are not. The tag of the directories may have been cut off.
  */
 export async function requireDirectories(
   blocks: Blocks,

@@ -1,15 +1,15 @@
-/** The tree of a session: all its names. */
+/** The tree of a session: its directories with all they hold. */
 
 import type { Entry } from "./entry.ts";
 import type { Session } from "./sessions.ts";
 
 /** A name that is left out of a tree. */
 export interface TreeProblem {
-  /** Path of its directory. */
+  /** Path of the directory that has it. */
   readonly path: string;
-  /** The block that it is in. */
+  /** The block of its directory record. */
   readonly lba: number;
-  /** What is wrong with it. */
+  /** Why it is left out. */
   readonly reason: string;
 }
 
@@ -33,9 +33,9 @@ export type TreeParts = Pick<Tree, "root" | "session" | "problems">;
 export class Tree {
   /** The root directory. */
   readonly root: Entry;
-  /** The session that it is of. */
+  /** The session that it belongs to. */
   readonly session: Session;
-  /** Names that were left out; the last one tells where there are more than a thousand. */
+  /** Names that were left out: the first thousand, and one more entry if there are more. */
   readonly problems: readonly TreeProblem[];
   #size: number | undefined;
 
@@ -56,7 +56,7 @@ export class Tree {
   }
 
   /**
-   * Looks for a path.
+   * Finds a path.
    *
    * @param path Absolute path, without a slash at its end.
    * @returns Its entry; undefined if there is none.
@@ -70,7 +70,7 @@ export class Tree {
   }
 
   /**
-   * Goes through all names below a directory, each directory before what is in it.
+   * Gives all names below a directory, each directory before what it holds.
    *
    * @param path Absolute path of the directory.
    * @returns Its entries; none if there is no such directory.

@@ -1,12 +1,12 @@
-/** The volume descriptors: what an image or a session says of itself (ECMA-119, 8). */
+/** Volume descriptors: what an image or a session says of itself (ECMA-119, 8). */
 
 import { XorrisoError } from "../errors.ts";
 import { decodeName } from "../names.ts";
-import type { Blocks, BlocksReadOptions } from "./blocks.ts";
+import { type Blocks, blocksIn } from "./blocks.ts";
 import { dateOf, holds, latin1, longDate, u16, u32 } from "../bytes.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 
-/** Bytes that lie together. */
+/** Bytes that lie together, from the beginning of a block on. */
 export interface Section {
   /** The first block. */
   readonly lba: number;
@@ -16,19 +16,19 @@ export interface Section {
 
 /** What the volume descriptors of an image or of one session say. */
 export interface Volume {
-  /** The block that it begins with; its first descriptor is 16 blocks behind. */
+  /** Its first block; the descriptors begin 16 blocks behind. */
   readonly lba: number;
-  /** Blocks, by its own account. */
+  /** Number of blocks, as the descriptor says. */
   readonly size: number;
   /** Name of the volume, without the blanks at its end. */
   readonly volumeId: string;
   /** When it was made: the time of its session. */
   readonly created: Date | undefined;
-  /** The root directory, with plain names and perhaps Rock Ridge. */
+  /** The root directory, of plain names, mostly with Rock Ridge. */
   readonly root: Section;
-  /** The root of the tree with Joliet names, if there is one. */
+  /** The root directory of the Joliet tree, if there is one. */
   readonly joliet: Section | undefined;
-  /** The descriptors as they are, block by block, their terminator included. */
+  /** The bytes of all descriptors, the terminator included. */
   readonly descriptors: Uint8Array;
 }
 
@@ -40,32 +40,23 @@ const PRIMARY = 1;
 const SUPPLEMENTARY = 2;
 const TERMINATOR = 255;
 
-/** Number of whole blocks that can be read. */
-export function blocksIn({ byteLength }: Pick<Blocks, "byteLength">): number {
-  return Math.floor(byteLength / BLOCK);
-}
-
-/** Reads blocks that lie together, as many of them as there are. */
-export async function readRun(
-  blocks: Blocks,
-  lba: number,
-  count: number,
-  options: BlocksReadOptions,
-): Promise<Uint8Array> {
-  const there = Math.min(count, blocksIn(blocks) - lba);
-  const bytes = new Uint8Array(Math.max(there, 0) * BLOCK);
-  if (bytes.length > 0) await blocks.read(bytes, lba * BLOCK, options);
-  return bytes;
-}
+/** Where the fields of a descriptor begin, with their numbers in ECMA-119. */
+export const FIELD = {
+  volumeId: 40, // 8.4.6
+  spaceSize: 80, // 8.4.8
+  escapes: 88, // 8.5.6
+  blockSize: 128, // 8.4.12
+  pathTable: 140, // 8.4.14
+  root: 156, // 8.4.18
+  created: 813, // 8.4.26
+} as const;
 
 /**
- * What descriptors say.
+ * Parses descriptors; undefined if none of them is a primary one, IMAGE_DAMAGED if they cannot be right.
  *
  * @param bytes The blocks from the first descriptor on.
- * @param lba The block that the session begins with.
- * @param blocks What there is, so that nothing beyond is believed.
- * @returns Undefined where the first one is none of a volume.
- * @throws {XorrisoError} IMAGE_DAMAGED when they cannot be right.
+ * @param lba The first block of the session.
+ * @param blocks The medium, beyond whose end nothing can lie.
  */
 export function parseVolume(
   bytes: Uint8Array,
@@ -81,32 +72,33 @@ export function parseVolume(
   const primary = all.find(([type]) => type === PRIMARY);
   if (primary === undefined) return undefined;
   const at = lba + SYSTEM_AREA + all.indexOf(primary);
-  const blockSize = u16(primary, 128);
+  const blockSize = u16(primary, FIELD.blockSize);
   if (blockSize !== BLOCK) {
     throw damaged(blocks, at, `its blocks have ${blockSize} bytes, not 2048`);
   }
-  const root = sectionAt(primary, 156);
+  const root = sectionAt(primary, FIELD.root);
   const problem = sectionProblem(root, blocks);
   if (problem !== undefined) {
     throw damaged(blocks, at, `its root directory ${problem}`);
   }
   // The escape sequences of UCS-2, level 1 to 3 (Joliet specification).
   const other = all.find((each) =>
-    each[0] === SUPPLEMENTARY && /^%\/[@CE]/.test(latin1(each.subarray(88, 91)))
+    each[0] === SUPPLEMENTARY &&
+    /^%\/[@CE]/.test(latin1(each.subarray(FIELD.escapes, FIELD.escapes + 3)))
   );
-  const joliet = other && sectionAt(other, 156);
+  const joliet = other && sectionAt(other, FIELD.root);
   return {
     lba,
-    size: u32(primary, 80),
-    volumeId: textAt(primary, 40, 32),
-    created: dateOf(longDate(primary, 813)),
+    size: u32(primary, FIELD.spaceSize),
+    volumeId: textAt(primary, FIELD.volumeId, 32),
+    created: dateOf(longDate(primary, FIELD.created)),
     root,
     joliet: joliet && sectionProblem(joliet, blocks) ? undefined : joliet,
     descriptors,
   };
 }
 
-/** Bytes of the descriptors from there on, the terminator included. */
+/** Number of bytes that descriptors take, the terminator included. */
 function descriptorBytes(bytes: Uint8Array): number {
   let at = 0;
   while (at + BLOCK <= bytes.length && holds(bytes, at + 1, "CD001")) {
@@ -116,12 +108,12 @@ function descriptorBytes(bytes: Uint8Array): number {
   return at;
 }
 
-/** Where the directory of a record is (ECMA-119, 9.1.3 and 9.1.4). */
+/** The section of a directory record: location of extent, and data length (ECMA-119, 9.1.3 and 9.1.4). */
 export function sectionAt(bytes: Uint8Array, at: number): Section {
   return { lba: u32(bytes, at + 2), size: u32(bytes, at + 10) };
 }
 
-/** Why there can be no such section; undefined if there is one. */
+/** Why a section cannot be right; undefined if it can. */
 export function sectionProblem(
   { lba, size }: Section,
   blocks: Pick<Blocks, "byteLength">,
@@ -134,14 +126,14 @@ export function sectionProblem(
     : `reaches to block ${end}, but there are only ${count}`;
 }
 
-/** A text that is filled up with blanks, or by some programs with NUL. */
+/** A text without the blanks, or the NULs of some programs, at its end. */
 function textAt(bytes: Uint8Array, at: number, length: number): string {
   let end = at + length;
   while (end > at && (bytes[end - 1] === 0x20 || bytes[end - 1] === 0)) end--;
   return decodeName(bytes.slice(at, end));
 }
 
-/** IMAGE_DAMAGED, with the block that tells it. */
+/** IMAGE_DAMAGED, by what is in a block. */
 export function damaged(
   { name }: Pick<Blocks, "name">,
   lba: number,
@@ -154,7 +146,7 @@ export function damaged(
   );
 }
 
-/** NOT_ISO, with what tells it. */
+/** NOT_ISO, and why. */
 export function notIso({ name }: Blocks, why: string): XorrisoError {
   return new XorrisoError(
     "NOT_ISO",

@@ -1,15 +1,12 @@
 /** Files that are being written, or whose size is not what reading gives: they are stored from a copy. */
 
-import { lstat } from "../disk/files.ts";
+import { CHUNK, lstat } from "../disk/files.ts";
 import { MAX_SIZE, openRegular, unreadableBy } from "../disk/sources.ts";
 import type { CopiedFile } from "./options.ts";
 import type { Found } from "./walk.ts";
 
 /** Milliseconds that a file must have been left alone to be stored from its place. */
 const SETTLED = 2000;
-
-/** Bytes read at once. */
-const CHUNK = 1 << 20;
 
 /** Milliseconds until a file has been left alone for long enough; 0, too, if it is gone. */
 export async function timeToSettle({ path }: Found): Promise<number> {

@@ -2,9 +2,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { fileBlocks } from "../../src/iso/blocks.ts";
+import { CHUNK } from "../../src/disk/files.ts";
 import { BLOCK } from "../../src/medium.ts";
 import {
-  CHUNK,
   contentChunks,
   type ContentOptions,
   resolveRange,

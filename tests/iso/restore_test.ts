@@ -4,7 +4,7 @@ import { XorrisoError } from "../../src/errors.ts";
 import { resolveTarget } from "../../src/disk/targets.ts";
 import { fileBlocks } from "../../src/iso/blocks.ts";
 import { BLOCK } from "../../src/medium.ts";
-import { CHUNK } from "../../src/iso/content.ts";
+import { CHUNK } from "../../src/disk/files.ts";
 import type { FileContent } from "../../src/iso/entry.ts";
 import type { Progress } from "../../src/options.ts";
 import {
