@@ -1,6 +1,6 @@
 /** Opening the medium in a drive, or an image, and what is judged at that. */
 
-import { type ReadFirst, readNames, requireSound } from "./behind.ts";
+import { type ReadFirst, readNames, requireSound } from "./remains.ts";
 import type { Changes } from "./changes.ts";
 import { Session } from "./session.ts";
 import { isCode, XorrisoError } from "../errors.ts";

@@ -2,7 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { REST } from "../../src/session/behind.ts";
+import { REST } from "../../src/session/remains.ts";
 import {
   age,
   codeOf,

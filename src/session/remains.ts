@@ -8,7 +8,7 @@ import { BLOCK } from "../medium.ts";
 import { headOf } from "../iso/head.ts";
 import { fileBlocks, readImage, readTree } from "../iso/mod.ts";
 import type { XorrisoOptions } from "../options.ts";
-import { findWriter } from "./orphans.ts";
+import { findWriter } from "./settle.ts";
 import type { Session } from "./session.ts";
 
 /** How long an image must rest until nobody can be at work on it any more. */
