@@ -11,7 +11,7 @@ import {
   type Session as RecordedVolume,
 } from "../iso/mod.ts";
 import { readSession } from "../iso/sessions.ts";
-import { settle } from "../session/remains.ts";
+import { settle } from "../session/settle.ts";
 import { exclusive } from "../session/changes.ts";
 import { checkOptions, checkVolume } from "../session/checks.ts";
 import { readRoom } from "../session/maintain.ts";

@@ -10,7 +10,7 @@ import { Fifos } from "../disk/fifos.ts";
 import { keepTempFiles } from "../disk/temp.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { CommitOptions } from "../options.ts";
-import { settle } from "./remains.ts";
+import { settle } from "./settle.ts";
 import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
 import { mayDamageLinks } from "./long_links.ts";

@@ -4,7 +4,7 @@ import { parseSpace } from "../dialogue/answers.ts";
 import { BLOCK, type Medium } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
 import type { BlankOptions, CommitOptions, FormatOptions } from "../options.ts";
-import { settle } from "./remains.ts";
+import { settle } from "./settle.ts";
 import type { Changes } from "./changes.ts";
 import { checkVolume } from "./checks.ts";
 import { commit } from "./commit.ts";

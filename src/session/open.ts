@@ -1,21 +1,20 @@
 /** Opening the medium in a drive, or an image, and what is judged at that. */
 
-import { type ReadFirst, readNames, requireSound } from "./remains.ts";
-import type { Changes } from "./changes.ts";
-import { Session } from "./session.ts";
+import { parseMedium } from "../dialogue/answers.ts";
+import { requireArgs, requireRun } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
+import type { Medium } from "../medium.ts";
+import type { XorrisoOptions } from "../options.ts";
+import type { Changes } from "./changes.ts";
 import {
   checkOptions,
   checkState,
   checkVersion,
   checkVolume,
-  stateError,
 } from "./checks.ts";
-import type { XorrisoOptions } from "../options.ts";
-import { requireArgs, requireRun } from "../disk/permissions.ts";
-import { parseMedium } from "../dialogue/answers.ts";
-import type { Medium } from "../medium.ts";
+import { preview, type ReadFirst } from "./preview.ts";
 import { type Base, closeInterrupted, findBases } from "./recover.ts";
+import { Session } from "./session.ts";
 
 /**
  * Starts xorriso and opens a drive or an image file; goes on from a sound
@@ -91,7 +90,7 @@ async function prepare(
   const speed = options.writeSpeed ?? (image ? undefined : "min");
   const doing = "Cannot set up xorriso";
   const [state, version] = await Promise.all([
-    inspectTarget(session, readFirst),
+    preview(session, readFirst),
     session.run("-version", { doing, pipelined: true }),
     ...[
       ["-joliet", joliet ? "on" : "off"],
@@ -170,22 +169,6 @@ export async function choose(session: Session, base: Base): Promise<Base> {
   const doing = session.doing(`load session ${base.at} of`);
   await session.run(["-load", base.by, `${base.at}`], doing);
   return base;
-}
-
-/** What the module itself sees in an image file, before xorriso does. */
-async function inspectTarget(
-  session: Session,
-  readFirst?: ReadFirst,
-): Promise<string> {
-  const { device, image, writable } = session.target;
-  if (image === undefined) return "drive";
-  if (writable) session.behind = await requireSound(session, image);
-  const state = await image.inspect();
-  if (state === "iso" && !await readFirst?.(image)) {
-    await readNames(image, session.options);
-  }
-  if (state === "blank" || state === "iso") return state;
-  throw stateError(state, device);
 }
 
 /** Opens the drive, or opens it again, and judges what xorriso found. */

@@ -2,7 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { REST } from "../../src/session/remains.ts";
+import { REST } from "../../src/session/settle.ts";
 import {
   age,
   codeOf,

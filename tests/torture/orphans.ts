@@ -2,7 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
-import { REST } from "../../src/session/remains.ts";
+import { REST } from "../../src/session/settle.ts";
 import { codeOf, isAlive, md5, until } from "../support/helpers.ts";
 import { makeOrphan } from "../support/orphan.ts";
 import { checkImage, type Promised } from "./promised.ts";
