@@ -1,6 +1,5 @@
 /** xorriso's listings and tables as values; takes lines without packet prefixes. */
 
-import { unescape, unquote } from "./protocol.ts";
 import {
   BLOCK,
   type BlockRange,
@@ -10,6 +9,7 @@ import {
   type Node,
   type RecordedSession,
 } from "../medium.ts";
+import { unescape, unquote } from "./protocol.ts";
 
 /**
  * `File data lba:  0 ,       57 ,        1 ,        3 , '/a'`: number of the

@@ -1,10 +1,10 @@
 /** One line to xorriso and its answer: what is asked, what came, whether it went well. */
 
 import { notify, onAbort } from "../async.ts";
-import { Burning } from "./burning.ts";
 import { advice, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
-import { findProblem, parseShortage, type Problem } from "./messages.ts";
 import type { Progress } from "../options.ts";
+import { Burning } from "./burning.ts";
+import { findProblem, parseShortage, type Problem } from "./messages.ts";
 import { withoutRepeats, withWholeLines } from "./repeated.ts";
 
 /** What xorriso answered in one exchange. */

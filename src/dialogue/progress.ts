@@ -1,8 +1,8 @@
 /** How far xorriso is: its progress reports as values. */
 
+import { BLOCK } from "../medium.ts";
 import type { Progress } from "../options.ts";
 import { parseSize } from "./answers.ts";
-import { BLOCK } from "../medium.ts";
 
 /** Reads a progress line; undefined if it is none. */
 export function parseProgress(line: string): Progress | undefined {

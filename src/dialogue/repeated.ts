@@ -5,8 +5,8 @@
  */
 
 import { byteLength, MAX_VOLUME_ID } from "../names.ts";
-import { isNoise, octalCodes, unescape } from "./protocol.ts";
 import { parseProgress } from "./progress.ts";
+import { isNoise, octalCodes, unescape } from "./protocol.ts";
 
 const CHANGE =
   /^(?:(?:Added to|Removed from) ISO image: [a-z ]+ |Created directory in ISO image: |Renamed in ISO image: )(?=')/;

@@ -1,8 +1,8 @@
 /** What is judged when a medium is opened: options, version, state, volume. */
 
 import { XorrisoError } from "../errors.ts";
-import { checkVolumeId } from "../names.ts";
 import type { Medium } from "../medium.ts";
+import { checkVolumeId } from "../names.ts";
 import { parseWriteSpeed, type XorrisoOptions } from "../options.ts";
 import type { Target } from "./target.ts";
 

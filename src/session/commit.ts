@@ -10,7 +10,6 @@ import { Fifos } from "../disk/fifos.ts";
 import { keepTempFiles } from "../disk/temp.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { CommitOptions } from "../options.ts";
-import { settle } from "./settle.ts";
 import type { Changes } from "./changes.ts";
 import { footprint, isOverwritable } from "./drive.ts";
 import { mayDamageLinks } from "./long_links.ts";
@@ -18,6 +17,7 @@ import { hasChanges, readSessions } from "./medium.ts";
 import { choose, isBootable, loadMedium, makeWritable } from "./open.ts";
 import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
+import { settle } from "./settle.ts";
 
 /** What a commit has written. */
 export interface Committed {

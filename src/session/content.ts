@@ -1,6 +1,5 @@
 /** The content of files: read, restored to disk, compared with its checksum. */
 
-import { blocksOf, type Entry } from "../medium.ts";
 import { resolveTarget } from "../disk/targets.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Chunks } from "../iso/chunks.ts";
@@ -12,6 +11,7 @@ import {
 } from "../iso/content.ts";
 import { type FileContent, fromExtents } from "../iso/entry.ts";
 import { copyMany } from "../iso/restore.ts";
+import { blocksOf, type Entry } from "../medium.ts";
 import { checkPath, show } from "../names.ts";
 import type { ReadableOptions, RestoreOptions } from "../options.ts";
 import { lookUp, readMd5 } from "./entries.ts";

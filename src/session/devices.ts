@@ -2,14 +2,14 @@
 
 import { Dialogue } from "../dialogue/dialogue.ts";
 import type { Answer } from "../dialogue/exchange.ts";
-import { XorrisoError } from "../errors.ts";
+import { unquote } from "../dialogue/protocol.ts";
 import {
   requireArgs,
   requireRead,
   requireRun,
   requireWrite,
 } from "../disk/permissions.ts";
-import { unquote } from "../dialogue/protocol.ts";
+import { XorrisoError } from "../errors.ts";
 import type { Medium } from "../medium.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { readMedium } from "./medium.ts";

@@ -6,8 +6,8 @@ import {
   parseLongLine,
   parseMd5Line,
 } from "../dialogue/answers.ts";
-import type { Node, NodeType } from "../medium.ts";
 import { isCode, XorrisoError } from "../errors.ts";
+import type { Node, NodeType } from "../medium.ts";
 import { baseName, show } from "../names.ts";
 import type { Session } from "./session.ts";
 

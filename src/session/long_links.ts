@@ -4,9 +4,9 @@
  */
 
 import { parseLongLine } from "../dialogue/answers.ts";
-import { BLOCK } from "../medium.ts";
 import { type Entry, readTree } from "../iso/mod.ts";
 import { readSession } from "../iso/sessions.ts";
+import { BLOCK } from "../medium.ts";
 import { openBlocks, readSessions } from "./medium.ts";
 import type { Session } from "./session.ts";
 

@@ -1,10 +1,9 @@
 /** Care of the medium: its room, erasing it, closing it for good, the tray. */
 
 import { parseSpace } from "../dialogue/answers.ts";
-import { BLOCK, type Medium } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
+import { BLOCK, type Medium } from "../medium.ts";
 import type { BlankOptions, CommitOptions, FormatOptions } from "../options.ts";
-import { settle } from "./settle.ts";
 import type { Changes } from "./changes.ts";
 import { checkVolume } from "./checks.ts";
 import { commit } from "./commit.ts";
@@ -13,6 +12,7 @@ import { hasChanges, readMedium } from "./medium.ts";
 import { loadMedium, makeWritable, openMedium } from "./open.ts";
 import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
+import { settle } from "./settle.ts";
 
 /** Bytes that the names of a few more files may add to the directory trees. */
 const ROOM_FOR_NAMES = 16 * BLOCK;

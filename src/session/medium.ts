@@ -1,9 +1,9 @@
 /** What is known of the medium: its kind and state, its sessions, its blocks. */
 
 import { parseMedium, parseRegions, parseToc } from "../dialogue/answers.ts";
-import type { BlockRange, Medium, RecordedSession } from "../medium.ts";
 import { type Blocks, fileBlocks } from "../iso/blocks.ts";
 import { driveBlocks } from "../iso/drive_blocks.ts";
+import type { BlockRange, Medium, RecordedSession } from "../medium.ts";
 import type { Session } from "./session.ts";
 
 /** What medium it is. */

@@ -1,8 +1,8 @@
 /** What to begin from on a drive's medium whose last burn was interrupted. */
 
-import type { Session } from "./session.ts";
-import { XorrisoError } from "../errors.ts";
 import { parseToc, type Toc } from "../dialogue/answers.ts";
+import { XorrisoError } from "../errors.ts";
+import type { Session } from "./session.ts";
 
 /** A session to begin from, in the terms of xorriso's `-load`. */
 export interface Base {

@@ -4,13 +4,13 @@ import { delay } from "@std/async/delay";
 import { notify, unlessAborted } from "../async.ts";
 import { Dialogue } from "../dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
-import { DriveLog } from "./drive.ts";
-import { isCode, XorrisoError } from "../errors.ts";
-import { requireWrite } from "../disk/permissions.ts";
-import { acquire, release, type Target } from "./target.ts";
-import type { XorrisoOptions } from "../options.ts";
 import { commandLine } from "../dialogue/protocol.ts";
+import { requireWrite } from "../disk/permissions.ts";
+import { isCode, XorrisoError } from "../errors.ts";
 import type { Medium } from "../medium.ts";
+import type { XorrisoOptions } from "../options.ts";
+import { DriveLog } from "./drive.ts";
+import { acquire, release, type Target } from "./target.ts";
 
 const TIMEOUT = 600_000;
 

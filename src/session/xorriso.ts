@@ -1,9 +1,9 @@
 /** The public face of a session: what a user may ask of one drive or image. */
 
-import type { Entry, Medium, Node, RecordedSession } from "../medium.ts";
 import type { Answer } from "../dialogue/exchange.ts";
 import { commandLine } from "../dialogue/protocol.ts";
 import { requireArgs } from "../disk/permissions.ts";
+import type { Entry, Medium, Node, RecordedSession } from "../medium.ts";
 import {
   baseName,
   checkNewPath,
