@@ -210,7 +210,8 @@ Deno.test("known failure 9: waiting takes nearly all of a core", async () => {
      );
      const put = backend.put(new Uint8Array(1), "a");
      while (!await Deno.stat("${folder.path}/hooks/held").catch(() => false)) {
-       await new Promise((resolve) => setTimeout(resolve, 10));
+       const tick = new Promise((resolve) => setTimeout(resolve, 10));
+       await Promise.race([tick, put.then(() => Promise.reject("not held"))]);
      }
      const ticks = async (pid) => {
        const stat = await Deno.readTextFile(\`/proc/\${pid}/stat\`);

@@ -564,7 +564,9 @@ Deno.test("XorrisoBackend keeps to a relative image wherever the program goes", 
     Deno.chdir("${folder.path}/two");
     const [pid] = (await Deno.readTextFile("${folder.path}/pids")).split("\\n");
     Deno.kill(Number(pid), "SIGKILL");
-    while (await backend.medium().catch(() => {}) === undefined);
+    // The first one may be told that xorriso is lost.
+    await backend.medium().catch(() => {});
+    await backend.medium();
     const names = await backend.list();
     await backend.put(new Uint8Array(1), "b");
     await backend.close();

@@ -15,6 +15,7 @@ import {
   exists,
   grows,
   hash,
+  isAlive,
   makeFolder,
   makeSparse,
   noise,
@@ -333,7 +334,7 @@ Deno.test("XorrisoBackend does nothing to an image that came in the place of the
   await backend.commit();
   await backend.delete("a");
   const pid = await hooked.newest();
-  await until(async () => !await exists(`/proc/${pid}`), "it is given back");
+  await until(() => !isAlive(pid), "it is given back");
   await Deno.remove(backend.device);
   await writeSession(backend.device, { "/a": "other" }, ["-volid", "OTHER"]);
   const before = await hash(backend.device);

@@ -4,11 +4,10 @@ import { createHash } from "node:crypto";
 import { type BackendEntry, XorrisoBackend } from "@xorriso/backend";
 import { type Scene, timed } from "./bench.ts";
 import { fill, makeTree, remove, run, xorriso } from "./programs.ts";
+import { BLOCK } from "../../src/medium.ts";
 
 const GIB = 1 << 30;
 const CHUNK = 1 << 20;
-const BLOCK = 2048;
-
 /** One large file, and many small ones. */
 export async function get(scene: Scene): Promise<void> {
   await getLarge(scene);

@@ -10,6 +10,7 @@ import {
 } from "@xorriso/backend/iso";
 import { rereadTree } from "../../src/iso/read_tree.ts";
 import { checkMany, type FileCheck } from "../../src/iso/restore.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { type Scene, timed } from "./bench.ts";
 import { makeImage } from "./list.ts";
 import { fill, remove, xorriso } from "./programs.ts";
@@ -19,8 +20,6 @@ const FILES = 8;
 const SIZE = 256 << 20;
 
 const CHUNK = 1 << 20;
-const BLOCK = 2048;
-
 /** Trees and checksums. */
 export async function iso(scene: Scene): Promise<void> {
   for (const [count, ratio] of [[10_000, 0.33], [100_000, 0.5]] as const) {

@@ -248,10 +248,14 @@ exec '${await findXorriso()}' "$@"`,
     return startsIn(`${this.#folder.path}/pids`).pids();
   }
 
-  /** Sends a signal to the xorriso that was started last. */
+  /** The one that was started last. */
+  newest(): Promise<number> {
+    return startsIn(`${this.#folder.path}/pids`).newest();
+  }
+
+  /** Sends a signal to it. */
   async kill(signal: Deno.Signal): Promise<void> {
-    const { newest } = startsIn(`${this.#folder.path}/pids`);
-    Deno.kill(await newest(), signal);
+    Deno.kill(await this.newest(), signal);
   }
 
   /** Reads blocks of 2048 bytes of the medium, past the drive. */

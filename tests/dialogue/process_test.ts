@@ -14,6 +14,7 @@ import {
   isAlive,
   makeFolder,
   makeScript,
+  until,
 } from "../support/helpers.ts";
 
 /** Longer than anything here takes: a step that waits for it hangs. */
@@ -35,13 +36,14 @@ function spawn(
   const output: Output = {
     out: "",
     err: "",
-    has(text) {
+    async has(text) {
       const { promise, resolve } = Promise.withResolvers<void>();
       notice = () => {
         if (output.out.includes(text)) resolve();
       };
       notice();
-      return promise;
+      await Promise.race([promise, child.ended]);
+      assertStringIncludes(output.out, text);
     },
   };
   const child = Child.spawn(command, args, {
@@ -183,12 +185,15 @@ Deno.test(
   // It is not waited for.
   { sanitizeOps: false, sanitizeResources: false },
   async () => {
+    await using folder = await makeFolder();
+    const said = `${folder.path}/said`;
     const { child, output } = sh(
-      "trap '' TERM; echo $$; sleep 0.2; echo x; cat",
+      `trap '' TERM PIPE; echo $$; read _; echo x; : >'${said}'; sleep 60`,
     );
     await output.has("\n");
     child.leave();
     assertEquals(await child.ended, undefined);
+    await until(() => exists(said), "it has said more");
     const pid = Number(output.out);
     assertEquals(isAlive(pid), true);
     Deno.kill(-pid, "SIGKILL");

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { ImageState } from "../../src/disk/head.ts";
 import { ImageFile, WARM } from "../../src/disk/image.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { Clock } from "../support/clock.ts";
 import {
   assertCode,
@@ -20,8 +21,6 @@ import {
   runProgram,
   writeSession,
 } from "../support/helpers.ts";
-
-const BLOCK = 2048;
 
 const READ = { writable: false, create: false };
 const WRITE = { writable: true, create: false };
@@ -102,7 +101,7 @@ Deno.test("ImageFile gives its lock back at once, whatever is started meanwhile"
   );
   try {
     let done = false;
-    worker.onmessage = () => done = true;
+    worker.onmessage = worker.onerror = () => done = true;
     while (!done) {
       await using _image = await ImageFile.open(path, WRITE);
     }

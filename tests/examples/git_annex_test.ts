@@ -7,6 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { dirname } from "@std/path";
+import { TextLineStream } from "@std/streams/text-line-stream";
 import { XorrisoBackend } from "../../mod.ts";
 import { Burner } from "../burner/burner.ts";
 import { noise, runXorriso } from "../support/helpers.ts";
@@ -226,16 +227,17 @@ test("a program that knows no jobs is answered, too", async () => {
     stderr: "inherit",
   });
   const writer = child.stdin.getWriter();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const told: string[] = [];
+  const lines = child.stdout.pipeThrough(new TextDecoderStream())
+    .pipeThrough<string>(new TextLineStream());
+  const reader = lines.getReader();
   /** Waits for a line, then sends one. */
   const answer = async (expected: string, line: string) => {
-    while (!told.includes(expected)) {
+    const told: string[] = [];
+    while (told.at(-1) !== expected) {
       const { value, done } = await reader.read();
       assert(!done, `"${expected}" is not in ${told}`);
-      told.push(...(value ?? "").split("\n"));
+      told.push(value ?? "");
     }
-    told.length = 0;
     await writer.write(new TextEncoder().encode(`${line}\n`));
   };
   const file = `${home.path}/a file`;

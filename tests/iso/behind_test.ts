@@ -1,14 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { memoryBlocks, readImage, readTree } from "../../src/iso/mod.ts";
 import { type Behind, readBehind } from "../../src/iso/behind.ts";
+import { BLOCK } from "../../src/medium.ts";
 import {
   makeFolder,
   noise,
   toBytes,
   writeSession,
 } from "../support/helpers.ts";
-
-const BLOCK = 2048;
 
 /** An image as it is after each of some sessions, in memory. */
 async function images(

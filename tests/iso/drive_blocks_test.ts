@@ -12,6 +12,7 @@ import { driveBlocks } from "../../src/iso/drive_blocks.ts";
 import { readSession } from "../../src/iso/sessions.ts";
 import { openBlocks, readSessions } from "../../src/session/medium.ts";
 import { openSession } from "../../src/session/open.ts";
+import { BLOCK } from "../../src/medium.ts";
 import {
   type Burner,
   burnerTest,
@@ -27,8 +28,6 @@ import {
   readAll,
   rejection,
 } from "../support/helpers.ts";
-
-const BLOCK = 2048;
 
 /** A medium that is a file, with bad blocks. */
 interface Medium {

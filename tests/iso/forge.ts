@@ -1,6 +1,6 @@
 /** ISO 9660 images that nobody would make: written byte by byte, so that they can lie. */
 
-const BLOCK = 2048;
+import { BLOCK } from "../../src/medium.ts";
 
 /** What a directory record says. */
 export interface ForgedRecord {

@@ -11,8 +11,7 @@ import {
   readTree,
   sealed,
 } from "../../src/iso/mod.ts";
-
-const BLOCK = 2048;
+import { BLOCK } from "../../src/medium.ts";
 
 /** Milliseconds of a processor that an image may take at most. */
 const LONGEST = 1000;

@@ -8,6 +8,7 @@ import {
   type ReadTreeOptions,
   type Tree,
 } from "../../src/iso/mod.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { assertCode, assertRejectsCode, readAll } from "../support/helpers.ts";
 import {
   both,
@@ -21,8 +22,6 @@ import {
   more,
   name,
 } from "./forge.ts";
-
-const BLOCK = 2048;
 
 /** Reads the tree of an image in memory. */
 async function treeOf(

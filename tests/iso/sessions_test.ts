@@ -14,6 +14,7 @@ import {
 import { requireWhole } from "../../src/iso/tags.ts";
 import { headOf } from "../../src/iso/head.ts";
 import { readSession } from "../../src/iso/sessions.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { Burner, burnerTest } from "../burner/burner.ts";
 import {
   assertRejectsCode,
@@ -24,8 +25,6 @@ import {
   runXorriso,
   writeSession,
 } from "../support/helpers.ts";
-
-const BLOCK = 2048;
 
 /** Writes sessions, each with one file more: `/1`, `/2`, and so on. */
 async function makeSessions(

@@ -8,6 +8,7 @@ import { delay } from "@std/async/delay";
 import type { Progress, XorrisoOptions } from "../../src/options.ts";
 import { XorrisoBackend } from "../../src/backend/backend.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { hookXorriso } from "../support/backends.ts";
 import { makeOrphan } from "../support/orphan.ts";
 import {
@@ -37,8 +38,6 @@ import {
   writeSession,
 } from "../support/helpers.ts";
 import { noSmallDisk, onSmallDisk, unless } from "../support/needs.ts";
-
-const BLOCK = 2048;
 
 /** Names of what is on the medium in the session's eyes. */
 async function names(session: Xorriso): Promise<string[]> {

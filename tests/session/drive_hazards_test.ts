@@ -20,7 +20,7 @@ import {
 import {
   assertCode,
   assertRejectsCode,
-  exists,
+  isAlive,
   rejection,
   until,
 } from "../support/helpers.ts";
@@ -198,11 +198,8 @@ together(
       await store(backend, { a: "a" });
       await backend.commit();
       await backend.delete("a");
-      const pid = (await burner.pids()).at(-1);
-      await until(
-        async () => !await exists(`/proc/${pid}`),
-        "it is given back",
-      );
+      const pid = await burner.newest();
+      await until(() => !isAlive(pid), "it is given back");
       await burner.replace(type);
       await burner.burnByHand({ "/a": "other" }, { volumeId: "OTHER" });
       await burner.clearLog();

@@ -7,10 +7,9 @@ import {
   largestSession,
 } from "../../src/session/drive.ts";
 import type { Medium, MediumStatus } from "../../src/medium.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { Clock } from "../support/clock.ts";
 import { assertCode } from "../support/helpers.ts";
-
-const BLOCK = 2048;
 
 function medium(
   profile: string,

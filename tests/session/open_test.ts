@@ -8,6 +8,7 @@ import {
 import { XorrisoError } from "../../src/errors.ts";
 import type { XorrisoOptions } from "../../src/options.ts";
 import { Xorriso } from "../../src/session/xorriso.ts";
+import { BLOCK } from "../../src/medium.ts";
 import {
   age,
   assertRejectsCode,
@@ -33,8 +34,6 @@ import {
   writeSession,
 } from "../support/helpers.ts";
 import { isRoot, unless } from "../support/needs.ts";
-
-const BLOCK = 2048;
 
 /** The ways to open an image. */
 const WAYS: readonly XorrisoOptions[] = [

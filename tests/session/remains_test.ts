@@ -17,6 +17,7 @@ import {
   noise,
   patch,
   runXorriso,
+  signalTo,
   writeSession,
 } from "../support/helpers.ts";
 
@@ -126,12 +127,12 @@ Deno.test("Xorriso.commit() takes the place of a commit that came to no end", as
   const image = await makeImage(folder);
   const { size } = await Deno.stat(image);
   const large = await makeSparse(`${folder.path}/large`);
-  const xorriso = new Deno.Command("xorriso", {
+  await using xorriso = new Deno.Command("xorriso", {
     args: ["-dev", `stdio:${image}`, "-map", large, "/large", "-commit"],
     ...{ stdin: "null", stdout: "null", stderr: "null" },
   }).spawn();
   await grows(image);
-  xorriso.kill("SIGKILL");
+  signalTo(xorriso, "SIGKILL");
   await xorriso.status;
   await age(image);
   assert((await Deno.stat(image)).size > size);

@@ -428,7 +428,17 @@ export async function grows(image: string): Promise<void> {
 
 /** Whether something is there, be it a dangling link. */
 export async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    const { NotADirectory, NotFound } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) {
+      return false;
+    }
+    // Below /proc and in most of /dev Deno may look with all permissions only.
+    throw error;
+  }
 }
 
 /** Runs a program for Deno in a process of its own, with all permissions. */

@@ -1,6 +1,7 @@
 /** xorriso whose program was killed in the middle of a commit. */
 
 import { delay } from "@std/async/delay";
+import { slowReads } from "../burner/burner.ts";
 import {
   type Folder,
   grows,
@@ -11,8 +12,11 @@ import {
   until,
 } from "./helpers.ts";
 
+/** Bytes of `/large`, all of them zero. */
+export const ORPHANED = 20 << 20;
+
 /**
- * Kills a program that stores `/large`, 100 MiB, and stops its xorriso before.
+ * Kills a program that stores `/large`, and stops its xorriso before.
  *
  * @param folder Where its files are made.
  * @param moment Milliseconds to wait when the image has grown.
@@ -25,8 +29,10 @@ export async function makeOrphan(
 ): Promise<number> {
   const { path } = folder;
   const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
-  const { path: xorrisoPath, newest } = await traceXorriso(folder);
-  const large = await makeSparse(`${path}/large`, 100 << 20);
+  // The middle of what takes 1.5 s is not missed, however busy the machine is.
+  const slow = await slowReads(100);
+  const { path: xorrisoPath, newest } = await traceXorriso(folder, slow);
+  const large = await makeSparse(`${path}/large`, ORPHANED);
   const ended = runDeno(
     `import { Xorriso } from ${JSON.stringify(module)};
      await Deno.writeTextFile(${

@@ -4,7 +4,7 @@ import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../../mod.ts";
 import { REST } from "../../src/session/settle.ts";
 import { codeOf, isAlive, md5, until } from "../support/helpers.ts";
-import { makeOrphan } from "../support/orphan.ts";
+import { makeOrphan, ORPHANED } from "../support/orphan.ts";
 import { checkImage, type Promised } from "./promised.ts";
 import type { Topic } from "./torture.ts";
 
@@ -21,8 +21,9 @@ export const orphans: Topic = {
   rounds: { full: 100, short: 3 },
   run: async (torture) => {
     // Shorter than they are stopped: they are found by what they have open.
+    const { unfinished } = REST;
     REST.unfinished = 1500;
-    const large = md5(new Uint8Array(100 << 20));
+    const large = md5(new Uint8Array(ORPHANED));
     await torture.eachRound(3, async (number, random) => {
       const path = await Deno.makeTempDir({ dir: torture.folder });
       const image = `${path}/test.iso`;
@@ -37,7 +38,7 @@ export const orphans: Topic = {
       };
       const isFirst = random.oneIn(4);
       if (!isFirst) await put("old");
-      const pid = await makeOrphan({ path }, image, random.below(100));
+      const pid = await makeOrphan({ path }, image, random.below(1000));
       const ending = delay(random.below(LATEST)).then(() =>
         Deno.kill(pid, random.oneIn(3) ? "SIGKILL" : "SIGCONT")
       );
@@ -57,5 +58,6 @@ export const orphans: Topic = {
       );
       await Deno.remove(path, { recursive: true });
     });
+    REST.unfinished = unfinished;
   },
 };

@@ -1,11 +1,11 @@
 /** Images with bits flipped and ends cut off: right bytes, or a code. */
 
 import { XorrisoBackend, XorrisoError } from "../../mod.ts";
+import { BLOCK } from "../../src/medium.ts";
 import { age, codeOf, md5, patch } from "../support/helpers.ts";
 import type { Random } from "./random.ts";
 import type { Topic, Torture } from "./torture.ts";
 
-const BLOCK = 2048;
 const LANES = 3;
 
 /** MD5s by name. */
