@@ -35,6 +35,7 @@
  *     moved?: number;
  *     removed?: number;
  *     unchanged?: number;
+ *     excluded?: number;
  *     copied?: { // files that were stored from a copy
  *       name: string;
  *       reason: "recent" | "changing" | "length";

@@ -4,7 +4,7 @@ import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
 import { newestSession, open } from "./open.ts";
 import type { Run } from "./run.ts";
-import { formatCount, formatCounts } from "./terminal.ts";
+import { formatCount } from "./terminal.ts";
 
 /** `delete URL NAME...` */
 export async function remove(run: Run): Promise<void> {
@@ -36,12 +36,12 @@ export async function remove(run: Run): Promise<void> {
   );
   for (const { name } of removed) run.tellEntry({ kind: "removed", name });
   const files = removed.filter(({ name }) => !folders.has(name)).length;
-  const folderCount = removed.length - files;
   const session = removed.length > 0 ? await newestSession(backend) : undefined;
-  await run.sumUp([
+  await run.sumUp(
     `Removed ${formatCount(files, "file")}`,
-    ...formatCounts({ folder: folderCount }),
-  ], { files, folders: folderCount, session });
+    { folders: removed.length - files },
+    { files, session },
+  );
 }
 
 /** `move URL NAME NEW` */
@@ -53,5 +53,5 @@ export async function move(run: Run): Promise<void> {
   await backend.commit({ signal });
   run.tellEntry({ kind: "moved", name, from });
   const session = await newestSession(backend);
-  await run.sumUp([`Moved "${from}" to "${name}"`], { moved: 1, session });
+  await run.sumUp(`Moved "${from}" to "${name}"`, {}, { moved: 1, session });
 }

@@ -5,13 +5,13 @@ import { isGranted } from "../disk/permissions.ts";
 import { isCode } from "../errors.ts";
 import { baseName, folderOf } from "../names.ts";
 import { getTree } from "../tree/get.ts";
-import type { GetTreeOptions, TreeResult } from "../tree/options.ts";
+import type { GetTreeOptions } from "../tree/options.ts";
 import { folderOfGlob, normalizeName } from "../tree/select.ts";
 import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
 import { open } from "./open.ts";
 import { defined, type Run } from "./run.ts";
-import { formatBytes, formatCount, formatCounts } from "./terminal.ts";
+import { formatCount } from "./terminal.ts";
 
 /** `get URL [NAME...]` */
 export async function get(run: Run): Promise<void> {
@@ -38,7 +38,7 @@ export async function get(run: Run): Promise<void> {
       ? name
       : folderOf(name);
     const folder = to ?? (base === name && baseName(base) || ".");
-    const result = await getTree(
+    const { left, ...counts } = await getTree(
       backend,
       names.length === 0 ? "" : names,
       folder,
@@ -51,8 +51,8 @@ export async function get(run: Run): Promise<void> {
         ...run.treeOptions,
       }),
     );
-    for (const each of result.left) run.leaveOut(each);
-    await sumUpRestored(run, result);
+    for (const each of left) run.leaveOut(each);
+    await sumUpRestored(run, counts);
   }
 }
 
@@ -88,7 +88,7 @@ async function getFile(
   } catch (error) {
     if (!isCode(error, "TARGET_EXISTS")) throw error;
     run.leaveOut({ name, path: target, reason: "exists", error });
-    return await sumUpRestored(run, {});
+    return await sumUpRestored(run, { files: 0, bytes: 0 });
   }
   run.tellEntry({ kind: "restored", name, size });
   await sumUpRestored(run, { files: 1, bytes: size });
@@ -97,16 +97,12 @@ async function getFile(
 /** Tells in the last line what has been restored. */
 async function sumUpRestored(
   run: Run,
-  { files = 0, bytes = 0, folders = 0, links = 0, unchanged = 0 }: Partial<
-    TreeResult
-  >,
+  { files, ...counts }: Readonly<Record<string, number>> & {
+    readonly files: number;
+  },
 ): Promise<void> {
   const verb = run.has("dry-run") ? "Would restore" : "Restored";
-  await run.sumUp([
-    `${verb} ${formatCount(files, "file")}`,
-    formatBytes(bytes),
-    ...formatCounts({ folder: folders, link: links, unchanged }),
-  ], { files, bytes, folders, links, unchanged });
+  await run.sumUp(`${verb} ${formatCount(files, "file")}`, counts, { files });
 }
 
 /** Whether a path means a folder: by its name, or since there is one. */

@@ -147,8 +147,9 @@ export async function verify(run: Run): Promise<void> {
     } else run.tellEntry({ kind: state, name });
   }
   const { verified, failed } = counts;
-  await run.sumUp([
+  await run.sumUp(
     `Verified ${formatCount(verified, "file")}`,
-    ...formatCounts({ failed }),
-  ], { verified, failed });
+    { failed },
+    { verified },
+  );
 }

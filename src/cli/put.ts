@@ -3,18 +3,13 @@ import type { XorrisoBackend } from "../backend/backend.ts";
 import type { BackendOptions } from "../backend/options.ts";
 import type { Medium } from "../medium.ts";
 import { XorrisoError } from "../errors.ts";
-import type {
-  CopiedFile,
-  PutTreeOptions,
-  PutTreeResult,
-  TreeSource,
-} from "../tree/options.ts";
+import type { PutTreeOptions, TreeSource } from "../tree/options.ts";
 import { putTree } from "../tree/put.ts";
 import { UsageError } from "./exit.ts";
 import { requireDirectory } from "./find.ts";
 import { newestSession, open } from "./open.ts";
 import { defined, type Run } from "./run.ts";
-import { formatBytes, formatCount, formatCounts } from "./terminal.ts";
+import { formatBytes, formatCount } from "./terminal.ts";
 
 /** `put URL PATH...` */
 export async function put(run: Run): Promise<void> {
@@ -91,23 +86,40 @@ async function putPaths(
       ...run.treeOptions,
     }),
   );
-  for (const each of result.left) run.leaveOut(each);
-  for (const { name } of result.copied.filter(isMoving)) {
-    run.tellEntry({ kind: "copied", name });
-  }
-  const { needed, free } = result;
+  const { left, copied, needed, free } = result;
+  for (const each of left) run.leaveOut(each);
+  // The others were copied to be sure alone.
+  const moving = copied.filter(({ reason }) => reason !== "recent");
+  for (const { name } of moving) run.tellEntry({ kind: "copied", name });
   if (free !== undefined && needed > free) {
-    const told = `needs ${formatBytes(needed)}, and there are ` +
-      formatBytes(free);
     run.fail(
       new XorrisoError(
         "MEDIUM_FULL",
-        `This would not fit: it ${told}`,
+        `This would not fit: it needs ${formatBytes(needed)}, and there are ` +
+          formatBytes(free),
         { needed, free },
       ),
     );
   }
-  await sumUpStored(run, backend, result);
+  const { files, bytes, folders, links } = result;
+  const { attributes, moved, removed, unchanged, excluded } = result;
+  const isNothing =
+    files + folders + links + attributes + moved + removed === 0;
+  // What has stopped everything is told by then.
+  if (isNothing && unchanged === 0 && run.hasFailed) return;
+  const dryRun = run.has("dry-run");
+  const session = dryRun || isNothing
+    ? undefined
+    : await newestSession(backend);
+  const verb = dryRun ? "Would store" : "Stored";
+  await run.sumUp(
+    isNothing ? "Nothing to store" : `${verb} ${formatCount(files, "file")}`,
+    {
+      ...{ bytes, folders, links, attributes, moved, removed, unchanged },
+      ...{ excluded, copied: moving.length },
+    },
+    { files, copied, session, ...dryRun && { needed, free } },
+  );
 }
 
 /** Stores standard input. */
@@ -122,45 +134,8 @@ async function putInput(
     ...run.watched,
   });
   await backend.commit({ signal: run.signal });
-  const { size = 0 } = await backend.query(name) ?? {};
-  run.tellEntry({ kind: isNew ? "added" : "content", name, size });
-  await sumUpStored(run, backend, { files: 1, bytes: size });
-}
-
-/** Tells in the last line what has been stored. */
-async function sumUpStored(
-  run: Run,
-  backend: XorrisoBackend,
-  result: Partial<PutTreeResult>,
-): Promise<void> {
-  const { files = 0, bytes = 0, folders = 0, links = 0 } = result;
-  const { unchanged = 0, attributes = 0, moved = 0, removed = 0 } = result;
-  const { copied = [], needed, free } = result;
-  const dryRun = run.has("dry-run");
-  const isNothing =
-    files + folders + links + attributes + moved + removed === 0;
-  // What has stopped everything is told by then.
-  if (isNothing && unchanged === 0 && run.hasFailed) return;
-  const session = dryRun || isNothing
-    ? undefined
-    : await newestSession(backend);
-  const verb = dryRun ? "Would store" : "Stored";
-  await run.sumUp([
-    isNothing ? "Nothing to store" : `${verb} ${formatCount(files, "file")}`,
-    ...files > 0 ? [formatBytes(bytes)] : [],
-    ...formatCounts({
-      ...{ folder: folders, link: links, "with other attributes": attributes },
-      ...{ moved, removed, unchanged },
-      "stored from a copy": copied.filter(isMoving).length,
-    }),
-  ], {
-    ...{ files, bytes, folders, links, attributes, moved, removed, unchanged },
-    ...{ copied, session },
-    ...dryRun && { needed, free },
-  });
-}
-
-/** Whether a copy was taken of what moves, not only to be sure. */
-function isMoving({ reason }: CopiedFile): boolean {
-  return reason !== "recent";
+  const { size: bytes = 0 } = await backend.query(name) ?? {};
+  run.tellEntry({ kind: isNew ? "added" : "content", name, size: bytes });
+  const session = await newestSession(backend);
+  await run.sumUp("Stored 1 file", { bytes }, { files: 1, session });
 }

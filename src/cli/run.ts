@@ -11,6 +11,7 @@ import {
   escapeName,
   escapeText,
   formatBytes,
+  formatCounts,
   formatDuration,
   formatJson,
 } from "./terminal.ts";
@@ -234,20 +235,23 @@ export class Run {
   /**
    * Tells in a last line what has been done, what was left out, and how long it took if that was long.
    *
-   * @param parts What has been done.
-   * @param value The same for `--json`, on standard output behind what has become of each name.
+   * @param done What has been done.
+   * @param counts How many of what; those that are not 0 follow in the line.
+   * @param more The number of the new session, and what `--json` alone tells.
    */
   async sumUp(
-    parts: readonly string[],
-    value: { readonly session?: number | undefined; [key: string]: unknown },
+    done: string,
+    counts: Readonly<Record<string, number>>,
+    more: { readonly session?: number | undefined; [key: string]: unknown },
   ): Promise<void> {
-    const { session } = value;
+    const { session } = more;
     const seconds = Math.round(this.#io.now() - this.#start) / 1000;
     const left = this.#left;
-    const summary = { ...value, left, seconds };
+    const summary = { ...counts, ...more, left, seconds };
     await this.printJson([...this.#entries, { summary }]);
     this.note([
-      ...parts,
+      done,
+      ...formatCounts(counts),
       ...session === undefined ? [] : [`session ${session}`],
       ...left > 0 ? [`${left} left out`] : [],
       ...seconds >= 1 ? [formatDuration(seconds)] : [],

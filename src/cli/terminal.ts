@@ -77,12 +77,24 @@ export function formatCount(number: number, thing: string): string {
   return `${number} ${thing}${ending}`;
 }
 
-/** The same for several things, without those that there are none of. */
+/** What counts are called that have another name in `--json`. */
+const CALLED: Readonly<Record<string, string>> = {
+  folders: "folder",
+  links: "link",
+  attributes: "with other attributes",
+  copied: "stored from a copy",
+};
+
+/** The same for several things, and for `bytes`, without those that there are none of. */
 export function formatCounts(
   counts: Readonly<Record<string, number>>,
 ): string[] {
   return Object.entries(counts).filter(([, number]) => number > 0)
-    .map(([thing, number]) => formatCount(number, thing));
+    .map(([thing, number]) =>
+      thing === "bytes"
+        ? formatBytes(number)
+        : formatCount(number, CALLED[thing] ?? thing)
+    );
 }
 
 /** Letters for what an entry is, as `ls` has them. */

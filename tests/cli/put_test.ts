@@ -146,7 +146,7 @@ Stored 1 file, 1 B, 3 folders, 1 link, session 1, 1 left out
   const none = { folders: 0, links: 0, attributes: 0, moved: 0, removed: 0 };
   const summary = { files: 0, bytes: 0, ...none, unchanged: 5 };
   assertEquals(parseLines(json.stdout), [
-    { summary: { ...summary, copied: [], left: 1, seconds: 0 } },
+    { summary: { ...summary, excluded: 0, copied: [], left: 1, seconds: 0 } },
   ]);
   assertEquals(parseLines(json.stderr), [{
     left: {
@@ -165,9 +165,14 @@ Deno.test("put --exclude and --exclude-from leave out names, of which the last m
   }
   const globs = await folder.file("globs", "# all of these\n*.tmp\n");
   const url = `xorriso://${folder.path}/a.iso`;
-  await succeed(
+  const { code, stderr } = await run([
     ...["put", url, `${folder.path}/f`, "--create", "--exclude-from", globs],
     ...["--exclude", "*.log", "--exclude", "!b.tmp"],
+  ]);
+  assertEquals(code, 0);
+  assertMatch(
+    stderr,
+    /^Stored 2 files, 6 B, 1 folder, 2 excluded, .*session 1$/m,
   );
   assertEquals(await succeed("list", url), "f/b.tmp\nf/d\n");
 });
