@@ -1,4 +1,4 @@
-/** The exchange of lines with one xorriso process: first come, first served, each line with a mark. */
+/** Exchanges lines with one xorriso process: in order, each line followed by a mark of its own. */
 
 import { notify } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
@@ -21,56 +21,55 @@ import { Silence } from "./silence.ts";
 export interface DialogueOptions {
   /** Milliseconds without a line from xorriso after which it counts as hung. */
   readonly timeout: number;
-  /** Milliseconds without progress until it is asked why. @default {5000} */
+  /** Milliseconds without progress until `onStill` of the exchange is called. @default {5000} */
   readonly still?: number;
   /** Milliseconds that each step of ending the process may take. */
   readonly grace: number;
   /** Whether SIGKILL does no harm even while xorriso writes. */
   readonly mayKill: boolean;
-  /** The drive or image that is going to be opened, as xorriso is told it. */
+  /** The drive or image that is going to be opened, as an operand of `-dev`. */
   readonly device?: string | undefined;
   /** Takes each message line. */
   readonly onMessage?: ((line: string) => void) | undefined;
   /** Takes each progress report. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  /** Takes a line of standard error; true if it is a log and no trouble. */
+  /** Takes a line of standard error; returns whether it belongs to a log, and tells no trouble. */
   readonly onLog?: ((line: string) => boolean) | undefined;
-  /** Gives up starting. */
+  /** Aborts starting. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What has become of a dialogue. */
 type State =
   | { readonly is: "open" }
-  /** It is ending, or has ended, as it was asked to. */
+  /** It is ending, or has ended, by `end()`. */
   | { readonly is: "ending"; readonly done: Promise<void> }
-  /** It is ending, or has ended, before its time. */
+  /** It is ending, or has ended, in any other way. */
   | {
     readonly is: "lost";
     readonly reason: XorrisoError;
-    /** What xorriso was at. */
+    /** The exchange that xorriso was working on. */
     readonly at: Exchange | undefined;
   };
 
-/** Characters in flight; bounds what is written ahead of the answers. */
+/** Most characters in flight: sent, and not answered yet. */
 const FLIGHT_LIMIT = 64 * 1024;
 
-/** Lines of standard error that are kept to explain a death. */
+/** Lines of standard error that are kept to explain the end of the process. */
 const STDERR_LIMIT = 100;
 
 const STILL = 5000;
 
-/** Milliseconds until xorriso is killed, or left, that waits in vain. */
+/** Milliseconds until xorriso that waits in vain is killed, or left to itself. */
 const STUCK_GRACE = 1000;
 
-/** Graces without a word until a process is left that neither ends nor dies. */
+/** Graces without output after which a process that does not end is left to itself. */
 const STEPS = 3;
 
 /**
- * What libburn tells before it ends the process by this signal. Which of its
- * threads gets it is a matter of luck; in the others the write itself fails.
+ * What libburn writes before it ends the process by this signal. Any of its
+ * threads may get the signal; in the others the write itself fails.
  */
-const TOLD_OF_LIMIT = /^UNIX-SIGNAL: +SIGXFSZ\b/;
+const SIGXFSZ_LINE = /^UNIX-SIGNAL: +SIGXFSZ\b/;
 
 const TOO_LARGE = {
   code: "MEDIUM_FULL",
@@ -85,15 +84,16 @@ export class Dialogue {
   readonly #child: Child;
   readonly #silence: Silence;
   readonly #waiting = new Set<Exchange>();
-  /** Sent, and not over on standard output; and the same of standard error. */
+  /** Sent exchanges whose mark has not appeared on standard output. */
   readonly #flight = new Set<Exchange>();
+  /** Sent exchanges whose mark has not appeared on standard error. */
   readonly #errorFlight = new Set<Exchange>();
   readonly #errors: string[] = [];
-  /** So that nothing in the output of others is taken for a mark. */
+  /** Makes marks unlike any other output. */
   readonly #series = crypto.randomUUID().slice(0, 8);
   #marks = 0;
   #sendScheduled = false;
-  #lastTold = "";
+  #lastReport: string | undefined;
   #state: State = { is: "open" };
 
   /**
@@ -120,7 +120,7 @@ export class Dialogue {
     });
   }
 
-  /** Whether the process has ended, or is about to, against the plan. */
+  /** Whether the process has ended, or is about to, but not by `end()`. */
   get lost(): boolean {
     return this.#state.is === "lost";
   }
@@ -130,7 +130,7 @@ export class Dialogue {
    *
    * @param command The executable.
    * @param words Commands for xorriso, as they would be its arguments. They are
-   * sent as a line: since 1.5.6 xorriso looks through arguments before it obeys
+   * sent as a line, since xorriso 1.5.6 inspects all arguments before it obeys
    * the first. What the module relies on is set again behind them.
    */
   static async start(
@@ -159,8 +159,8 @@ export class Dialogue {
   /**
    * Sends one line and resolves with its answer.
    *
-   * Success is judged by the severities of the messages that came between this
-   * line and its mark, never by a text that claims success.
+   * Success is judged by the severities of the messages between this line and
+   * its mark, never by a text that claims success.
    *
    * @param line A line as `commandLine()` makes it.
    */
@@ -181,7 +181,7 @@ export class Dialogue {
   /**
    * Throws if no line can be sent any more.
    *
-   * @param doing What fails by that: `Cannot list "/2026"`.
+   * @param doing The beginning of the message: `Cannot list "/2026"`.
    */
   requireOpen(doing: string): void {
     if (this.#state.is === "lost") throw this.#state.reason;
@@ -191,8 +191,8 @@ export class Dialogue {
   }
 
   /**
-   * Ends the process: what is not committed is discarded, what is in flight is
-   * waited for.
+   * Ends the process when all exchanges are settled; what is not committed is
+   * discarded.
    */
   async end(): Promise<void> {
     if (this.#state.is === "open") {
@@ -202,9 +202,9 @@ export class Dialogue {
   }
 
   /**
-   * Ends the process at once, with all that is under way.
+   * Ends the process at once.
    *
-   * @param reason What the calls reject with.
+   * @param reason What unfinished exchanges reject with.
    * @param grace Milliseconds until SIGKILL, where that does no harm.
    */
   stop(reason: XorrisoError, grace = this.#options.grace): void {
@@ -212,23 +212,22 @@ export class Dialogue {
     this.#state = { is: "lost", reason, at: first(this.#flight) };
     // `closed` tells the outcome.
     this.#child.terminate(grace, this.#mayKill);
-    // What is not killed, or not reached, may go on for long.
+    // A process that is not killed, or not reached, may go on for long.
     this.#awaitEnd(this.#mayKill ? STEPS * grace : this.#options.timeout);
   }
 
   async #end(): Promise<void> {
-    // A line in flight, a commit above all, is finished.
     const answers = Array.from(this.#unsettled(), ({ answer }) => answer);
     await Promise.allSettled(answers);
     if (!this.lost) {
-      // Not awaited, for it may not read any more.
+      // Not awaited: the process may not read any more.
       this.#child.write("-rollback_end\n");
       this.#child.end(this.#options.grace);
     }
     await this.#awaitEnd(STEPS * this.#options.grace);
   }
 
-  /** Waits for the end of the process, no longer than it is silent for a time. */
+  /** Waits for the end of the process while it is not silent for `timeout` ms. */
   async #awaitEnd(timeout: number): Promise<void> {
     this.#silence.start(timeout);
     await this.closed;
@@ -246,8 +245,8 @@ export class Dialogue {
   #abort(exchange: Exchange): void {
     if (this.#waiting.delete(exchange)) return exchange.abort();
     if (this.lost) return;
-    // xorriso can be asked to stop by a signal alone. The call is settled by
-    // its own one, once the process is gone.
+    // xorriso stops its work by a signal to the process alone. The exchange
+    // rejects with its own reason once the process is gone.
     this.stop(
       new XorrisoError(
         "SESSION_LOST",
@@ -263,7 +262,7 @@ export class Dialogue {
     schedule(() => this.#send());
   }
 
-  /** Sends all that may be, in one write. */
+  /** Sends all exchanges that may be sent now, in one write. */
   #send(): void {
     this.#sendScheduled = false;
     if (this.lost) return;
@@ -280,9 +279,13 @@ export class Dialogue {
     if (text !== "") this.#child.write(text);
   }
 
-  /** Whether a line may be sent now, with which so much would be in flight. */
+  /**
+   * Whether an exchange may be sent now.
+   *
+   * @param size Characters that would be in flight then.
+   */
   #maySend(next: Exchange, size: number): boolean {
-    // All that is in flight together is alike.
+    // If one exchange in flight is pipelined, all are.
     const current = first(this.#flight);
     if (current === undefined) return true;
     return next.options.pipelined === true &&
@@ -296,7 +299,7 @@ export class Dialogue {
     return exchange.answer;
   }
 
-  /** What xorriso is at. */
+  /** The exchange that xorriso is working on. */
   get #current(): Exchange | undefined {
     const at = this.#state.is === "lost" ? this.#state.at : undefined;
     return at ?? first(this.#flight);
@@ -311,7 +314,7 @@ export class Dialogue {
 
   /** Gives up a process that is silent. */
   #onSilent(silent: number): void {
-    // It could not even end.
+    // It was to end already, and has not.
     if (this.#unsettled().size === 0 || this.lost) return this.#child.leave();
     this.stop(
       new XorrisoError(
@@ -340,13 +343,13 @@ export class Dialogue {
       ),
       STUCK_GRACE,
     );
-    // It ends in an orderly way as soon as it has not to wait any more.
+    // It ends by itself as soon as it need not wait any more.
     if (await this.#child.endsWithin(STUCK_GRACE)) return;
     if (this.#mayKill) this.#child.kill("SIGKILL");
     else this.#child.leave();
   }
 
-  /** Gives up a program that hands on its standard output alone. */
+  /** Stops a program that does not pass on standard error. */
   #requireErrors(): void {
     if (this.#errorFlight.size === 0) return;
     this.stop(
@@ -368,22 +371,24 @@ export class Dialogue {
     const progress = channel === "I" ? parseProgress(text) : undefined;
     // While its writer hangs, on a FIFO for one, xorriso goes on repeating the
     // same progress report.
-    const told = withoutRate(text);
-    if (progress === undefined || told !== this.#lastTold) {
+    const report = progress && withoutRate(text);
+    if (report === undefined || report !== this.#lastReport) {
       this.#silence.moved();
     }
-    this.#lastTold = told;
+    this.#lastReport = report;
     if (progress !== undefined) {
-      const told = first(this.#flight)?.addProgress(progress) ?? progress;
-      notify(this.#options.onProgress, told);
+      notify(
+        this.#options.onProgress,
+        first(this.#flight)?.addProgress(progress) ?? progress,
+      );
     } else if (channel === "R") {
       first(this.#flight)?.addResult(text);
     } else if (channel === "M") {
-      // xorriso repeats the last mark at each prompt: only a new one counts.
+      // xorriso repeats its last mark at each prompt.
       this.#receiveMark(text, this.#flight);
     } else if (channel === "?") {
-      // Its input has ended in the middle of a line, with packets still off:
-      // it tells its mark once more, or an empty line, and ends.
+      // Where its input has ended within a line, with packets still off,
+      // xorriso prints its mark once more, or an empty line, and ends.
       if (text === "" || text.startsWith(this.#series)) return;
       this.stop(
         new XorrisoError(
@@ -402,31 +407,31 @@ export class Dialogue {
   #receiveError(line: string): void {
     this.#silence.moved();
     const mark = first(this.#errorFlight)?.mark ?? START_MARK;
-    const told = line.endsWith(mark) ? line.slice(0, -mark.length) : line;
-    if (told.trim() !== "" && this.#options.onLog?.(told) !== true) {
-      this.#errors.push(told);
+    const text = line.endsWith(mark) ? line.slice(0, -mark.length) : line;
+    if (text.trim() !== "" && this.#options.onLog?.(text) !== true) {
+      this.#errors.push(text);
       if (this.#errors.length > STDERR_LIMIT) this.#errors.shift();
-      // Before the first mark come the banner and words of the loader.
-      if (mark !== START_MARK) first(this.#errorFlight)?.addError(told);
-      notify(this.#options.onMessage, told);
+      // The banner, and messages of the dynamic linker, precede the first mark.
+      if (mark !== START_MARK) first(this.#errorFlight)?.addError(text);
+      notify(this.#options.onMessage, text);
     }
-    if (told !== line) this.#receiveMark(mark, this.#errorFlight);
+    if (text !== line) this.#receiveMark(mark, this.#errorFlight);
   }
 
-  /** Takes a mark on one of the outputs; over is what has it on both. */
+  /** Takes a mark on one of the outputs; with the second one an exchange is over. */
   #receiveMark(mark: string, flight: Set<Exchange>): void {
     const current = first(flight);
-    // Once lost, all is settled when the process is gone.
+    // Once the dialogue is lost, #settle() fails all exchanges.
     if (current?.mark !== mark || this.lost) return;
     flight.delete(current);
     if (this.#flight.has(current) || this.#errorFlight.has(current)) return;
     if (this.#flight.size + this.#errorFlight.size === 0) this.#silence.stop();
     current.finish(this.#options.device ?? "");
-    // Not before all is read that has come with it.
+    // Only after the lines that were read together with this one.
     this.#scheduleSend(setImmediate);
   }
 
-  /** Settles all that is left; without a status, xorriso was left, too. */
+  /** Fails all exchanges that are left; `status` is undefined if xorriso was left to itself. */
   #settle(status: ChildStatus | undefined): void {
     this.#silence.stop();
     const unsettled = this.#unsettled();
@@ -454,7 +459,7 @@ export class Dialogue {
   /** Whether the process has ended because a file may not grow further. */
   #hasHitLimit(status: ChildStatus | undefined): boolean {
     return status?.signal === "SIGXFSZ" ||
-      this.#errors.some((line) => TOLD_OF_LIMIT.test(line));
+      this.#errors.some((line) => SIGXFSZ_LINE.test(line));
   }
 }
 

@@ -1,10 +1,10 @@
-/** One line to xorriso and its answer: what is asked, what came, whether it went well. */
+/** One line to xorriso and its answer: how it is sent, what is received, whether it has succeeded. */
 
 import { notify, onAbort } from "../async.ts";
 import { advice, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import type { Progress } from "../options.ts";
-import { Burning } from "./burning.ts";
 import { findProblem, parseShortage, type Problem } from "./messages.ts";
+import { TotalGuess } from "./progress.ts";
 import { withoutRepeats, withWholeLines } from "./repeated.ts";
 
 /** What xorriso answered in one exchange. */
@@ -13,43 +13,43 @@ export interface Answer {
   readonly results: readonly string[];
   /** Message lines, in order, without progress reports. */
   readonly messages: readonly string[];
-  /** What went wrong, where the exchange was sent as `tolerant`. */
+  /** The problem, where the exchange was sent as `tolerant`. */
   readonly problem?: XorrisoError | undefined;
 }
 
-/** How one line is to be sent and its answer to be taken. */
+/** How one line is sent and its answer received. */
 export interface ExchangeOptions {
   /** What fails if this fails, for the error: `Cannot list "/2026"`. */
   readonly doing: string;
   /** The path that the exchange is about, for the error. */
   readonly path?: string | undefined;
   /**
-   * Whether the line may be sent before the answers to the lines before it are
-   * there; for lines that do not depend on each other. @default {false}
+   * Whether the line may be sent before the lines before it are answered; for
+   * lines that do not depend on each other. @default {false}
    */
   readonly pipelined?: boolean;
   /** Whether a problem is part of the answer, not thrown. @default {false} */
   readonly tolerant?: boolean;
   /**
-   * Whether the medium is written. On a drive xorriso must not be killed then,
-   * for a write-once medium may be lost by it. @default {false}
+   * Whether it writes to the medium. xorriso must not be killed while it writes
+   * to a drive: a write-once medium may be lost by that. @default {false}
    */
   readonly writes?: boolean;
-  /** Bytes that are written, where that is known: what progress reports count up to. */
+  /** Bytes that it writes, where that is known: the total of its progress reports. */
   readonly size?: number | undefined;
   /** Names that xorriso repeats when it confirms a change: `'/a'='/home/a'`. */
   readonly repeats?: readonly string[] | undefined;
   /** Takes result lines one by one; they are then not collected. */
   readonly onResult?: (line: string) => void;
-  /** Takes progress reports, besides the dialogue's own listener. */
+  /** Takes progress reports, before the listener of the dialogue does. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /**
-   * Called when nothing has moved for some seconds, to find out what it may be
-   * that xorriso waits for: resolves with the fate of the exchange if it waits
-   * in vain. Does not reject.
+   * Called when xorriso has made no progress for some seconds: resolves with
+   * the error of the exchange if xorriso waits for something in vain. Does not
+   * reject.
    */
   readonly onStill?: () => Promise<XorrisoError | undefined>;
-  /** Drops the line if it is not sent yet, else ends the dialogue. */
+  /** Aborts it: a line that is not sent yet is dropped, any other ends the dialogue. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -57,22 +57,22 @@ export interface ExchangeOptions {
 export class Exchange {
   /** The line, without newline. */
   readonly line: string;
-  /** What tells its end, on both of xorriso's outputs. */
+  /** Appears on both of xorriso's outputs when it is over. */
   readonly mark: string;
-  /** How it is sent and its answer taken. */
+  /** How it is sent and its answer received. */
   readonly options: ExchangeOptions;
-  /** What xorriso has told so far. */
+  /** Message lines so far. */
   readonly messages: string[] = [];
-  /** Why it fails, where that is not why the dialogue ends. */
+  /** What it fails with, where that is not the reason for which the dialogue ends. */
   fate: Pick<XorrisoError, "code" | "message" | "path"> | undefined;
-  readonly #burning: Burning;
+  readonly #total: TotalGuess;
   readonly #results: string[] = [];
-  /** What came on standard error: outside of packets it is always trouble. */
+  /** Lines of standard error: outside of packets they are always trouble. */
   readonly #errors: string[] = [];
   readonly #settled = Promise.withResolvers<Answer>();
   readonly #forgetSignal: () => void;
 
-  /** `aborted` is called when its signal is given before it is settled. */
+  /** Calls `aborted` when its signal is given before it is settled. */
   constructor(
     line: string,
     mark: string,
@@ -82,7 +82,7 @@ export class Exchange {
     this.line = line;
     this.mark = mark;
     this.options = options;
-    this.#burning = new Burning(options.size);
+    this.#total = new TotalGuess(options.size);
     this.#forgetSignal = onAbort(options.signal, () => aborted(this));
   }
 
@@ -97,11 +97,11 @@ export class Exchange {
     else this.#results.push(line);
   }
 
-  /** Takes a progress report; adds what it counts up to. */
+  /** Hands on a progress report, and returns it with the total. */
   addProgress(progress: Progress): Progress {
-    const told = this.#burning.withTotal(progress);
-    notify(this.options.onProgress, told);
-    return told;
+    const report = this.#total.addTo(progress);
+    notify(this.options.onProgress, report);
+    return report;
   }
 
   /** Takes a line of standard error. */
@@ -110,16 +110,16 @@ export class Exchange {
   }
 
   /**
-   * Whether libburn has closed the drive, since its bus has failed: nothing is
-   * written to it any more. libburn's main thread and its writer then end the
-   * same thread of libisofs; if that is at reading a slow source, one of them
+   * Whether libburn has closed the drive because its bus has failed: nothing is
+   * written to it any more. libburn's main thread and its writer then both end
+   * the same thread of libisofs; if that is reading a slow source, one of them
    * waits for ever (1.5.4).
    */
   get isCutOff(): boolean {
     return this.messages.includes("libburn : FATAL : Lost connection to drive");
   }
 
-  /** What has gone wrong so far. */
+  /** The problem that its messages tell so far. */
   problem(
     messages: readonly string[] = this.messages,
   ): XorrisoError | undefined {
@@ -139,9 +139,9 @@ export class Exchange {
   }
 
   /**
-   * Settles it by what came, which is complete.
+   * Settles it: all that belongs to it has been received.
    *
-   * @param device The open drive as xorriso was told it.
+   * @param device The open drive as it was an operand of `-dev`.
    */
   finish(device: string): void {
     this.#forgetSignal();
@@ -155,12 +155,12 @@ export class Exchange {
     }
   }
 
-  /** Settles it by its signal, which was given. */
+  /** Rejects it with the reason of its signal. */
   abort(): void {
     this.#settled.reject(this.options.signal?.reason);
   }
 
-  /** Settles it without an answer: by its signal, its own fate, or the reason. */
+  /** Rejects it: with the reason of its signal, its own fate, or the reason of the dialogue. */
   fail(reason: XorrisoError): void {
     this.#forgetSignal();
     const { doing, signal } = this.options;
@@ -176,7 +176,7 @@ export class Exchange {
   }
 }
 
-/** What is so, where xorriso's own words would mislead. */
+/** Words in place of those of xorriso, where these mislead. */
 const WORDS: Readonly<Partial<Record<XorrisoErrorCode, string>>> = {
   NAME_TOO_LONG: "a folder has more names of over 104 bytes than this " +
     "xorriso can write",

@@ -11,6 +11,7 @@
  */
 
 import type { XorrisoErrorCode } from "../errors.ts";
+import { BLOCK } from "../medium.ts";
 import {
   findRule,
   type Message,
@@ -122,7 +123,7 @@ export function parseShortage(
       text,
     );
     if (found === null) continue;
-    return { needed: Number(found[1]) * 2048, free: Number(found[2]) * 2048 };
+    return { needed: Number(found[1]) * BLOCK, free: Number(found[2]) * BLOCK };
   }
   for (const text of texts) {
     const found = /^Cannot reserve track of (\d+) bytes/.exec(text);
@@ -143,13 +144,15 @@ function findRootCause(messages: readonly Message[]): Problem | undefined {
   const findings = withoutIdleHints(messages.flatMap(finding));
   const root = findRoot(findings);
   if (root === undefined) return undefined;
-  const told = new Set(
+  const problems = new Set(
     findings.filter(({ role }) => role !== "summary").map((it) => it.message),
   );
   return {
     code: root.code,
     line: root.message.line,
-    lines: told.size === 0 ? [root.message.line] : problemLines(messages, told),
+    lines: problems.size === 0
+      ? [root.message.line]
+      : problemLines(messages, problems),
   };
 }
 
@@ -208,12 +211,12 @@ const REASON = " > Caused by: ";
 
 function problemLines(
   messages: readonly Message[],
-  told: ReadonlySet<Message>,
+  problems: ReadonlySet<Message>,
 ): string[] {
   return messages.filter((message, index) => {
     const before = messages[index - 1];
-    return told.has(message) ||
-      before !== undefined && told.has(before) &&
+    return problems.has(message) ||
+      before !== undefined && problems.has(before) &&
         message.text.startsWith(REASON);
   }).map(({ line }) => line);
 }
@@ -271,9 +274,9 @@ const MAX_MESSAGE = 10_000;
 /**
  * How many lines the message at `index` has beyond its first one.
  *
- * A file name may contain line ends. xorriso encodes them if it was told so, else they come as they
- * are, and the next line may look like a message of its own. In its own quoting an open quote shows
- * that the name goes on. libisofs does not quote: its message is over where its known end comes.
+ * A file name may contain line ends. With `-backslash_codes` xorriso encodes them; without, the next
+ * line may look like a message of its own. Where xorriso quotes the name, an open quote shows that the
+ * name goes on. libisofs does not quote: its message ends with a known text.
  */
 function continuation(lines: readonly string[], index: number): number {
   const first = lines[index] ?? "";

@@ -38,8 +38,9 @@ export class Child {
   #output: ChildOutput;
 
   /**
-   * Settles when both outputs are at their end, whoever holds them, and the
-   * process is reaped; with undefined when it was left to itself.
+   * Resolves when both outputs have ended, which a child of the process may
+   * keep open, and the process is reaped; with undefined when it was left to
+   * itself.
    */
   readonly ended: Promise<ChildStatus | undefined>;
 
@@ -47,12 +48,12 @@ export class Child {
     this.#process = process;
     this.#output = output;
     this.#writer = process.stdin.getWriter();
-    // A child that died makes `closed` reject; `ended` tells it better.
+    // Rejects when the child dies, as `ended` tells.
     this.#writer.closed.catch(() => {});
     this.ended = Promise.race([this.#end(), this.#left.promise]);
   }
 
-  /** Starts a program; what it throws tells what to do. */
+  /** Starts a program. */
   static spawn(
     command: string,
     args: readonly string[],
@@ -91,11 +92,11 @@ export class Child {
     try {
       await this.#writer.write(this.#encoder.encode(text));
     } catch {
-      // The child no longer reads: it is ending, and `ended` tells how.
+      // The child no longer reads: it is ending, and `ended` resolves.
     }
   }
 
-  /** Ends the child's input; to do so again does nothing. */
+  /** Ends the child's input; may be called again. */
   async closeInput(): Promise<void> {
     try {
       await this.#writer.close();
@@ -105,9 +106,9 @@ export class Child {
   }
 
   /**
-   * Sends a signal to the program and all that it has started: a script around
-   * xorriso does not hand it on. Deno lets a scoped `--allow-run` signal the
-   * program alone.
+   * Sends a signal to the program and all that it has started, since a script
+   * around xorriso does not hand it on. With a scoped `--allow-run` Deno permits
+   * a signal to the program alone.
    */
   kill(signal: Deno.Signal): void {
     const { state, partial } = Deno.permissions.querySync({ name: "run" });
@@ -124,10 +125,9 @@ export class Child {
   }
 
   /**
-   * Ends an idle child by ever stronger means: the end of its input, SIGTERM,
-   * SIGKILL.
+   * Ends an idle child by the end of its input, then SIGTERM, then SIGKILL.
    *
-   * @param grace Milliseconds that each step may take.
+   * @param grace Milliseconds that each of them may take.
    */
   async end(grace: number): Promise<void> {
     // Not awaited: a child that does not read keeps the pipe full.
@@ -136,23 +136,22 @@ export class Child {
   }
 
   /**
-   * Ends a busy child by SIGTERM, and by SIGKILL if that does not help and
-   * does no harm. Does not wait for its end.
+   * Ends a busy child by SIGTERM, and then by SIGKILL; does not wait for its end.
    *
    * @param grace Milliseconds between the two.
    * @param mayKill Whether SIGKILL does no harm. xorriso that is writing to a
-   * drive is to be waited for instead.
+   * drive is waited for instead.
    */
   async terminate(grace: number, mayKill: boolean): Promise<void> {
     this.kill("SIGTERM");
-    // For what the signal does not reach, as xorriso behind a script.
+    // The signal may not reach xorriso behind a script; the end of its input does.
     this.closeInput();
     if (mayKill && !await this.endsWithin(grace)) this.kill("SIGKILL");
   }
 
   /**
-   * Leaves a process to itself that does not end: nobody listens to it any
-   * more, and this program can end without it.
+   * Leaves a process that does not end to itself: its output is ignored, and
+   * this program can end before it.
    */
   leave(): void {
     this.#output = NOBODY;
@@ -161,11 +160,7 @@ export class Child {
     this.#left.resolve(undefined);
   }
 
-  /**
-   * Tells whether it ends in time.
-   *
-   * @param grace Milliseconds.
-   */
+  /** Tells whether it ends within so many milliseconds. */
   async endsWithin(grace: number): Promise<boolean> {
     const late = new AbortController();
     const timely = await Promise.race([

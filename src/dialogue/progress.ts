@@ -1,4 +1,4 @@
-/** How far xorriso is: its progress reports as values. */
+/** xorriso's progress reports (its pacifier lines) as values. */
 
 import { BLOCK } from "../medium.ts";
 import type { Progress } from "../options.ts";
@@ -80,8 +80,8 @@ const SINGLE_SPEED: Readonly<Record<string, number>> = {
 const RATE = / +([\d.]+)x([CDB]) *$/;
 
 /**
- * A line without its rate. Those of a burn that hangs are the same then: some
- * end with `0.0xD`, others with none.
+ * A line without its rate. The lines of a burn that hangs are all the same then:
+ * with their rate, some end with `0.0xD`, others with none.
  */
 export function withoutRate(line: string): string {
   return line.replace(RATE, "");
@@ -91,4 +91,38 @@ function parseRate(text: string): number | undefined {
   const [, speed, unit = ""] = RATE.exec(text) ?? [];
   const single = SINGLE_SPEED[unit];
   return single === undefined ? undefined : Math.round(Number(speed) * single);
+}
+
+/** What a share of 0.1 percent may be rounded by. */
+const ROUNDING = 0.001;
+
+/** The bytes that a burn writes in all: xorriso tells them only by a rounded share. */
+export class TotalGuess {
+  readonly #size: number | undefined;
+  #guess: number | undefined;
+
+  /** Knows the total if `size` is given. */
+  constructor(size?: number) {
+    this.#size = size;
+  }
+
+  /**
+   * Adds the total to a report of writing: else a guess, which each report
+   * narrows down, so that it does not go up and down.
+   */
+  addTo(progress: Progress): Progress {
+    const { phase, done, total = 0 } = progress;
+    if (phase !== "writing") return progress;
+    if (total > 0) {
+      const share = done / total;
+      const least = done / (share + ROUNDING);
+      const most = share > ROUNDING ? done / (share - ROUNDING) : Infinity;
+      const guess = Math.min(Math.max(this.#guess ?? total, least), most);
+      this.#guess = Math.round(guess);
+    }
+    const size = this.#size ?? this.#guess;
+    return size === undefined
+      ? progress
+      : { ...progress, total: Math.max(size, done) };
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * The language of xorriso's dialog mode as pure text: how it is started, words
- * and lines to send, packets and quoted words to read.
+ * The language of xorriso's dialog mode as pure text: arguments of the program,
+ * lines to send, packets and quoted words to read.
  */
 
 import { byteLength, decodeName, encodeName } from "../names.ts";
@@ -59,9 +59,9 @@ export const ARGUMENTS: readonly string[] = [
 ];
 
 /**
- * Has a mark appear on both outputs: as a packet of standard output, and as a
- * line of standard error, which xorriso uses while packets are off. So it is
- * known when all has come that belongs to a line, by either pipe.
+ * The words by which xorriso prints a mark on both outputs: as a packet of
+ * standard output, and as a line of standard error, which it uses while packets
+ * are off. With both of them all output of a line has been received.
  */
 export function markWords(mark: string): string[] {
   return [

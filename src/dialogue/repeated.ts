@@ -1,7 +1,7 @@
 /**
- * Messages that repeat what others have chosen: names that the module itself
- * has sent, the path of the image, a volume id. With a quote and a newline in
- * it, each of them can make lines that look like messages of their own.
+ * Messages in which xorriso repeats text that a stranger may have chosen: names
+ * that the module has sent, the path of the image, a volume id. With a quote and
+ * a newline in it, such text makes lines that look like further messages.
  */
 
 import { byteLength, MAX_VOLUME_ID } from "../names.ts";
@@ -13,20 +13,20 @@ const CHANGE =
 
 const DRIVE = /^Drive current: -[a-z]+ (?=')/;
 
-/** A session in the answer to `-toc`: its volume id has no quotes. */
+/** A session in the answer to `-toc`, up to its volume id, which has no quotes. */
 const SESSION = /^(?:ISO|Other) session *: *\d+ , *\d+ , *\d+s , /;
 
 const VOLUME = /^Volume id +: '/;
 
-/** What is worth a closer look. */
-const TOLD = /^(?:Drive current|ISO session|Other session|Volume id) *:/;
+/** Lines that hold the drive or a volume id. */
+const HOLDS_TEXT = /^(?:Drive current|ISO session|Other session|Volume id) *:/;
 
 /**
  * Leaves out the messages by which xorriso confirms a change.
  *
  * @param messages xorriso's messages, without packet prefixes and noise.
- * @param repeats What was sent, as the messages have it behind the type of the
- * node: `'/new.tar'='/home/me/a.tar'`, `'/old.tar'`.
+ * @param repeats What was sent, as the messages have it:
+ * `'/new.tar'='/home/me/a.tar'`, `'/old.tar'`.
  */
 export function withoutRepeats(
   messages: readonly string[],
@@ -44,20 +44,20 @@ export function withoutRepeats(
 }
 
 /**
- * Makes one line again of each that tells the open drive or a volume id, with
- * codes for what would tear it or end it early.
+ * Joins the lines of each message that holds the open drive or a volume id, with
+ * backslash codes for newlines, and for quotes in the drive.
  *
- * No real line is taken for a piece of one: the drive is known, and what
- * follows a volume id is longer than that may be.
+ * No other message is taken for a part of these: the drive is known, and the
+ * message behind a volume id is longer than a volume id may be.
  *
  * @param lines xorriso's results or messages, without packet prefixes.
- * @param device The drive as xorriso was told it.
+ * @param device The drive as it was an operand of `-dev`.
  */
 export function withWholeLines(
   lines: readonly string[],
   device: string,
 ): readonly string[] {
-  if (!lines.some((line) => TOLD.test(line))) return lines;
+  if (!lines.some((line) => HOLDS_TEXT.test(line))) return lines;
   const drive = new Repeats([`'${device}'`]);
   const whole: string[] = [];
   for (let index = 0; index < lines.length;) {
@@ -75,26 +75,29 @@ export function withWholeLines(
   return whole;
 }
 
-/** Texts that xorriso repeats, found among lines. */
+/** Texts that are looked for among lines, at whose newlines they are split. */
 class Repeats {
   readonly #texts: ReadonlySet<string>;
-  readonly #most: number;
+  readonly #mostLines: number;
 
   constructor(texts: readonly string[]) {
     this.#texts = new Set(texts.map(withoutNoise));
-    this.#most = Math.max(0, ...texts.map((text) => text.split("\n").length));
+    this.#mostLines = Math.max(
+      0,
+      ...texts.map((text) => text.split("\n").length),
+    );
   }
 
   get size(): number {
     return this.#texts.size;
   }
 
-  /** How many lines one has that begins at an index; 0 if none does. */
+  /** Number of lines of the text that begins at an index; 0 if none does. */
   length(lines: readonly string[], index: number, start: RegExp): number {
     const [prefix] = start.exec(lines[index] ?? "") ?? [];
     if (prefix === undefined) return 0;
     let text = "";
-    for (let count = 1; count <= this.#most; count++) {
+    for (let count = 1; count <= this.#mostLines; count++) {
       const line = lines[index + count - 1];
       if (line === undefined) return 0;
       text += count === 1 ? line.slice(prefix.length) : `\n${line}`;
@@ -104,7 +107,7 @@ class Repeats {
   }
 }
 
-/** How many lines belong to the one at an index, for its volume id. */
+/** Number of lines of the message at an index, whose volume id may have newlines. */
 function volumeLength(lines: readonly string[], index: number): number {
   const line = lines[index] ?? "";
   const [session] = SESSION.exec(line) ?? [];
@@ -122,7 +125,7 @@ function volumeLength(lines: readonly string[], index: number): number {
   return length;
 }
 
-/** A text without the lines in it that are dropped if they come as such. */
+/** A text without those of its lines that are taken for noise or progress reports. */
 function withoutNoise(text: string): string {
   return text.split(/\r?\n/).filter((line, index) =>
     index === 0 || !isNoise(line) && parseProgress(line) === undefined

@@ -34,7 +34,7 @@ export interface Message {
  * What a message says about the root cause.
  * - cause: it is one, the first of these wins;
  * - doubt: a cause, unless another message tells of damage or of the drive;
- * - hint: below a problem, but the cause if what follows from it comes next;
+ * - hint: no problem by its severity, but the cause if the next problem follows from it;
  * - verdict: follows from a cause, and tells the code where no rule knows that cause;
  * - follow: follows from a cause, and tells the code only where nothing else does;
  * - summary: tells that there was a problem, not which.
@@ -191,8 +191,8 @@ const OVERWRITEABLE =
   /^Media current: (stdio file, overwriteable|DVD-RAM|DVD\+RW|DVD-RW restricted overwrite|BD-RE)/;
 
 /**
- * No volume descriptor where the image should begin. The `Media ...` lines of the same opening come
- * behind and tell more:
+ * No volume descriptor where the image should begin. The `Media ...` lines of the same opening
+ * follow, and tell more:
  * - the drive does not say what it holds, as with a reservation by another host;
  * - an overwriteable medium is appendable only if there is a valid head, so its image is cut;
  * - away from the start, on overwriteable media only by request, on others because the medium's own
@@ -435,7 +435,7 @@ const RULES: readonly Rule[] = [
   ),
   follow("TARGET_UNWRITABLE", "Restoring failed:"),
 
-  // What xorriso was told.
+  // Commands and their words.
   cause(
     "INVALID_COMMAND",
     "Not a known command:",

@@ -1,37 +1,37 @@
-/** Watching over a process that should be at work. */
+/** Watches whether a process that should be working makes progress. */
 
-/** What is done when nothing moves. */
+/** What to do when there is no progress. */
 export interface SilenceOptions {
   /** Milliseconds until `onStill`; from then on each time after twice as long. */
   readonly still: number;
   /** Milliseconds until `onSilent`. */
   readonly timeout: number;
-  /** Called when it is time to find out why nothing moves. */
+  /** Called when there was no progress for a while. */
   onStill(): void;
-  /** Called, once, when it has taken too long; given the milliseconds. */
+  /** Called once, when there was none for too long; gets the milliseconds. */
   onSilent(silent: number): void;
 }
 
-/** Milliseconds between two looks at the clock, at most. */
+/** Most milliseconds of a step. */
 const STEP = 1000;
 
 /**
- * Tells when nothing has moved for a while.
+ * Tells when there was no progress for a while.
  *
  * Time is counted in steps, so that it does not pass while this program is
- * stopped, by Ctrl-Z or with its container: that takes one step, however long
- * it was, and there is one more to read what has arrived meanwhile.
+ * stopped, by Ctrl-Z or with its container: however long a stop is, it is one
+ * step, and another one follows in which to read what has arrived meanwhile.
  */
 export class Silence {
   readonly #options: SilenceOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Whole steps since something has moved; -1 in the step in which it has. */
+  /** Whole steps since the last progress; -1 in the step of the progress itself. */
   #steps = -1;
   #timeout: number;
   /** Milliseconds of silence after which `onStill` is called next. */
   #patience: number;
 
-  /** Does not watch yet. */
+  /** Watches from `start()` on. */
   constructor(options: SilenceOptions) {
     this.#options = options;
     this.#timeout = options.timeout;
@@ -39,9 +39,9 @@ export class Silence {
   }
 
   /**
-   * Begins to watch, or goes on; this moment counts as a move.
+   * Begins to watch, or goes on; counts as progress.
    *
-   * @param timeout Milliseconds until `onSilent`, where it is another time.
+   * @param timeout Milliseconds until `onSilent` from now on.
    */
   start(timeout = this.#options.timeout): void {
     this.moved();
@@ -55,7 +55,7 @@ export class Silence {
     this.#timer = undefined;
   }
 
-  /** Notes that something has moved. */
+  /** Notes progress. */
   moved(): void {
     this.#steps = -1;
   }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { parseProgress } from "../../src/dialogue/progress.ts";
+import { parseProgress, TotalGuess } from "../../src/dialogue/progress.ts";
+import type { Progress } from "../../src/options.ts";
 
 Deno.test("parseProgress() reads bytes, share and speed of writing", () => {
   const read = (text: string) => parseProgress(`xorriso : UPDATE : ${text}`);
@@ -130,4 +131,35 @@ Deno.test("parseProgress() gives undefined for any other line", () => {
       "Writing to 'stdio:/a.iso' completed successfully.",
     ]
   ) assertEquals(parseProgress(line), undefined, line);
+});
+
+/** A report with a total of a share that is rounded to 0.1 percent, as xorriso tells it. */
+function report(done: number, size: number): Progress {
+  const share = Math.round(done / size * 1000) / 1000;
+  const total = share > 0 ? Math.round(done / share) : undefined;
+  return { phase: "writing", done, total, rate: undefined };
+}
+
+Deno.test("TotalGuess.addTo() guesses a size that does not go up and down", () => {
+  const size = 3_221_225_472;
+  for (const step of [1_000_003, 5_000_011, 33_333_333]) {
+    const guess = new TotalGuess();
+    const totals: number[] = [];
+    for (let done = step; done < size; done += step) {
+      const { total } = guess.addTo(report(done, size));
+      if (total !== undefined) totals.push(total);
+    }
+    const rising = totals.toSorted((a, b) => a - b);
+    const isFalling = (totals[0] ?? 0) > size;
+    assertEquals(totals, isFalling ? rising.reverse() : rising);
+    const last = totals.at(-1) ?? 0;
+    assertEquals(Math.abs(last - size) / size < 0.001, true);
+  }
+});
+
+Deno.test("TotalGuess.addTo() tells a size that is known", () => {
+  const guess = new TotalGuess(1000);
+  assertEquals(guess.addTo(report(300, 990)).total, 1000);
+  assertEquals(guess.addTo(report(1100, 1100)).total, 1100);
+  assertEquals(new TotalGuess().addTo(report(0, 990)).total, undefined);
 });
