@@ -11,13 +11,14 @@ import type {
   RestoreOptions,
 } from "../options.ts";
 import { type Changes, exclusive } from "../session/changes.ts";
+import { withAbsolutePaths } from "../session/target.ts";
 import {
   closeMedium,
   closeTray,
   erase,
   openTray,
 } from "../session/maintain.ts";
-import { type Request, requestOf } from "./change.ts";
+import { type Request, requestOf, withAbsoluteSource } from "./change.ts";
 import type {
   ApplyOptions,
   BackendOptions,
@@ -74,7 +75,7 @@ export class XorrisoBackend implements AsyncDisposable {
   #temp: Promise<TempFolder> | undefined;
   #closing: Promise<void> | undefined;
 
-  /** Path of the drive or image file, as it was given. */
+  /** Absolute path of the drive or image file. */
   readonly device: string;
 
   /**
@@ -111,12 +112,15 @@ export class XorrisoBackend implements AsyncDisposable {
     options: BackendOptions = {},
   ): Promise<XorrisoBackend> {
     const { device, directory } = placeOf(place);
-    const { autoCommit: _, commitDelay, commitMax, ...rest } = options;
+    const settings = withAbsolutePaths({
+      ...options,
+      ...readSettings(options),
+    });
+    const { autoCommit: _, commitDelay, commitMax, ...rest } = settings;
     checkTimes({ commitDelay, commitMax, idleClose: rest.idleClose });
-    const settings = { ...rest, ...readSettings(rest) };
     const found = await findDevice(device);
-    const store = await Store.open(found, directory, settings);
-    return new XorrisoBackend(store, options);
+    const store = await Store.open(found, directory, rest);
+    return new XorrisoBackend(store, settings);
   }
 
   /**
@@ -178,10 +182,11 @@ export class XorrisoBackend implements AsyncDisposable {
     changes: readonly Change[],
     options: ApplyOptions = {},
   ): Promise<NameResult[]> {
+    const all = changes.map(withAbsoluteSource);
     const failures = await this.#during(() =>
-      this.#queue.addAll(changes, (change) => this.#request(change), options)
+      this.#queue.addAll(all, (change) => this.#request(change), options)
     );
-    return changes.map(({ name }, i) => ({ name, error: failures.get(i) }));
+    return all.map(({ name }, i) => ({ name, error: failures.get(i) }));
   }
 
   /**

@@ -5,7 +5,8 @@ import { XorrisoError } from "../errors.ts";
 import { checkName, show } from "../names.ts";
 import type { Progress } from "../options.ts";
 import { md5Of, openSource, type Source } from "../disk/sources.ts";
-import { spool, type TempFolder } from "../disk/temp.ts";
+import { absolutePath } from "../disk/permissions.ts";
+import { requireAttached, spool, type TempFolder } from "../disk/temp.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { Change } from "./options.ts";
 import type { CallPlace } from "./order.ts";
@@ -176,12 +177,14 @@ export function requestOf(
   checkName(directory, name, kind !== "remove" && kind !== "attributes");
   if (kind === "move") checkName(directory, change.from, false);
   if (kind !== "file") return change;
-  const { source, verify = false, ...rest } = change;
+  const { source: given, verify = false, ...rest } = change;
+  const source = given instanceof Uint8Array ? viewOf(given) : given;
   if (typeof source === "string" || source instanceof URL) {
+    const path = absolutePath(source);
     return {
       ...rest,
       prepare: (signal, onBytes) =>
-        prepareFile(source, verify, (count) => {
+        prepareFile(path, verify, (count) => {
           signal.throwIfAborted();
           onBytes(count);
         }),
@@ -210,9 +213,22 @@ export function requestOf(
   };
 }
 
+/** The change with a path that means the same file wherever the program goes. */
+export function withAbsoluteSource(change: Change): Change {
+  return change.kind === "file" && typeof change.source === "string"
+    ? { ...change, source: absolutePath(change.source) }
+    : change;
+}
+
+/** The bytes as they are now: later on, of a buffer that was transferred nothing is left. */
+function viewOf(bytes: Uint8Array): Uint8Array {
+  requireAttached(bytes);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Makes ready a file on disk; with `verify`, its MD5 is to be compared. */
 async function prepareFile(
-  file: string | URL,
+  file: string,
   verify: boolean,
   onBytes: (count: number) => void,
 ): Promise<Prepared> {

@@ -3,6 +3,7 @@
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { onAbort, unlessAborted } from "../async.ts";
 import { TargetFolder } from "../disk/folders.ts";
+import { absolutePath } from "../disk/permissions.ts";
 import { type Placing, resolveTarget } from "../disk/targets.ts";
 import { content, type Entry } from "../iso/mod.ts";
 import { checkMany, copyMany, type FileCopy } from "../iso/restore.ts";
@@ -50,15 +51,18 @@ export class Reading {
   ): Promise<void> {
     const { verify = true } = options;
     const signal = this.#either(options.signal);
+    const sink = target instanceof WritableStream
+      ? target
+      : absolutePath(target);
     const snapshot = await this.#store.snapshot();
     const entry = snapshot.file(name);
     const md5 = verify ? await recordedMd5(snapshot, entry) : undefined;
     await using blocks = snapshot.open();
-    if (typeof target === "string") {
+    if (typeof sink === "string") {
       signal.throwIfAborted();
       const copy: FileCopy = {
         ...{ ...placingOf(entry, options), entry, md5 },
-        target: await resolveTarget(target, blocks.file),
+        target: await resolveTarget(sink, blocks.file),
       };
       const failures = await copyMany(blocks, [copy], { ...options, signal });
       if (failures.has(copy)) throw failures.get(copy);
@@ -66,7 +70,7 @@ export class Reading {
     }
     const stream = content(blocks, entry, { md5, signal });
     // A sink that is stuck does not hear that it is given up.
-    await unlessAborted(stream.pipeTo(target, { signal }), signal);
+    await unlessAborted(stream.pipeTo(sink, { signal }), signal);
   }
 
   /** As `XorrisoBackend.getList`. */
@@ -76,6 +80,7 @@ export class Reading {
     options: GetListOptions,
   ): Promise<NameResult[]> {
     const { base = "", verify = true } = options;
+    const path = absolutePath(folder);
     const signal = this.#either(options.signal);
     const snapshot = await this.#store.snapshot();
     const errors = new Map<string, unknown>();
@@ -89,7 +94,7 @@ export class Reading {
       }
     }
     const sums = await snapshot.checksums(verify ? [...entries.values()] : []);
-    const target = await TargetFolder.open(folder);
+    const target = await TargetFolder.open(path);
     const copies = new Map<string, FileCopy>();
     for (const [name, entry] of entries) {
       try {

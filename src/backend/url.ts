@@ -1,6 +1,6 @@
 /** `xorriso://` locations: a text in, the device and the directory on its medium out. */
 import { normalize } from "@std/path/posix/normalize";
-import { isGranted } from "../disk/permissions.ts";
+import { absolutePath, isGranted } from "../disk/permissions.ts";
 import type { Place } from "./options.ts";
 
 const SCHEME = "xorriso://";
@@ -54,9 +54,9 @@ export function placeOf(place: string | URL | Place): Required<Place> {
   );
 }
 
-/** Finds the device that a location means, of those that it can mean. */
+/** Finds the device that a location means, of those that it can mean; its path is absolute. */
 export async function findDevice(device: string): Promise<string> {
-  const [first = device, other] = deviceCandidates(device);
+  const [first = "", other] = deviceCandidates(device).map(absolutePath);
   if (other === undefined) return first;
   const isThere = await isGranted("read", first) &&
     await Deno.stat(first).catch(() => undefined);

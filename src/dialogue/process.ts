@@ -132,6 +132,7 @@ export class Child {
   async end(grace: number): Promise<void> {
     // Not awaited: a child that does not read keeps the pipe full.
     this.closeInput();
+    this.kill("SIGCONT"); // one that somebody has stopped would not see it
     if (!await this.endsWithin(grace)) await this.terminate(grace, true);
   }
 
@@ -144,6 +145,7 @@ export class Child {
    */
   async terminate(grace: number, mayKill: boolean): Promise<void> {
     this.kill("SIGTERM");
+    this.kill("SIGCONT"); // a stopped one takes it only when it goes on
     // The signal may not reach xorriso behind a script; the end of its input does.
     this.closeInput();
     if (mayKill && !await this.endsWithin(grace)) this.kill("SIGKILL");

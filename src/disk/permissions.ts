@@ -12,6 +12,23 @@ import { resolve } from "@std/path/posix/resolve";
 import { join } from "../names.ts";
 import { readDir, realPath, stat } from "./files.ts";
 
+/**
+ * Makes a path absolute at the moment of a call, so that it means the same file wherever the program
+ * goes before it is used. Nothing is folded: `a/..` is not here where `a` is a link.
+ *
+ * @param path A path, or a `file:` URL; an empty one stays so.
+ * @throws {TypeError} When it is neither.
+ */
+export function absolutePath(path: string | URL): string {
+  if (path instanceof URL) return fromFileUrl(path);
+  if (typeof path !== "string") {
+    throw new TypeError(
+      `Cannot use ${String(path)} as a path: it must be text, or a file: URL`,
+    );
+  }
+  return path === "" || path.startsWith("/") ? path : join(Deno.cwd(), path);
+}
+
 /** Tells whether a path, normalised as text alone, lies below `/dev/`. */
 export function isUnderDev(path: string): boolean {
   return absolute(path).startsWith("/dev/");
@@ -67,7 +84,7 @@ export async function resolveForRead(
   path: string | URL,
   what: string,
 ): Promise<string> {
-  const given: string = typeof path === "string" ? path : fromFileUrl(path);
+  const given = absolutePath(path);
   await requireRead(given, what);
   if (isUnderDev(given)) return absolute(given);
   const real = await realPath(given);

@@ -1,7 +1,7 @@
 /** Content that is in no file yet: kept in private temporary files, from which xorriso takes it. */
 
 import { unlessAborted } from "../async.ts";
-import { systemError } from "../errors.ts";
+import { systemError, XorrisoError } from "../errors.ts";
 import { readDir, readFull, writeAll } from "./files.ts";
 import { cleanAtExit } from "./leftovers.ts";
 import { loadMd5 } from "./md5.ts";
@@ -201,6 +201,7 @@ export async function spool(
               `${kindOf(chunk)}, only a Uint8Array can be stored`,
           );
         }
+        requireAttached(chunk);
         hash.update(chunk);
         await spoolFile(() => writeAll(file, chunk));
         onBytes(chunk.length);
@@ -226,7 +227,10 @@ export async function spool(
     // moment has it open, too.
     await file.truncate().catch(() => {});
     await Deno.remove(path).catch(() => {});
-    throw error;
+    throw error ?? new XorrisoError(
+      "SOURCE_UNREADABLE",
+      "Cannot store the stream: it has failed, and does not tell why",
+    );
   }
 }
 
@@ -261,6 +265,21 @@ function openContent(
     );
   }
   return { stream: content, wasRead: isDisturbed(content) };
+}
+
+/**
+ * Refuses bytes that are not there any more: those of a buffer that was transferred, or has shrunk,
+ * would be stored as an empty file.
+ */
+export function requireAttached(bytes: Uint8Array): void {
+  try {
+    bytes.at(0);
+  } catch (cause) {
+    throw new TypeError(
+      "Cannot store the bytes: their buffer was transferred, or has shrunk",
+      { cause },
+    );
+  }
 }
 
 /** Whether a stream has been read from; only what takes it as a body says so (Fetch, 5.3). */

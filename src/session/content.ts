@@ -1,5 +1,6 @@
 /** The content of files: read, restored to disk, compared with its checksum. */
 
+import { absolutePath } from "../disk/permissions.ts";
 import { resolveTarget } from "../disk/targets.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Chunks } from "../iso/chunks.ts";
@@ -86,11 +87,12 @@ export async function restoreFile(
   target: string,
   { verify = true, ...options }: RestoreOptions,
 ): Promise<void> {
+  const path = absolutePath(target);
   const { content: entry, md5 } = await findContent(session, file);
   options.signal?.throwIfAborted();
   const copy = {
     entry,
-    target: await resolveTarget(target),
+    target: await resolveTarget(path),
     md5: verify ? md5 : undefined,
   };
   await using blocks = await openBlocks(session, endOf(entry));

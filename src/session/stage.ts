@@ -13,7 +13,7 @@ import type { Session } from "./session.ts";
 /** Stages a file under a path, where it bends nothing that is there. */
 export async function stageFile(
   changes: Changes,
-  source: string | URL,
+  source: string,
   isoPath: string,
 ): Promise<void> {
   const { session } = changes;

@@ -3,6 +3,7 @@
 import { resolve } from "@std/path/posix/resolve";
 import { ImageFile } from "../disk/image.ts";
 import {
+  absolutePath,
   isDrivePath,
   isGranted,
   requireWrite,
@@ -35,6 +36,20 @@ export interface Located {
   readonly isDrive: boolean;
   /** Whether sessions can be written to it. */
   readonly writable: boolean;
+}
+
+/** Makes the paths in options absolute: they are used again whenever xorriso is started anew. */
+export function withAbsolutePaths<
+  Options extends Pick<XorrisoOptions, "xorrisoPath" | "tempDir">,
+>(options: Options): Options {
+  const { xorrisoPath, tempDir } = options;
+  return {
+    ...options,
+    ...(tempDir !== undefined && { tempDir: absolutePath(tempDir) }),
+    // Another one is looked for in PATH.
+    ...(xorrisoPath?.includes("/") &&
+      { xorrisoPath: absolutePath(xorrisoPath) }),
+  };
 }
 
 /** Finds out what a device is. */

@@ -2,7 +2,7 @@
 
 import type { Answer } from "../dialogue/exchange.ts";
 import { commandLine } from "../dialogue/protocol.ts";
-import { requireArgs } from "../disk/permissions.ts";
+import { absolutePath, requireArgs } from "../disk/permissions.ts";
 import type { Entry, Medium, Node, RecordedSession } from "../medium.ts";
 import {
   baseName,
@@ -35,6 +35,7 @@ import { readMedium, readSessions } from "./medium.ts";
 import { openSession } from "./open.ts";
 import { revert, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
+import { withAbsolutePaths } from "./target.ts";
 import { requireSources, stageFile, stageMove, stageRemoval } from "./stage.ts";
 
 /**
@@ -92,7 +93,8 @@ export class Xorriso implements AsyncDisposable {
     device: string,
     options: XorrisoOptions = {},
   ): Promise<Xorriso> {
-    return new Xorriso(await openSession(device, options));
+    const path = absolutePath(device);
+    return new Xorriso(await openSession(path, withAbsolutePaths(options)));
   }
 
   /** Version of the xorriso program: `1.5.4`. */
@@ -158,10 +160,11 @@ export class Xorriso implements AsyncDisposable {
    */
   async cp(files: readonly string[], dest: string): Promise<void> {
     const path = checkPath(dest);
+    const sources = files.map(absolutePath);
     await exclusive(this.#session, async (changes) => {
-      const into = files.length !== 1 || dest.endsWith("/") ||
+      const into = sources.length !== 1 || dest.endsWith("/") ||
         await typeOf(this.#session, path) === "directory";
-      for (const file of files) {
+      for (const file of sources) {
         const name = baseName(file.replace(/\/+$/, ""));
         await stageFile(changes, file, into ? join(path, name) : path);
       }
@@ -179,9 +182,10 @@ export class Xorriso implements AsyncDisposable {
    * @throws {XorrisoError} As {@linkcode Xorriso.cp}.
    */
   async map(source: string | URL, isoPath: string): Promise<void> {
+    const file = absolutePath(source);
     await exclusive(
       this.#session,
-      (changes) => stageFile(changes, source, isoPath),
+      (changes) => stageFile(changes, file, isoPath),
     );
   }
 
@@ -240,9 +244,9 @@ export class Xorriso implements AsyncDisposable {
    * TARGET_UNWRITABLE.
    */
   async extract(files: readonly string[], dest: string): Promise<void> {
+    const folder = absolutePath(dest).replace(/\/$/, "");
     for (const file of files) {
       const path = checkPath(file);
-      const folder = dest.endsWith("/") ? dest.slice(0, -1) : dest;
       await this.restore(path, `${folder}/${baseName(path)}`);
     }
   }

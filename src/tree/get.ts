@@ -10,7 +10,7 @@ import {
   setLinkAttributes,
 } from "../disk/attributes.ts";
 import { requireFileNames } from "../disk/folders.ts";
-import { resolveForWrite } from "../disk/permissions.ts";
+import { absolutePath, resolveForWrite } from "../disk/permissions.ts";
 import { md5Of } from "../disk/sources.ts";
 import { alreadyThere, unwritableBy } from "../disk/targets.ts";
 import { isCode, reasonOf, XorrisoError } from "../errors.ts";
@@ -89,6 +89,7 @@ export async function getTree(
   options: GetTreeOptions = {},
 ): Promise<TreeResult> {
   const wanted = typeof names === "string" ? [names] : names;
+  const target = absolutePath(folder);
   const entries = [...(await listStored(backend)).values()];
   const { found, missing } = selectEntries(entries, wanted);
   const [first] = missing;
@@ -100,7 +101,7 @@ export async function getTree(
     );
   }
   const base = options.base ?? baseOf(wanted, entries);
-  const root = await resolveForWrite(folder, "the target folder");
+  const root = await resolveForWrite(target, "the target folder");
   return await new Restoring(backend, root, base, options).run(found);
 }
 

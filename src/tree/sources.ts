@@ -3,7 +3,7 @@
 import { basename } from "@std/path/posix/basename";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { stat } from "../disk/files.ts";
-import { resolveForRead } from "../disk/permissions.ts";
+import { absolutePath, resolveForRead } from "../disk/permissions.ts";
 import { unreadableBy } from "../disk/sources.ts";
 import { systemError } from "../errors.ts";
 import { checkName, show } from "../names.ts";
@@ -35,8 +35,8 @@ export async function walkSources(
     readonly signal?: AbortSignal;
   },
 ): Promise<WalkedSources> {
-  const filter = await openFilter(options);
-  const sources = await resolveSources(source, options.as);
+  const resolving = resolveSources(source, options.as);
+  const [filter, sources] = await Promise.all([openFilter(options), resolving]);
   const image = await Deno.stat(backend.device).catch(() => undefined);
   const all: Walked = { found: [], left: [], excluded: [] };
   const names = new Set<string>();
@@ -64,9 +64,14 @@ async function resolveSources(
   const list = typeof source === "string" || source instanceof URL
     ? [{ path: source, as }]
     : source;
+  const all = list.map(({ path, as }) => ({
+    path,
+    as,
+    file: absolutePath(path),
+  }));
   const sources: ResolvedSource[] = [];
-  for (const { path: given, as } of list) {
-    const path = await resolveForRead(given, "the source").catch((cause) => {
+  for (const { path: given, as, file } of all) {
+    const path = await resolveForRead(file, "the source").catch((cause) => {
       throw unreadableBy(cause, String(given));
     });
     const name = as ?? defaultName(given, path);
@@ -98,7 +103,7 @@ async function openFilter(
 ): Promise<Filter> {
   if (excludeFrom === undefined) return new Filter(exclude);
   try {
-    const text = await Deno.readTextFile(excludeFrom);
+    const text = await Deno.readTextFile(absolutePath(excludeFrom));
     return new Filter([...parsePatterns(text), ...exclude]);
   } catch (cause) {
     throw systemError(cause, {

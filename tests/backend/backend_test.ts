@@ -577,6 +577,62 @@ Deno.test("XorrisoBackend keeps to a relative image wherever the program goes", 
   assertEquals(await exists(`${folder.path}/two/photos.iso`), false);
 });
 
+Deno.test("XorrisoBackend takes relative paths for what they are when it is called", async () => {
+  await using folder = await makeFolder();
+  await Deno.mkdir(`${folder.path}/two`);
+  for (const name of ["a", "tree/a", "tmp/a"]) {
+    await folder.file(`one/${name}`, "one");
+  }
+  await folder.file("one/exclude", "tmp\n");
+  const xorriso = (await traceXorriso(folder)).path;
+  await Deno.copyFile(xorriso, `${folder.path}/one/xorriso`);
+  const module = new URL("../../mod.ts", import.meta.url).href;
+  const { code, stdout, stderr } = await runDeno(`
+    import { getTree, putTree, Xorriso, XorrisoBackend } from "${module}";
+    const elsewhere = async (...calls) => {
+      Deno.chdir("${folder.path}/one");
+      const all = calls.map((call) => call());
+      Deno.chdir("${folder.path}/two");
+      return (await Promise.all(all))[0];
+    };
+    const options = { create: true, tempDir: "tmp", xorrisoPath: "./xorriso" };
+    const backend = await elsewhere(() =>
+      XorrisoBackend.open("xorriso://b.iso", { ...options, idleClose: 1 }));
+    await elsewhere(
+      () => backend.put("a", "put"),
+      () => backend.apply([{ kind: "file", name: "applied", source: "a" }]),
+      () => putTree(backend, [{ path: ".", as: "all" }], { excludeFrom: "exclude" }),
+    );
+    await elsewhere(
+      () => backend.get("put", "got"),
+      () => backend.getList(["put"], "list"),
+      () => getTree(backend, "all", "restored"),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await backend.put(new Uint8Array(1), "bytes");
+    console.log((await backend.list()).map(({ name }) => name).sort().join());
+    await backend.close();
+    const session = await elsewhere(() => Xorriso.open("s.iso", options));
+    await elsewhere(
+      () => session.map("a", "/mapped"),
+      () => session.cp(["a"], "/copied/"),
+    );
+    await session.commit();
+    await elsewhere(
+      () => session.restore("/mapped", "session"),
+      () => session.extract(["/mapped", "/copied/a"], "."),
+    );
+    await session.end();
+  `);
+  const names = "all/a,all/exclude,all/tree/a,all/xorriso,applied,bytes,put";
+  assertEquals([code, stdout], [0, `${names}\n`], stderr);
+  assertEquals(await Array.fromAsync(Deno.readDir(`${folder.path}/two`)), []);
+  const restored = ["got", "list/put", "restored/tree/a", "session", "mapped"];
+  for (const name of restored) {
+    assertEquals(await Deno.readTextFile(`${folder.path}/one/${name}`), "one");
+  }
+});
+
 Deno.test("XorrisoBackend.open() shows an older session for reading alone", async () => {
   await using folder = await makeFolder();
   {

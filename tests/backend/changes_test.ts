@@ -397,6 +397,23 @@ Deno.test("XorrisoBackend.apply() comes after what was called just before, and b
   });
 });
 
+Deno.test("XorrisoBackend.apply() does not store what was given away, nor what fails without a reason", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  const given = new Uint8Array(9);
+  const storing = backend.put(given, "given");
+  given.buffer.transfer();
+  const broken = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.error(),
+  });
+  const [result] = await backend.apply([
+    { kind: "file", name: "broken", source: broken },
+  ]);
+  assertEquals(codeOf(result?.error), "SOURCE_UNREADABLE");
+  await assertRejects(() => storing, TypeError, "transferred");
+  assertEquals(await backend.list(), []);
+});
+
 Deno.test("XorrisoBackend.apply() cancels the streams that it has not come to when it is given up", async () => {
   await using folder = await makeFolder();
   await using backend = await openImage(folder);

@@ -153,6 +153,16 @@ Deno.test("Child.end() kills a child that will not end, if it may", async () => 
   assertStringIncludes(output.out, "term");
 });
 
+Deno.test("Child.end() and terminate() end a child that has been stopped", async () => {
+  for (const end of ["end", "terminate"] as const) {
+    const { child, output } = sh("echo $$; cat");
+    await output.has("\n");
+    Deno.kill(Number(output.out), "SIGSTOP");
+    await child[end](LONG, true);
+    assertEquals((await child.ended)?.signal, end === "end" ? null : "SIGTERM");
+  }
+});
+
 Deno.test("Child.terminate() never kills a child that it must not", async () => {
   await using folder = await makeFolder();
   const { child, output } = await spawnStubborn(folder);

@@ -196,6 +196,31 @@ Deno.test("spool() takes bytes alone, and leaves nothing of a stream that gives 
   }
 });
 
+Deno.test("spool() refuses bytes that are not there any more", async () => {
+  await using folder = await makeFolder();
+  const path = `${folder.path}/spool`;
+  const transferred = new Uint8Array(3);
+  transferred.buffer.transfer();
+  const buffer = new ArrayBuffer(3, { maxByteLength: 3 });
+  const cut = new Uint8Array(buffer, 0, 3);
+  buffer.resize(1);
+  for (const bytes of [transferred, cut]) {
+    for (const content of [bytes, ReadableStream.from([bytes])]) {
+      await assertRejects(() => spool(content, path), TypeError, "transferred");
+    }
+  }
+  assertEquals(await exists(path), false);
+});
+
+Deno.test("spool() fails with an error where a stream gives no reason", async () => {
+  await using folder = await makeFolder();
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.error(),
+  });
+  const path = `${folder.path}/spool`;
+  await assertRejectsCode(spool(stream, path), "SOURCE_UNREADABLE");
+});
+
 Deno.test("spool() takes a stream that is empty, not one that has been used up or is locked", async () => {
   await using folder = await makeFolder();
   const empties = [
