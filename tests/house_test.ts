@@ -34,7 +34,9 @@ async function readSources(
       const text = await Deno.readTextFile(path);
       // In comments are examples, which import as users do.
       const code = text.replaceAll(/\/\*.*?\*\//gs, "");
-      const imports = [...code.matchAll(/(?:\bfrom|\bimport) "(\.[^"]+\.ts)"/g)]
+      const imports = [
+        ...code.matchAll(/(?:\bfrom |\bimport[ (])"(\.[^"]+\.ts)"/g),
+      ]
         .map(([, specifier = ""]) =>
           relative(ROOT, join(dirname(path), specifier))
         );

@@ -4,8 +4,30 @@ import { encodeName } from "../names.ts";
 import { parseArguments } from "./arguments.ts";
 import { EXIT, Interrupted, OutputClosed } from "./exit.ts";
 import { showHelp } from "./help.ts";
-import { PROGRAM } from "./program.ts";
+import { type CommandName, PROGRAM } from "./program.ts";
 import { type Io, Run } from "./run.ts";
+
+/** Loads what runs each command; only when it is called, so that help and usage errors are at once. */
+const LOAD: Readonly<
+  Record<CommandName, () => Promise<(run: Run) => Promise<void>>>
+> = {
+  put: async () => (await import("./put.ts")).put,
+  get: async () => (await import("./get.ts")).get,
+  list: async () => (await import("./list.ts")).list,
+  diff: async () => (await import("./list.ts")).diff,
+  verify: async () => (await import("./list.ts")).verify,
+  delete: async () => (await import("./change.ts")).remove,
+  move: async () => (await import("./change.ts")).move,
+  info: async () => (await import("./info.ts")).showInfo,
+  devices: async () => (await import("./info.ts")).showDevices,
+  blank: async () => (await import("./drive.ts")).blank,
+  format: async () => (await import("./drive.ts")).format,
+  finish: async () => (await import("./drive.ts")).finish,
+  eject: async () => (await import("./drive.ts")).eject,
+  load: async () => (await import("./drive.ts")).load,
+  help: async () => (await import("./help.ts")).help,
+  completions: async () => (await import("./completions.ts")).completions,
+};
 
 /**
  * Runs one command line.
@@ -29,7 +51,7 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     else if (run.has("version") || command === undefined) {
       await run.write(encodeName(`${PROGRAM.name} ${config.version}\n`));
     } else {
-      const runCommand = await command.load();
+      const runCommand = await LOAD[command.name]();
       io.signal.throwIfAborted();
       await runCommand(run);
     }

@@ -1,5 +1,4 @@
 /** The program `xorriso-backend`: its table of commands, which parser, help and completions are made from. */
-import type { Run } from "./run.ts";
 
 /** A flag of the command line. */
 export interface Flag {
@@ -16,12 +15,17 @@ export interface Flag {
 }
 
 /** A command of the command line; all that parser, help and completions have to know. */
-export interface Command {
-  readonly name: string;
+export interface Command extends Description {
+  readonly name: CommandName;
+}
+
+/** What a command is called. */
+export type CommandName = keyof typeof COMMANDS;
+
+/** A command without its name. */
+interface Description {
   /** A shorter name. */
   readonly alias?: string;
-  /** Loads what runs it; only when it is called, so that help and usage errors are at once. */
-  readonly load: () => Promise<(run: Run) => Promise<void>>;
   readonly summary: string;
   /** As help shows them: `URL [NAME...]`. */
   readonly operands: string;
@@ -114,10 +118,8 @@ const CHANGING = [
   A_DRIVE,
 ] as const;
 
-const COMMANDS: readonly Command[] = [
-  {
-    name: "put",
-    load: async () => (await import("./put.ts")).put,
+const COMMANDS = {
+  put: {
     summary: "Store files and folders, in one new session",
     operands: "URL PATH...",
     flags: [
@@ -149,9 +151,7 @@ const COMMANDS: readonly Command[] = [
       'PATH "-" is standard input; it needs --as. It, and a file that changes meanwhile, is first written to /tmp, or to TMPDIR by --allow-env=TMPDIR.',
     ],
   },
-  {
-    name: "get",
-    load: async () => (await import("./get.ts")).get,
+  get: {
     summary: "Restore files and folders, or all",
     operands: "URL [NAME...]",
     flags: [
@@ -181,10 +181,8 @@ const COMMANDS: readonly Command[] = [
       "A file appears only when it is complete and its checksum is right. What is there and differs stays, and is named, exit 7.",
     ],
   },
-  {
-    name: "list",
+  list: {
     alias: "ls",
-    load: async () => (await import("./list.ts")).list,
     summary: "Show what is there",
     operands: "URL [NAME...]",
     flags: [
@@ -196,9 +194,7 @@ const COMMANDS: readonly Command[] = [
     permissions: READING,
     details: ["Names are sorted, 2 before 10, A beside a.", A_NAME],
   },
-  {
-    name: "diff",
-    load: async () => (await import("./list.ts")).diff,
+  diff: {
     summary: "Show what a put would change, or a session has",
     operands: "URL [PATH]",
     flags: [
@@ -221,9 +217,7 @@ const COMMANDS: readonly Command[] = [
       GLOBS,
     ],
   },
-  {
-    name: "verify",
-    load: async () => (await import("./list.ts")).verify,
+  verify: {
     summary: "Read files, or all, and compare with checksums",
     operands: "URL [NAME...]",
     flags: READ,
@@ -233,10 +227,8 @@ const COMMANDS: readonly Command[] = [
       "Exit 6 if a checksum is wrong, 7 if none is recorded for a file.",
     ],
   },
-  {
-    name: "delete",
+  delete: {
     alias: "rm",
-    load: async () => (await import("./change.ts")).remove,
     summary: "Remove names from the newest session",
     operands: "URL NAME...",
     flags: [
@@ -250,19 +242,15 @@ const COMMANDS: readonly Command[] = [
       "Nothing is removed if nothing is found for a NAME, or a folder without --recursive.",
     ],
   },
-  {
-    name: "move",
+  move: {
     alias: "mv",
-    load: async () => (await import("./change.ts")).move,
     summary: "Give a file or folder another name",
     operands: "URL NAME NEW",
     flags: [flag("--overwrite", "Replace a file of the new name"), RECOVER],
     permissions: CHANGING,
     details: "No content is written again.",
   },
-  {
-    name: "info",
-    load: async () => (await import("./info.ts")).showInfo,
+  info: {
     summary: "Show the medium, its room and its sessions",
     operands: "URL",
     flags: [BYTES, ...READ],
@@ -272,9 +260,7 @@ const COMMANDS: readonly Command[] = [
       "Room is what files may take that are stored next, all in one session. It is unknown for an image that Deno may not write (--allow-write=IMAGE), and where --session is given.",
     ],
   },
-  {
-    name: "devices",
-    load: async () => (await import("./info.ts")).showDevices,
+  devices: {
     summary: "Show the optical drives and their media",
     operands: "",
     permissions: [
@@ -282,9 +268,7 @@ const COMMANDS: readonly Command[] = [
     ],
     details: "Drives with an open tray are closed by that.",
   },
-  {
-    name: "blank",
-    load: async () => (await import("./drive.ts")).blank,
+  blank: {
     summary: "Erase a medium that can be written again",
     operands: "URL",
     flags: [flag("--mode as_needed|fast|all", "How much to erase"), FORCE],
@@ -292,9 +276,7 @@ const COMMANDS: readonly Command[] = [
     details:
       "CD-RW, DVD-RW, DVD+RW, DVD-RAM and BD-RE can be erased; an image is made empty.",
   },
-  {
-    name: "format",
-    load: async () => (await import("./drive.ts")).format,
+  format: {
     summary: "Format a medium, which loses its data",
     operands: "URL",
     flags: [flag("--mode as_needed|fast|full", "How much to format"), FORCE],
@@ -302,9 +284,7 @@ const COMMANDS: readonly Command[] = [
     details:
       "DVD-RW, DVD+RW, DVD-RAM and BD-RE can be formatted, and a blank BD-R. New media are formatted by themselves when they are written first.",
   },
-  {
-    name: "finish",
-    load: async () => (await import("./drive.ts")).finish,
+  finish: {
     summary: "Close a medium: nothing more can be stored, ever",
     operands: "URL",
     flags: [RECOVER],
@@ -312,35 +292,27 @@ const COMMANDS: readonly Command[] = [
     details:
       "This cannot be undone. A last session is written, with the directory tree. Media that are written in place cannot be closed: DVD+RW, DVD-RAM, BD-RE.",
   },
-  {
-    name: "eject",
-    load: async () => (await import("./drive.ts")).eject,
+  eject: {
     summary: "Open the tray",
     operands: "URL",
     permissions: [A_DRIVE],
   },
-  {
-    name: "load",
-    load: async () => (await import("./drive.ts")).load,
+  load: {
     summary: "Close the tray, and show what is in it",
     operands: "URL",
     permissions: [A_DRIVE],
   },
-  {
-    name: "help",
-    load: async () => (await import("./help.ts")).help,
+  help: {
     summary: "Show help for a command; also: flags, urls, exit",
     operands: "[COMMAND]",
   },
-  {
-    name: "completions",
-    load: async () => (await import("./completions.ts")).completions,
+  completions: {
     summary: "Print completions for a shell",
     operands: "bash|zsh|fish",
     details:
       'In ~/.bashrc or, behind compinit, ~/.zshrc: "source <(xorriso-backend completions bash)", or zsh, which needs "setopt complete_aliases" for an alias. In fish: "xorriso-backend completions fish | source".',
   },
-];
+} satisfies Record<string, Description>;
 
 /** Flags that every command has. */
 const COMMON_FLAGS: readonly Flag[] = [
@@ -399,11 +371,16 @@ const TOPICS: readonly Topic[] = [
   },
 ];
 
+/** The commands in the order of help, with their names. */
+const NAMED: readonly Command[] = Object.entries(COMMANDS).map((
+  [name, description],
+) => ({ name: name as CommandName, ...description }));
+
 /** The program. */
 export const PROGRAM = {
   name: "xorriso-backend",
   summary: "backups on optical media and in ISO 9660 images",
-  commands: COMMANDS,
+  commands: NAMED,
   flags: COMMON_FLAGS,
   topics: TOPICS,
 };
