@@ -100,7 +100,7 @@ export class Reading {
       try {
         copies.set(name, {
           ...{ ...placingOf(entry, options), entry, md5: sums(entry) },
-          target: await target.prepare(below(name, base)),
+          ...await target.prepare(below(name, base)),
         });
       } catch (error) {
         errors.set(name, error);

@@ -81,6 +81,15 @@ export function readLink(path: string): Promise<string> {
   return quickly(() => Deno.readLinkSync(path), () => Deno.readLink(path));
 }
 
+/** Does what may fail where something else tells what is wrong, or nobody is there to hear it. */
+export function tolerate(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // See above.
+  }
+}
+
 /**
  * Bytes read at once, where much is read: as fast as larger chunks, and hashing one blocks the
  * event loop for 2 ms only.

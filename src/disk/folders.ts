@@ -1,8 +1,8 @@
 /** Folders on disk that files are restored into. */
-import { resolve } from "@std/path/posix/resolve";
 import { systemError, XorrisoError } from "../errors.ts";
-import { show } from "../names.ts";
+import { join, show } from "../names.ts";
 import { resolveForWrite } from "./permissions.ts";
+import type { TargetFile } from "./targets.ts";
 
 /** Whether a name on a medium can be that of a file or folder on disk, and stays where it is put. */
 function isFileName(part: string): boolean {
@@ -31,10 +31,12 @@ export function requireFileNames(path: string, name: string): void {
 /** A folder that files are restored into, and never out of. */
 export class TargetFolder {
   readonly #root: string;
-  readonly #made = new Set<string>();
+  /** The folders that are there, and whether they were made for this. */
+  readonly #folders = new Map<string, boolean>();
 
-  private constructor(root: string) {
+  private constructor(root: string, isNew: boolean) {
     this.#root = root;
+    this.#folders.set(root, isNew);
   }
 
   /**
@@ -46,46 +48,49 @@ export class TargetFolder {
    */
   static async open(path: string): Promise<TargetFolder> {
     const root = await resolveForWrite(path, "the target folder");
-    try {
-      await Deno.mkdir(root, { recursive: true });
-    } catch (cause) {
-      throw noFolder(cause, path);
+    const isNew = await Deno.mkdir(root).then(() => true, () => false);
+    if (!isNew) {
+      await Deno.mkdir(root, { recursive: true }).catch((cause) => {
+        throw noFolder(cause, path);
+      });
     }
     // Where the folders above could not be looked at, only now their links show.
-    return new TargetFolder(await resolveForWrite(root, "the target folder"));
+    const real = await resolveForWrite(root, "the target folder");
+    return new TargetFolder(real, isNew);
   }
 
   /**
-   * Makes the folders above a file, and tells its path.
+   * Makes the folders above a file, and tells its path, and whether nothing can be there.
    *
    * A link among them is refused, since the file would end up where it points to.
    *
    * @param name The file's path below this folder.
    * @throws {XorrisoError} TARGET_UNWRITABLE when there can be no such file.
    */
-  async prepare(name: string): Promise<string> {
+  async prepare(name: string): Promise<TargetFile> {
     requireFileNames(name, name);
     const parts = name.split("/");
+    const last = parts.pop() ?? "";
     let folder = this.#root;
-    for (const part of parts.slice(0, -1)) {
-      folder = resolve(folder, part);
-      if (this.#made.has(folder)) continue;
-      await makeFolder(folder);
-      this.#made.add(folder);
+    for (const part of parts) {
+      folder = join(folder, part);
+      if (this.#folders.has(folder)) continue;
+      this.#folders.set(folder, await makeFolder(folder));
     }
-    return resolve(folder, parts.at(-1) ?? "");
+    return { target: join(folder, last), isFree: this.#folders.get(folder) };
   }
 }
 
-/** Makes one folder, or finds it there. */
-async function makeFolder(path: string): Promise<void> {
+/** Makes one folder; tells whether it was not there. */
+async function makeFolder(path: string): Promise<boolean> {
   try {
     await Deno.mkdir(path);
+    return true;
   } catch (cause) {
     if (
       cause instanceof Deno.errors.AlreadyExists &&
       (await Deno.lstat(path)).isDirectory
-    ) return;
+    ) return false;
     throw noFolder(cause, path);
   }
 }

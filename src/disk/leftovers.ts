@@ -1,5 +1,7 @@
 /** What must not stay on disk when the program ends by `Deno.exit()` or by an uncaught error. */
 
+import { tolerate } from "./files.ts";
+
 const cleanings = new Set<() => void>();
 
 /**
@@ -20,11 +22,5 @@ export function cleanAtExit(clean: () => void): Disposable {
 
 function onEnd(event: Event): void {
   if (event.defaultPrevented) return;
-  for (const clean of cleanings) {
-    try {
-      clean();
-    } catch {
-      // Nobody is there to hear of it, and the others are still to be done.
-    }
-  }
+  for (const clean of cleanings) tolerate(clean);
 }

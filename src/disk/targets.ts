@@ -11,9 +11,10 @@ import type { Progress } from "../options.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
 import { join } from "../names.ts";
 import { type DiskAttributes, setAttributesSync } from "./attributes.ts";
-import { type Identity, isSame, stat, writeAll } from "./files.ts";
+import { type Identity, isSame, tolerate, writeAll } from "./files.ts";
 import { cleanAtExit } from "./leftovers.ts";
-import { isUnderDev, resolveForWrite } from "./permissions.ts";
+import { resolveForWrite } from "./permissions.ts";
+import { StraightPaths } from "./straight.ts";
 
 /** How a file that is complete gets its name. */
 export interface Placing {
@@ -21,6 +22,14 @@ export interface Placing {
   readonly attributes?: DiskAttributes | undefined;
   /** Whether what has the name gives way; else TARGET_EXISTS. @default {true} */
   readonly replace?: boolean | undefined;
+}
+
+/** A path for a file, and how it gets there. */
+export interface TargetFile extends Placing {
+  /** What {@linkcode resolveTarget} or `TargetFolder.prepare()` gave. */
+  readonly target: string;
+  /** Whether the folder has just been made, so that nothing has the name. @default {false} */
+  readonly isFree?: boolean | undefined;
 }
 
 /** Counts bytes and reports how many are done. */
@@ -39,14 +48,20 @@ export function meter(
 /** The file beside a target that takes its name when it is complete; else it goes. */
 export class PartFile implements Disposable {
   readonly #target: string;
+  readonly #placing: Placing;
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #identity: Identity;
   readonly #cleaning: Disposable;
   #state: "open" | "closed" | "placed" = "open";
 
-  private constructor(target: string, path: string, file: Deno.FsFile) {
+  private constructor(
+    { target, ...placing }: TargetFile,
+    path: string,
+    file: Deno.FsFile,
+  ) {
     this.#target = target;
+    this.#placing = placing;
     this.#path = path;
     this.#file = file;
     this.#identity = file.statSync();
@@ -56,14 +71,13 @@ export class PartFile implements Disposable {
   /**
    * Makes one.
    *
-   * @param target What {@linkcode resolveTarget} gave.
    * @param content All that is to be in it, written by synchronous calls.
    */
   static create(
-    target: string,
+    target: TargetFile,
     content: Uint8Array = new Uint8Array(),
   ): PartFile {
-    const path = partPath(target);
+    const path = partPath(target.target);
     try {
       const file = Deno.openSync(path, { write: true, createNew: true });
       using stack = new DisposableStack();
@@ -74,8 +88,40 @@ export class PartFile implements Disposable {
       stack.move();
       return part;
     } catch (cause) {
-      throw unwritableBy(cause, target);
+      throw unwritableBy(cause, target.target);
     }
+  }
+
+  /**
+   * Gives complete files their attributes, and then their targets' names: by synchronous
+   * calls, which take less time than to have others do them.
+   *
+   * A stranger may exchange a folder above a target for a link to one where the script may not
+   * write. So the folders are looked at before, that nothing is replaced there, and after, that
+   * nothing lies there unnoticed: once for all files, since each look takes as long as a renaming.
+   *
+   * @returns The errors of those that did not get their names, or not for certain.
+   */
+  static place(parts: readonly PartFile[]): Map<PartFile, unknown> {
+    const failures = new Map<PartFile, unknown>();
+    const each = (work: (part: PartFile) => void) => {
+      for (const part of parts) {
+        if (failures.has(part)) continue;
+        try {
+          work(part);
+        } catch (cause) {
+          failures.set(part, unwritableBy(cause, part.#target));
+        }
+      }
+    };
+    const before = new StraightPaths();
+    each((part) => {
+      before.require(part.#target);
+      part.#rename();
+    });
+    const after = new StraightPaths();
+    each((part) => after.requireSame(part.#target, part.#identity));
+    return failures;
   }
 
   /** Appends bytes. */
@@ -96,51 +142,40 @@ export class PartFile implements Disposable {
     }
   }
 
-  /**
-   * Gives the file its attributes, and then the target's name: by synchronous
-   * calls, which take less time than to have others do them.
-   */
-  place({ attributes, replace = true }: Placing = {}): void {
-    this.#close();
+  /** The same by a synchronous call. */
+  syncNow(): void {
     try {
-      if (attributes !== undefined) setAttributesSync(this.#path, attributes);
-      if (replace) Deno.renameSync(this.#path, this.#target);
-      else renameNew(this.#path, this.#target);
-      this.#state = "placed";
-      this.#cleaning[Symbol.dispose]();
-      this.#requireInPlace();
+      this.#file.syncDataSync();
     } catch (cause) {
-      throw cause instanceof Deno.errors.AlreadyExists
-        ? alreadyThere(this.#target)
-        : unwritableBy(cause, this.#target);
+      throw unwritableBy(cause, this.#target);
     }
   }
 
-  /**
-   * Makes sure that the path, which had no links when it was checked, leads to the file without any: a
-   * stranger may have exchanged a folder above it meanwhile, for one where the script may not write.
-   */
-  #requireInPlace(): void {
-    const target = this.#target;
-    // Links below /dev are taken as they are.
-    const isStraight = isUnderDev(target) || !hasLink(dirname(target));
-    if (isStraight && isSame(Deno.lstatSync(target), this.#identity)) return;
-    throw unwritable(
-      target,
-      "a folder above it was exchanged meanwhile, so that it may lie elsewhere",
-    );
+  /** As {@linkcode PartFile.place}, for this file alone. */
+  place(): void {
+    for (const error of PartFile.place([this]).values()) throw error;
+  }
+
+  #rename(): void {
+    this.#close();
+    const { attributes, replace = true } = this.#placing;
+    if (attributes !== undefined) setAttributesSync(this.#path, attributes);
+    if (replace) Deno.renameSync(this.#path, this.#target);
+    else renameNew(this.#path, this.#target);
+    this.#state = "placed";
+    this.#cleaning[Symbol.dispose]();
   }
 
   /** Removes the file, unless it has become the target. */
   [Symbol.dispose](): void {
+    // On a full disk its room is free at once, even if a process that another thread of this program
+    // is forking at this moment has it open, too.
+    if (this.#state === "open") tolerate(() => this.#file.truncateSync());
     this.#close();
     this.#cleaning[Symbol.dispose]();
     if (this.#state === "placed") return;
-    try {
-      Deno.removeSync(this.#path);
-    } catch {
-      // Its folder is gone, too: what led here tells more.
-    }
+    // If its folder is gone, too, what led here tells more.
+    tolerate(() => Deno.removeSync(this.#path));
   }
 
   #close(): void {
@@ -153,31 +188,21 @@ export class PartFile implements Disposable {
 /**
  * Renames a file, if nothing has the new name.
  *
- * @throws {Deno.errors.AlreadyExists} If something has.
+ * @throws {XorrisoError} TARGET_EXISTS if something has; TARGET_UNWRITABLE if it could not give way, either.
  */
 function renameNew(path: string, target: string): void {
   try {
     Deno.linkSync(path, target);
   } catch (error) {
+    const isTaken = error instanceof Deno.errors.AlreadyExists;
     // Where files have one name only, as on FAT, nothing better is to be had.
-    if (!NO_LINKS.has(systemName(error) ?? "")) throw error;
-    if (isThere(target)) throw new Deno.errors.AlreadyExists();
+    if (!isTaken && !NO_LINKS.has(systemName(error) ?? "")) throw error;
+    requireReplaceable(target);
+    if (isTaken || isThere(target)) throw alreadyThere(target);
     return Deno.renameSync(path, target);
   }
   Deno.removeSync(path);
 }
-
-/** Whether there is a link among the folders of an absolute path. */
-function hasLink(path: string): boolean {
-  // Where case does not count, the same folder may be spelled otherwise.
-  if (path === "/" || Deno.realPathSync(path) === path) return false;
-  return Deno.lstatSync(path).isSymlink || hasLink(dirname(path));
-}
-
-/** What a file system says that gives files no second name. */
-const NO_LINKS: ReadonlySet<string> = new Set([
-  ...["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"],
-]);
 
 function isThere(path: string): boolean {
   try {
@@ -188,6 +213,11 @@ function isThere(path: string): boolean {
     throw error;
   }
 }
+
+/** What a file system says that gives files no second name. */
+const NO_LINKS: ReadonlySet<string> = new Set([
+  ...["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"],
+]);
 
 /** A name beside the target that is never too long and that nobody else uses. */
 function partPath(target: string): string {
@@ -210,7 +240,7 @@ export async function resolveTarget(
   }
   const folder = await resolveForWrite(dirname(target), "the target's folder");
   const path = join(folder, name);
-  await requireReplaceable(path, image);
+  requireReplaceable(path, image);
   return path;
 }
 
@@ -218,13 +248,10 @@ export async function resolveTarget(
  * Makes sure that a target may be replaced: a rename would put a file in the place of a FIFO, a
  * device, and of the image that it comes from.
  */
-export async function requireReplaceable(
-  target: string,
-  image?: Identity,
-): Promise<void> {
+export function requireReplaceable(target: string, image?: Identity): void {
   let info: Deno.FileInfo;
   try {
-    info = await stat(target);
+    info = Deno.statSync(target);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return;
     throw unwritableBy(cause, target);

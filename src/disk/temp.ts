@@ -2,7 +2,7 @@
 
 import { unlessAborted } from "../async.ts";
 import { systemError, XorrisoError } from "../errors.ts";
-import { readDir, readFull, writeAll } from "./files.ts";
+import { readDir, readFull, tolerate, writeAll } from "./files.ts";
 import { cleanAtExit } from "./leftovers.ts";
 import { loadMd5 } from "./md5.ts";
 import { requireRead, requireWrite } from "./permissions.ts";
@@ -78,6 +78,7 @@ export class TempFolder implements AsyncDisposable {
   /** Keeps the files where they are, whatever becomes of this program. */
   keep(): Disposable {
     const busy = `${this.path}/${BUSY}`;
+    // Where the folder is gone, a commit tells it by its sources.
     if (this.#commits++ === 0) {
       tolerate(() => Deno.writeTextFileSync(busy, ""));
     }
@@ -100,15 +101,6 @@ export class TempFolder implements AsyncDisposable {
     } finally {
       this.#owner?.close();
     }
-  }
-}
-
-/** Does what may fail: where the folder is gone, a commit tells it by its sources. */
-function tolerate(work: () => void): void {
-  try {
-    work();
-  } catch {
-    // See above.
   }
 }
 

@@ -1,13 +1,13 @@
 /** Files copied to targets on disk, or read and compared with their checksums. */
 
-import { delay } from "@std/async/delay";
+import { nextTurn } from "../async.ts";
 import { CHUNK } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import {
   meter,
   PartFile,
-  type Placing,
   requireReplaceable,
+  type TargetFile,
 } from "../disk/targets.ts";
 import type { Progress } from "../options.ts";
 import type { Blocks } from "./blocks.ts";
@@ -35,10 +35,7 @@ export interface FileCheck {
 }
 
 /** A file that is to be restored. */
-export interface FileCopy extends FileCheck, Placing {
-  /** Path on disk, in a folder that exists. */
-  readonly target: string;
-}
+export interface FileCopy extends FileCheck, TargetFile {}
 
 /**
  * Bytes up to which a file is written by synchronous calls: through the thread pool the calls take
@@ -75,18 +72,20 @@ export async function copyMany(
   const failed = await doMany(blocks, files, options, {
     phase: "restoring",
     async small(file, bytes) {
-      const { entry } = file;
-      await requireReplaceable(file.target, blocks.file);
+      // What is not to be replaced gives way to nothing, anyway.
+      if (!file.isFree && file.replace !== false) {
+        requireReplaceable(file.target, blocks.file);
+      }
       if (file.md5 !== undefined) {
         const found = newMd5().update(bytes).digest("hex");
-        requireMd5(found, file.md5, entry.path);
+        requireMd5(found, file.md5, file.entry.path);
       }
-      const part = PartFile.create(file.target, bytes);
-      await written.add(file, part);
+      await written.add(file, PartFile.create(file, bytes));
     },
-    async large({ entry, target, md5, ...placing }, { hasher, report }) {
-      await requireReplaceable(target, blocks.file);
-      using part = PartFile.create(target);
+    async large(file, { hasher, report }) {
+      const { entry, md5 } = file;
+      requireReplaceable(file.target, blocks.file);
+      using part = PartFile.create(file);
       const hashing = md5 === undefined ? undefined : hasher?.md5(entry);
       hashing?.catch(() => {}); // told when it is waited for
       const checking = hasher ? {} : { md5 };
@@ -101,7 +100,7 @@ export async function copyMany(
         requireMd5(await hashing, md5, entry.path);
       }
       if (sync) await part.sync();
-      part.place(placing);
+      part.place();
     },
   });
   await written.place();
@@ -111,48 +110,73 @@ export async function copyMany(
 /** How many files are synced at once: their writes share turns of the disk. */
 const SYNCS = 64;
 
-/** How many files may wait to be synced; each is open. */
+/**
+ * Milliseconds that it takes at most to sync a file where no disk is behind the file system, as on
+ * tmpfs. There a synchronous call takes 1 us; through the thread pool it takes 20.
+ */
+const NO_DISK = 0.05;
+
+/** How many files may wait to be synced and to get their names together; each is open. */
 const WAITING = 256;
+
+/** How many wait where nothing is synced: fewer, since a call that is stopped gives up those that wait. */
+const UNSYNCED = 32;
 
 /** Small files that are complete but for the disk, and get their names together. */
 class WrittenFiles implements Disposable {
   readonly failures = new Map<FileCopy, unknown>();
   readonly #sync: boolean;
-  #waiting: { readonly file: FileCopy; readonly part: PartFile }[] = [];
+  readonly #waiting = new Map<PartFile, FileCopy>();
 
   constructor(sync: boolean) {
     this.#sync = sync;
   }
 
-  /** Takes a file; without `sync` it gets its name at once. */
+  /** Takes a file. */
   async add(file: FileCopy, part: PartFile): Promise<void> {
-    this.#waiting.push({ file, part });
-    if (!this.#sync || this.#waiting.length >= WAITING) await this.place();
+    this.#waiting.set(part, file);
+    const most = this.#sync ? WAITING : UNSYNCED;
+    if (this.#waiting.size >= most) await this.place();
   }
 
   /** Syncs the files, and gives them their names. */
   async place(): Promise<void> {
-    const left = this.#waiting.values();
-    const lanes = this.#sync ? SYNCS : 0;
-    await Promise.all(Array.from({ length: lanes }, async () => {
-      for (const { file, part } of left) {
-        await part.sync().catch((error) => this.failures.set(file, error));
+    if (this.#sync) await this.#syncAll();
+    const failures = PartFile.place([...this.#waiting.keys()]);
+    for (const [part, error] of failures) this.#fail(part, error);
+    this[Symbol.dispose]();
+  }
+
+  async #syncAll(): Promise<void> {
+    const left = this.#waiting.keys();
+    for (const part of left) {
+      const begun = performance.now();
+      try {
+        part.syncNow();
+      } catch (error) {
+        this.#fail(part, error);
+      }
+      if (performance.now() - begun > NO_DISK) break;
+    }
+    await Promise.all(Array.from({ length: SYNCS }, async () => {
+      for (const part of left) {
+        await part.sync().catch((error) => this.#fail(part, error));
       }
     }));
-    for (const { file, part } of this.#waiting) {
-      try {
-        if (!this.failures.has(file)) part.place(file);
-      } catch (error) {
-        this.failures.set(file, error);
-      }
-    }
-    this[Symbol.dispose]();
+  }
+
+  /** Notes why a file does not get its name, and gives its room back. */
+  #fail(part: PartFile, error: unknown): void {
+    const file = this.#waiting.get(part);
+    if (file) this.failures.set(file, error);
+    this.#waiting.delete(part);
+    part[Symbol.dispose]();
   }
 
   /** Removes those that have not got their names. */
   [Symbol.dispose](): void {
-    for (const { part } of this.#waiting) part[Symbol.dispose]();
-    this.#waiting = [];
+    for (const part of this.#waiting.keys()) part[Symbol.dispose]();
+    this.#waiting.clear();
   }
 }
 
@@ -243,7 +267,7 @@ async function doMany<Wanted extends FileCheck>(
         continue;
       }
       if (performance.now() - begun > SLICE) {
-        await delay(0);
+        await nextTurn();
         begun = performance.now();
       }
       await attempt(file, async () => {

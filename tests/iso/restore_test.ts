@@ -568,46 +568,74 @@ Deno.test("copyMany() replaces no FIFO and no folder", async () => {
   assertEquals(await names(at.target), ["0", "1", "2", "3"]);
 });
 
-Deno.test("copyMany() has files on the disk before they get their names", async () => {
-  await using at = await makeImages(10, LARGE, 20);
+/** Has something done before each sync of a file: by a synchronous call, or through the thread pool. */
+function beforeSyncs(work: (by: "call" | "pool") => void): Disposable {
   const { prototype } = Deno.FsFile;
-  const { syncData } = prototype;
-  const named: string[][] = [];
+  const { syncData, syncDataSync } = prototype;
+  prototype.syncDataSync = function () {
+    work("call");
+    syncDataSync.call(this);
+  };
   prototype.syncData = async function () {
-    named.push(await names(at.target).then((all) => all.filter(isTarget)));
+    work("pool");
     await syncData.call(this);
   };
-  const isTarget = (name: string) => !name.startsWith(".");
+  const back = { syncData, syncDataSync };
+  return { [Symbol.dispose]: () => void Object.assign(prototype, back) };
+}
+
+Deno.test("copyMany() has files on the disk before they get their names", async () => {
+  await using at = await makeImages(10, LARGE, 20);
+  const named: string[][] = [];
+  using _ = beforeSyncs(() => {
+    const all = [...Deno.readDirSync(at.target)].map(({ name }) => name);
+    named.push(all.filter((name) => !name.startsWith(".")).sort());
+  });
+  await copyMany(at.image, at.jobs(), { sync: false });
+  assertEquals(named, []);
+  for (const name of await names(at.target)) {
+    await Deno.remove(`${at.target}/${name}`);
+  }
+  await copyMany(at.image, at.jobs());
+  // The large one comes by itself, the small ones together.
+  assertEquals(named, [[], ["1"], ["1"]]);
+  await copy(at.image, at.job(0).entry, `${at.target}/x`);
+  assertEquals(named.slice(3), [["0", "1", "2"]]);
+});
+
+Deno.test("copyMany() syncs many files at once where that takes time", async () => {
+  await using at = await makeImages(...Array<number>(20).fill(10));
+  const { now } = performance;
+  let clock = 0;
+  performance.now = () => clock;
   try {
-    await copyMany(at.image, at.jobs(), { sync: false });
-    assertEquals(named, []);
-    for (const name of await names(at.target)) {
-      await Deno.remove(`${at.target}/${name}`);
+    for (const time of [0, 1]) {
+      const syncs: string[] = [];
+      using _ = beforeSyncs((by) => {
+        syncs.push(by);
+        clock += time;
+      });
+      assertEquals(await copyMany(at.image, at.jobs()), new Map());
+      const quick = time === 0 ? 20 : 1;
+      assertEquals(syncs, [
+        ...Array<string>(quick).fill("call"),
+        ...Array<string>(20 - quick).fill("pool"),
+      ]);
     }
-    await copyMany(at.image, at.jobs());
-    // The large one comes by itself, the small ones together.
-    assertEquals(named, [[], ["1"], ["1"]]);
-    await copy(at.image, at.job(0).entry, `${at.target}/x`);
-    assertEquals(named.slice(3), [["0", "1", "2"]]);
   } finally {
-    Object.assign(prototype, { syncData });
+    performance.now = now;
   }
 });
 
 Deno.test("copyMany() names no file that the disk does not take", async () => {
   await using at = await makeImages(10, LARGE, 20);
-  const { prototype } = Deno.FsFile;
-  const { syncData } = prototype;
-  prototype.syncData = () =>
-    Promise.reject(new Error("No space left on device (os error 28)"));
-  try {
-    const failures = await copyMany(at.image, at.jobs());
-    assertEquals(failures.size, 3);
-    for (const error of failures.values()) {
-      assertCode(error, "TARGET_UNWRITABLE");
-    }
-  } finally {
-    Object.assign(prototype, { syncData });
+  using _ = beforeSyncs(() => {
+    throw new Error("No space left on device (os error 28)");
+  });
+  const failures = await copyMany(at.image, at.jobs());
+  assertEquals(failures.size, 3);
+  for (const error of failures.values()) {
+    assertCode(error, "TARGET_UNWRITABLE");
   }
   assertEquals(await names(at.target), []);
 });
