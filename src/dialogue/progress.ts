@@ -62,7 +62,11 @@ const WORK: readonly (readonly [RegExp, Progress["phase"]])[] = [
 
 function parseWork(text: string): Progress | undefined {
   const phase = WORK.find(([pattern]) => pattern.test(text))?.[1];
-  if (phase === undefined) return undefined;
+  return phase && withoutBytes(phase);
+}
+
+/** The progress of a phase that counts no bytes. */
+export function withoutBytes(phase: Progress["phase"]): Progress {
   return { phase, done: 0, total: undefined, rate: undefined };
 }
 

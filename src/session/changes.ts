@@ -1,4 +1,4 @@
-/** What alters the tree that xorriso holds: files, folders, links, attributes. */
+/** Staging changes of the tree that xorriso holds: files, folders, links, attributes. */
 
 import type { ExchangeOptions } from "../dialogue/exchange.ts";
 import { commandLine, commandLines, joinLines } from "../dialogue/protocol.ts";
@@ -6,7 +6,7 @@ import { show } from "../names.ts";
 import { damagedLinks } from "./long_links.ts";
 import type { Session } from "./session.ts";
 
-/** What a path of the medium has besides its content. */
+/** Attributes of a path on the medium. */
 export interface Attributes {
   /** Permission bits, from 0 to 0o7777. */
   readonly mode?: number | undefined;
@@ -19,11 +19,12 @@ export interface Attributes {
 }
 
 /**
- * Does work that alters what xorriso holds, while nobody else does: the only
- * way to staging, commit, rollback, and all that is done to the medium.
+ * Does work that alters what xorriso holds, or the medium, while no other work
+ * does: from its first staged line until its commit is judged. Lines that others
+ * staged meanwhile would be committed, rolled back, or forgotten with it.
  *
- * @param work What to do; it must not ask for another turn.
- * @param signal Gives up waiting for the turn; does not stop the work.
+ * @param work What to do; it must not call `exclusive()` itself.
+ * @param signal Aborts waiting for the work before; does not stop the work.
  */
 export async function exclusive<T>(
   session: Session,
@@ -34,14 +35,14 @@ export async function exclusive<T>(
 }
 
 /**
- * What work has while it has its turn, which shows that it has it.
+ * The right to alter what xorriso holds: only work in `exclusive()` has one.
  *
- * It stages for a caller that knows the tree: no question is asked before.
- * Staging is pipelined: what is called in one turn of the event loop is sent
- * together, and done in call order. Paths are absolute and have been checked.
+ * It stages without a look at the tree: the caller knows that. Staging is
+ * pipelined: calls in one turn of the event loop are sent together, in order.
+ * Paths are absolute and have been checked.
  */
 export class Changes {
-  /** The session whose turn it is. */
+  /** The session that is altered. */
   readonly session: Session;
   readonly #isMending: boolean;
 
@@ -52,8 +53,8 @@ export class Changes {
   }
 
   /**
-   * Stages anew what xorriso has damaged when it loaded its tree; comes before
-   * all else that is staged.
+   * Stages anew the links that xorriso has damaged when it loaded its tree, before
+   * anything else is staged.
    */
   async mend(): Promise<void> {
     if (this.#isMending) return;
@@ -80,7 +81,7 @@ export class Changes {
     await this.stageAll([{ source, path }]);
   }
 
-  /** The same for many files; where one fails, it is not told which. */
+  /** The same for many files; an error does not tell which one failed. */
   async stageAll(
     files: readonly { readonly source: string; readonly path: string }[],
   ): Promise<void> {
@@ -157,8 +158,8 @@ export class Changes {
   }
 
   /**
-   * @param what What is done to the paths.
-   * @param path What errors are about, where it is not the first path.
+   * @param what What is done to the paths: `store`.
+   * @param path The path of errors. @default {the first path}
    */
   async #stage(
     what: string,
@@ -178,7 +179,7 @@ export class Changes {
   }
 }
 
-/** A path as xorriso repeats it. */
+/** A path as xorriso repeats it when it confirms a change. */
 function asRepeated(path: string): string {
   return `'${path}'`;
 }

@@ -1,4 +1,4 @@
-/** What is judged when a medium is opened: options, version, state, volume. */
+/** Checks at opening: options, version of xorriso, state of an image, volume id. */
 
 import { XorrisoError } from "../errors.ts";
 import type { Medium } from "../medium.ts";
@@ -6,7 +6,7 @@ import { checkVolumeId } from "../names.ts";
 import { parseWriteSpeed, type XorrisoOptions } from "../options.ts";
 import type { Target } from "./target.ts";
 
-/** Refuses options with values that cannot be. */
+/** Refuses options with impossible values. */
 export function checkOptions(options: XorrisoOptions): void {
   const { volumeId, assertVolumeId, requireVolumeId, session, writeSpeed } =
     options;
@@ -22,7 +22,7 @@ export function checkOptions(options: XorrisoOptions): void {
   }
 }
 
-/** Refuses what is no number of a session. */
+/** Refuses what cannot be the number of a session. */
 export function checkSession(session: number): void {
   if (Number.isSafeInteger(session) && session > 0) return;
   throw new RangeError(
@@ -30,7 +30,7 @@ export function checkSession(session: number): void {
   );
 }
 
-/** Judges what is on the medium against what the module saw itself. */
+/** Makes sure that xorriso has found in an image what the module has. */
 export function checkState(
   state: string,
   medium: Medium,
@@ -41,7 +41,7 @@ export function checkState(
   if (state === "blank" && !blank) throw stateError("foreign", device);
 }
 
-/** What is told of an image file in a state that keeps it from being opened. */
+/** Words for the states in which an image file cannot be opened. */
 const STATES: Readonly<Record<string, string>> = {
   interrupted: "the writing of its first session was interrupted, so it " +
     "holds nothing yet; open it for writing with recover to begin again",
@@ -51,7 +51,7 @@ const STATES: Readonly<Record<string, string>> = {
     "readOnly, or open it with recover to have that mended",
 };
 
-/** Why an image file in this state cannot be opened. */
+/** The error for an image file in a state in which it cannot be opened. */
 export function stateError(state: string, path: string): XorrisoError {
   const damage = STATES[state];
   const why = damage ?? "it holds no ISO 9660 image; choose another file";
@@ -65,7 +65,7 @@ export function stateError(state: string, path: string): XorrisoError {
 /** The oldest version whose behaviour this module is built on. */
 const OLDEST = [1, 5, 2];
 
-/** The version of xorriso, if it is one that can be driven. */
+/** Reads the version of xorriso; refuses one that is too old. */
 export function checkVersion(results: readonly string[]): string {
   const [, version] =
     /^xorriso version +: +(\d+(?:\.\d+)*)/m.exec(results.join("\n")) ?? [];
@@ -84,8 +84,8 @@ export function checkVersion(results: readonly string[]): string {
 }
 
 /**
- * Makes sure that the medium is the one that the caller means. One without any
- * volume yet is that only where a first session may be written to it.
+ * Makes sure that the medium has the volume id that the caller asserts; one
+ * without any volume passes only where a first session may be written to it.
  */
 export function checkVolume(
   medium: Medium,
@@ -93,7 +93,7 @@ export function checkVolume(
   { device: path, writable }: Pick<Target, "device" | "writable">,
 ): void {
   const isNew = medium.status === "blank" || medium.volumeId === undefined;
-  // What is about to get its first sound session gets its volume id, too.
+  // The first session gives a new medium this volume id.
   const begun = writable ? volumeId ?? assertVolumeId : undefined;
   const checks = [
     [assertVolumeId, isNew ? begun : medium.volumeId],

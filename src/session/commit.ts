@@ -1,4 +1,4 @@
-/** Writing what is staged as one session on the medium, and judging that. */
+/** Writing what is staged as one session on the medium, and judging the result. */
 
 import {
   parseLoadedLba,
@@ -19,13 +19,13 @@ import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 import { settle } from "./settle.ts";
 
-/** What a commit has written. */
+/** The result of a commit. */
 export interface Committed {
-  /** Number of the session that it is on top of, 0 if there was none. */
+  /** Number of the session before it; 0 if there was none. */
   readonly base: number;
   /** First block of the new session; undefined if nothing was to be written. */
   readonly lba: number | undefined;
-  /** A problem with a source, in spite of which it was written. */
+  /** A problem with a source, for which zeros were written. */
   readonly problem: XorrisoError | undefined;
 }
 
@@ -102,7 +102,7 @@ export async function commit(
 async function requireFit(changes: Changes): Promise<number> {
   const { session } = changes;
   const doing = session.doing("commit to");
-  // That it does not fit is told by a problem, too.
+  // xorriso reports it as a problem if the session does not fit.
   const { results, messages, problem } = await session.run(
     "-tell_media_space",
     { doing, tolerant: true },
@@ -124,7 +124,7 @@ async function requireFit(changes: Changes): Promise<number> {
   }
   await rollback(changes).catch(() => {});
   const why = medium?.appendable ? "cannot be written now" : "is closed";
-  // That no place to write at is found is not for an exchange here.
+  // MEDIUM_CHANGED is only a guess here: requireSame() has ruled it out.
   const isVague = problem === undefined || isCode(problem, "MEDIUM_CHANGED");
   throw medium?.appendable && !isVague ? problem : new XorrisoError(
     "MEDIUM_NOT_WRITABLE",
@@ -134,11 +134,10 @@ async function requireFit(changes: Changes): Promise<number> {
 }
 
 /**
- * Makes sure that what was written is what is loaded now, and that what was
- * staged was written.
+ * Makes sure that what was staged was written, and that the medium shows it.
  *
- * @param problem What xorriso said about a tree that it loaded instead.
- * @returns First block of what was written, if anything was.
+ * @param problem A problem with the tree that xorriso loaded after writing.
+ * @returns First block of the new session; undefined if nothing was to be written.
  */
 async function checkCommit(
   session: Session,
@@ -149,7 +148,7 @@ async function checkCommit(
   const lba = parseWrittenLba(messages);
   if (lba === undefined) {
     if (!messages.some((line) => line.includes("-commit: No image"))) {
-      throw session.nonsense(doing, messages);
+      throw session.unexpected(doing, messages);
     }
     if (!session.isStaged) return undefined;
     throw new XorrisoError(
@@ -170,9 +169,9 @@ async function checkCommit(
   session.medium = parseMedium(messages) ?? session.medium;
   const loaded = parseLoadedLba(messages);
   if (loaded === lba) return lba;
-  // On media that are written again in place, the newest header is mirrored
-  // at block 0, and the list of sessions tells where it is from. Of an image
-  // that another program made there is no such list: one session, at 0.
+  // On media that are overwritten in place, the newest header is mirrored at
+  // block 0, and the list of sessions tells where it is from. An image of
+  // another program has no such list: it shows one session, at 0.
   const newest = loaded === 0 && problem === undefined
     ? (await readSessions(session)).at(-1)?.lba
     : loaded;
@@ -191,10 +190,10 @@ async function checkCommit(
 }
 
 /**
- * Makes a session the newest one that was written behind the remains of an
- * interrupted one, into the same track, so that the medium shows those.
+ * Makes a session the newest one that the medium does not show: it was written
+ * into the same track as the remains of an interrupted session, behind these.
  *
- * Another session with its tree is appended; no content is burned again.
+ * Appends another session with the same tree; no content is burned again.
  */
 async function rescue(session: Session, lba: number): Promise<boolean> {
   const doing = session.doing("rescue the session on");
@@ -209,14 +208,14 @@ async function rescue(session: Session, lba: number): Promise<boolean> {
   return written !== undefined && parseLoadedLba(messages) === written;
 }
 
-/** Whether the session was written, but with zeros for some source. */
+/** Whether a problem means that the session has zeros in place of a source. */
 function isSourceProblem({ code }: XorrisoError): boolean {
   return code === "SOURCE_UNREADABLE" || code === "SOURCE_CHANGED";
 }
 
 /**
- * Whether writing itself failed. libburn's writer then winds down in the
- * background for a while: commands that come meanwhile fail by its messages.
+ * Whether writing itself failed. libburn's writer then ends in the background
+ * for a while, and its messages make other commands fail.
  */
 function isBurnFailure(error: unknown): boolean {
   return error instanceof XorrisoError &&
@@ -225,7 +224,7 @@ function isBurnFailure(error: unknown): boolean {
     );
 }
 
-/** Whether another tree was loaded than was written. */
+/** Whether xorriso has loaded another tree than it wrote. */
 function isDisplaced(messages: readonly string[]): boolean {
   const loaded = parseLoadedLba(messages);
   return loaded !== undefined && loaded !== 0 &&

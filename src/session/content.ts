@@ -1,4 +1,4 @@
-/** The content of files: read, restored to disk, compared with its checksum. */
+/** Reading the content of files, restoring it to disk, comparing it with its checksum. */
 
 import { absolutePath } from "../disk/permissions.ts";
 import { resolveTarget } from "../disk/targets.ts";
@@ -20,8 +20,8 @@ import { openBlocks } from "./medium.ts";
 import type { Session } from "./session.ts";
 
 /**
- * A file whose content is on the medium, and its recorded MD5. Both are asked together, so that no
- * commit comes in between.
+ * A file whose content is on the medium, and its recorded MD5. Both are asked together: a commit
+ * between them could exchange the file.
  *
  * @throws {XorrisoError} ENTRY_NOT_FOUND if its content is not there.
  */
@@ -48,10 +48,7 @@ async function findContent(
   );
 }
 
-/**
- * Reads a file, or a part of it; a whole one is compared with its recorded MD5,
- * unless that is not wanted.
- */
+/** Reads a file, or a part of it; with `verify` a whole one is compared with its recorded MD5. */
 export async function readFile(
   session: Session,
   file: string | Entry,
@@ -78,8 +75,8 @@ async function* chunksOf(
 }
 
 /**
- * Restores a file, which appears under its name when it is complete, and has
- * its recorded MD5, unless that is of no interest.
+ * Restores a file, which appears under its name when it is complete and, with
+ * `verify`, has its recorded MD5.
  */
 export async function restoreFile(
   session: Session,

@@ -86,7 +86,7 @@ const DEVICE = /^\d+ +-dev ('.*') +[rwx-]{6} +: +'(.*)' '(.*)' *$/;
 const REFUSED =
   /^libburn : \w+ : (Failed to open|Cannot open busy) device '(.*)' : /;
 
-/** A drive that could not be opened. */
+/** The drive, if any, of which a message says that it could not be opened. */
 function refused(line: string): Device[] {
   const [, how, device] = REFUSED.exec(line) ?? [];
   if (device === undefined) return [];
@@ -117,7 +117,7 @@ async function scan(options: DevicesOptions): Promise<Answer> {
       signal,
     });
     const { problem } = answer;
-    // That some drives cannot be opened is told as a problem, too.
+    // xorriso reports drives that cannot be opened as a problem, too.
     const other = problem?.messages.find((line) =>
       !REFUSED.test(line) && !line.endsWith(" : No drives found")
     );
@@ -128,7 +128,7 @@ async function scan(options: DevicesOptions): Promise<Answer> {
   }
 }
 
-/** The medium in a drive, or why there is none to look at. */
+/** The medium in a drive, or why it cannot be read. */
 async function tryMedium(
   device: string,
   options: DevicesOptions,

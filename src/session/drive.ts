@@ -40,7 +40,7 @@ export function checkErase(
   );
 }
 
-/** Refuses a medium that cannot be closed for good. */
+/** Refuses a medium that cannot be closed for good (MEDIUM_NOT_WRITABLE). */
 export function checkFinish({ drive, profile, status }: Medium): void {
   const why = OVERWRITABLE.test(profile)
     ? `${profile} stays writable always`
@@ -99,7 +99,7 @@ export function largestSession({ profile, status, free }: Medium): number {
   return Math.floor(free / unit) * unit + header * BLOCK;
 }
 
-/** What a drive can have told of itself since it was last asked. */
+/** Sense data, as key and additional code (MMC), that tell something about the drive or its medium. */
 const SENSES = {
   /** There is no medium, or the tray is open. */
   absent: "2/3A",
@@ -111,23 +111,23 @@ const SENSES = {
   exchanged: "6/28",
 } as const;
 
-/** Milliseconds after which a drive that is not ready would have said so. */
+/** Milliseconds after which a drive that is still not ready has said so again. */
 const FRESH = 2000;
 
 /**
- * The log of SCSI commands (`-scsi_log on`), which alone tells that a medium was
- * exchanged: libburn repeats a command that the drive answers by that (MMC-6,
- * unit attention 28h), without a word, and xorriso would write the tree of the
- * old medium over the new one.
+ * The log of SCSI commands (`-scsi_log on`), which alone shows that a medium was
+ * exchanged: libburn silently repeats a command to which the drive answers so
+ * (MMC-6, unit attention 28h), and xorriso would write the tree of the old
+ * medium over the new one.
  */
 export class DriveLog {
   /** Answers, by key and code, since the last `reset()`. */
   readonly #senses = new Set<string>();
   readonly #patience: number;
-  /** Since when, and when last, the drive was not ready. */
+  /** When the drive was first, and last, not ready (ms). */
   #unready = { since: 0, last: -Infinity };
 
-  /** Called when the drive is not ready in time; xorriso would wait for minutes, silently. */
+  /** Called when the drive is not ready in time, since xorriso would wait silently for minutes. */
   onLate: () => void = () => {};
 
   /** @param patience Milliseconds that a drive may need to become ready. */
@@ -135,12 +135,12 @@ export class DriveLog {
     this.#patience = patience;
   }
 
-  /** Whether a drive has told something since the last `reset()`. */
+  /** Whether the drive has answered so since the last `reset()`. */
   has(what: keyof typeof SENSES): boolean {
     return this.#senses.has(SENSES[what]);
   }
 
-  /** Takes one line; tells whether it is one of the log. */
+  /** Takes one line of standard error; returns whether it belongs to the log. */
   take(line: string): boolean {
     const [, key, code] = /^\+\+\+ key=(\S) +asc=(\S\S)h/.exec(line) ?? [];
     if (key !== undefined) {
@@ -150,7 +150,7 @@ export class DriveLog {
     return LOG_LINE.test(line);
   }
 
-  /** What is there now is known. */
+  /** Forgets the answers so far. */
   reset(): void {
     this.#senses.clear();
   }
@@ -163,6 +163,6 @@ export class DriveLog {
   }
 }
 
-/** Names of commands, their bytes, replies, sense data, and durations. */
+/** A line of the log: name of a command, its bytes, reply, sense data, or duration. */
 const LOG_LINE =
   /^(?:[A-Z][A-Z0-9 /_()+-]*|(?:[0-9a-f]{2} ?)+|From drive: \d+b|To drive: \d+b|\+\+\+ .*| +\d+ us .*|\.\.\..*)$/;

@@ -1,4 +1,4 @@
-/** What xorriso tells of the tree that it holds: nodes and their checksums. */
+/** Listing the tree that xorriso holds: nodes and their checksums. */
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import {
@@ -14,7 +14,7 @@ import type { Session } from "./session.ts";
 /**
  * Every node from a path on, by type: files, folders, others.
  *
- * @param depth How far below the path to go; all the way if not given.
+ * @param depth Levels below the path; all of them if not given.
  * @throws {XorrisoError} ENTRY_NOT_FOUND if nothing is there.
  */
 export async function find(
@@ -38,8 +38,7 @@ export async function find(
         if (node) nodes.file.push(node);
       },
     }),
-    // Files that are staged have no place on the medium yet, and no other
-    // command tells their size.
+    // Staged files have no address yet; only this command tells their size.
     session.run(
       [...tree, "-not", "-type", "f", "-or", "-pending_data", "-exec", "lsdl"],
       {
@@ -59,8 +58,8 @@ function depthWords(depth: number | undefined): string[] {
 }
 
 /**
- * What a path is, or is in it if it is a folder; or what a glob in its last part
- * matches, if there is no such path.
+ * The node at a path, or those in it if it is a folder; if there is none, those
+ * that match a glob in its last part.
  */
 export async function findMatches(
   session: Session,
@@ -84,7 +83,7 @@ export async function findMatches(
 }
 
 /**
- * The node at a path itself.
+ * The node at a path.
  *
  * @throws {XorrisoError} ENTRY_NOT_FOUND if nothing is there.
  */
@@ -100,7 +99,7 @@ export async function lookUp(session: Session, path: string): Promise<Node> {
   );
 }
 
-/** What a path is; undefined if nothing is there. */
+/** The type of the node at a path; undefined if nothing is there. */
 export async function typeOf(
   session: Session,
   path: string,
@@ -116,7 +115,7 @@ export async function typeOf(
 /**
  * The recorded MD5, in hexadecimal digits, of every file from a path on.
  *
- * @param depth How far below the path to go; all the way if not given.
+ * @param depth Levels below the path; all of them if not given.
  * @throws {XorrisoError} ENTRY_NOT_FOUND if nothing is there.
  */
 export async function readMd5s(

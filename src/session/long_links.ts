@@ -1,6 +1,6 @@
 /**
- * Long symbolic links, from whose text xorriso 1.5.8 loses slashes when it loads
- * them: the next session would have them damaged.
+ * Long symbolic links: xorriso 1.5.8 loses slashes of their text when it loads
+ * a tree, and would write them so into the next session.
  */
 
 import { parseLongLine } from "../dialogue/answers.ts";
@@ -10,10 +10,10 @@ import { BLOCK } from "../medium.ts";
 import { openBlocks, readSessions } from "./medium.ts";
 import type { Session } from "./session.ts";
 
-/** The one version that has the fault (1.5.4 and 1.5.6 were tried). */
+/** The one version with the fault (1.5.4 and 1.5.6 do not have it). */
 const FAULTY = "1.5.8";
 
-/** Texts of so many characters cannot fill the 250 bytes from which on they are damaged. */
+/** Characters of a text that cannot fill the 250 bytes from which on it is damaged. */
 const SHORT = 50;
 
 /** Whether xorriso may hold damaged links. */
@@ -21,10 +21,7 @@ export function mayDamageLinks({ version, loaded }: Session): boolean {
   return version === FAULTY && loaded > 0;
 }
 
-/**
- * The links that xorriso has damaged when it loaded its tree, as they are on the
- * medium.
- */
+/** The links that xorriso has damaged when it loaded its tree, as they are on the medium. */
 export async function damagedLinks(session: Session): Promise<Entry[]> {
   if (!mayDamageLinks(session)) return [];
   const doing = session.doing("look for links on");
@@ -39,7 +36,7 @@ export async function damagedLinks(session: Session): Promise<Entry[]> {
   if (held.size === 0) return [];
   const recorded = (await readSessions(session))
     .find(({ number }) => number === session.loaded);
-  if (recorded === undefined) throw session.nonsense(doing);
+  if (recorded === undefined) throw session.unexpected(doing);
   const { lba, number, size } = recorded;
   await using blocks = await openBlocks(session, lba + size / BLOCK);
   const tree = await readTree(blocks, await readSession(blocks, lba, number));

@@ -1,4 +1,4 @@
-/** Care of the medium: its room, erasing it, closing it for good, the tray. */
+/** The medium as a whole: its free room, blanking, formatting, closing it for good, the tray. */
 
 import { parseSpace } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
@@ -14,12 +14,12 @@ import { resume, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 import { settle } from "./settle.ts";
 
-/** Bytes that the names of a few more files may add to the directory trees. */
+/** Bytes that a few more files may add to the directory trees. */
 const ROOM_FOR_NAMES = 16 * BLOCK;
 
 /**
- * Bytes of content that still fit in one session. It takes a turn, since
- * xorriso tells it only of changes that are pending.
+ * Bytes of content that still fit in one session. Needs `exclusive()`, since
+ * xorriso tells the size of a session only while changes are pending.
  */
 export async function readRoom({ session }: Changes): Promise<number> {
   const medium = await readMedium(session);
@@ -30,13 +30,13 @@ export async function readRoom({ session }: Changes): Promise<number> {
   const isPending = await hasChanges(session);
   if (!isPending) await session.run("-changes_pending yes", doing);
   try {
-    // That there is no room at all is told by a problem, too.
+    // xorriso reports it as a problem if there is no room at all.
     const { results, messages } = await session.run("-tell_media_space", {
       doing,
       tolerant: true,
     });
     const space = parseSpace(results);
-    if (space === undefined) throw session.nonsense(doing, messages);
+    if (space === undefined) throw session.unexpected(doing, messages);
     const taken = space.free - space.afterCommit + ROOM_FOR_NAMES;
     return Math.max(0, largestSession(medium) - taken);
   } finally {
@@ -71,7 +71,7 @@ export async function erase(
     await image.beforeCommit();
     await image.cut(0);
   }
-  // Whether there was anything to do is told by the medium alone.
+  // Only the medium shows whether it was erased.
   const { status, drive } = await loadMedium(session);
   if (status === "blank") return;
   throw new XorrisoError(
@@ -116,7 +116,7 @@ export async function closeTray(
 ): Promise<Medium> {
   const signal = session.stopOn(options.signal);
   requireTray(session, "load");
-  // What was staged for the medium before is not for this one.
+  // Changes that were staged for the medium before must not go to this one.
   const doing = { doing: session.doing("roll back"), tolerant: true };
   if (!session.isUnloaded) await session.run("-rollback", doing);
   session.isUnloaded = true;
@@ -133,7 +133,7 @@ export async function closeTray(
   }
 }
 
-/** Makes sure that there is a tray to open or close. */
+/** Refuses an image file, which has no tray. */
 function requireTray(session: Session, what: string): void {
   if (!session.isImage) return;
   throw new XorrisoError(

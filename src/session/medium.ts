@@ -1,4 +1,4 @@
-/** What is known of the medium: its kind and state, its sessions, its blocks. */
+/** Asking xorriso about the medium: its kind and status, its sessions, its blocks. */
 
 import { parseMedium, parseRegions, parseToc } from "../dialogue/answers.ts";
 import { type Blocks, fileBlocks } from "../iso/blocks.ts";
@@ -6,19 +6,19 @@ import { driveBlocks } from "../iso/drive_blocks.ts";
 import type { BlockRange, Medium, RecordedSession } from "../medium.ts";
 import type { Session } from "./session.ts";
 
-/** What medium it is. */
+/** The medium, with its free space. */
 export async function readMedium(session: Session): Promise<Medium> {
   const doing = session.doing("look at");
   const answers = await Promise.all([
     session.run("-toc", { doing, pipelined: true }),
-    // Only what was opened for writing has space to tell.
+    // xorriso knows the space only of what was opened for writing.
     ...(session.target.writable
       ? [session.run("-tell_media_space", { doing, pipelined: true })]
       : []),
   ]);
   const lines = answers.flatMap(({ results }) => results);
   const medium = parseMedium(lines);
-  if (medium === undefined) throw session.nonsense(doing);
+  if (medium === undefined) throw session.unexpected(doing);
   return { ...medium, volumeId: session.medium?.volumeId };
 }
 
@@ -39,10 +39,9 @@ export async function hasChanges(session: Session): Promise<boolean> {
 }
 
 /**
- * The blocks of the medium: of an image file as they are in it, of a drive as xorriso copies them.
+ * The blocks of the medium: straight from an image file; from a drive as xorriso copies them.
  *
- * @param end The block behind the last that is wanted; xorriso would look for the end of the
- * medium at its beginning.
+ * @param end The block behind the last one that is to be read.
  */
 export async function openBlocks(
   session: Session,
@@ -62,7 +61,7 @@ export async function openBlocks(
  * Copies blocks of the medium to a new file on disk, where block A is at byte
  * A x 2048.
  *
- * @returns What could not be read.
+ * @returns The blocks that could not be read.
  */
 export async function copyBlocks(
   session: Session,
@@ -72,26 +71,26 @@ export async function copyBlocks(
 ): Promise<BlockRange[]> {
   const doing = session.doing("read blocks of");
   const { results, messages, problem } = await session.run([
-    // Where a run cannot be read, block by block it can be but for some.
+    // If a run of blocks cannot be read, each of them is tried alone.
     ...["-check_media", "use=indev", "what=disc", "retry=on"],
     `min_lba=${lba}`,
     ...[`max_lba=${lba + blocks - 1}`, `data_to=${target}`, "--"],
-    // That a block cannot be read is told by a problem, too.
+    // xorriso reports an unreadable block as a problem.
   ], { doing, tolerant: true, signal });
   await session.requireSame(doing);
-  // Where the drive itself fails, xorriso takes zeros for good blocks.
-  if (messages.some(isFailure)) throw problem ?? session.nonsense(doing);
+  // If the drive itself fails, xorriso calls blocks of zeros good.
+  if (messages.some(isFailure)) throw problem ?? session.unexpected(doing);
   const regions = parseRegions(results);
-  if (regions.length === 0) throw session.nonsense(doing, messages);
+  if (regions.length === 0) throw session.unexpected(doing, messages);
   return regions.filter(({ quality }) => quality.startsWith("-"));
 }
 
-/** Whether a message tells of something else than blocks that are unreadable. */
+/** Whether a message reports a problem other than unreadable blocks. */
 function isFailure(message: string): boolean {
   return / : (?:SORRY|MISHAP|FAILURE|FATAL|ABORT) : /.test(message) &&
     !UNREADABLE.test(message);
 }
 
-/** What libburn tells of blocks of a drive, and of an image. */
+/** What libburn says of unreadable blocks of a drive, and of an image. */
 const UNREADABLE =
   / : SORRY : (?:SCSI error on read|Read start address|Cannot read desired)/;

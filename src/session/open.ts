@@ -1,4 +1,4 @@
-/** Opening the medium in a drive, or an image, and what is judged at that. */
+/** Opening the medium in a drive, or an image, and judging what xorriso finds there. */
 
 import { parseMedium } from "../dialogue/answers.ts";
 import { requireArgs, requireRun } from "../disk/permissions.ts";
@@ -17,10 +17,10 @@ import { type Base, closeInterrupted, findBases } from "./recover.ts";
 import { Session } from "./session.ts";
 
 /**
- * Starts xorriso and opens a drive or an image file; goes on from a sound
- * session where a later one is not, if that is wanted.
+ * Starts xorriso and opens a drive or an image file; with `recover`, from an
+ * older session where the newest one is damaged.
  *
- * @param readFirst Reads an image file while xorriso starts, before that opens it.
+ * @param readFirst Reads an image file before xorriso opens it.
  */
 export async function openSession(
   device: string,
@@ -39,7 +39,7 @@ export async function openSession(
   return await openFrom(device, options, readFirst, base);
 }
 
-/** Opens it with a certain session loaded, or the newest. */
+/** Opens a device with the session `base` loaded, or the newest. */
 async function openFrom(
   device: string,
   options: XorrisoOptions,
@@ -78,7 +78,7 @@ async function openFrom(
   }
 }
 
-/** Opens the drive and judges what is there. */
+/** Sets xorriso up, opens the medium, and checks it. */
 async function prepare(
   session: Session,
   readFirst: ReadFirst | undefined,
@@ -94,8 +94,8 @@ async function prepare(
     session.run("-version", { doing, pipelined: true }),
     ...[
       ["-joliet", joliet ? "on" : "off"],
-      // Only for a bug of drivers that read CDs; the next session would
-      // write over it (xorriso(1), -padding).
+      // Padding is only for drivers that cannot read the end of a CD, and the
+      // next session would overwrite it (xorriso(1), -padding).
       ...(image ? [["-padding", "0"]] : [["-scsi_log", "on"]]),
       ...(speed === undefined ? [] : [["-speed", speed]]),
       ...(base === undefined ? [] : [["-load", base.by, `${base.at}`]]),
@@ -119,11 +119,11 @@ async function prepare(
 /** How to load a medium. */
 interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What to begin from. @default {the newest session} */
+  /** The session to load. @default {the newest} */
   readonly base?: Base | undefined;
 }
 
-/** Opens the medium, and closes a session that was left open, if wanted. */
+/** Opens the medium; with `recover`, closes a session that was left open. */
 export async function openMedium(
   session: Session,
   options: LoadOptions,
@@ -135,7 +135,7 @@ export async function openMedium(
   return await closeAndLoad(session, options);
 }
 
-/** Closes the session that was left open, and begins from before it. */
+/** Closes the session that was left open, and loads the one before it. */
 async function closeAndLoad(
   session: Session,
   options: LoadOptions = {},
@@ -148,8 +148,8 @@ async function closeAndLoad(
 }
 
 /**
- * Makes sure that a session can be written, before anything is staged for it.
- * One that was left open is closed, if that is wanted.
+ * Makes sure that a session can be written, before anything is staged for it;
+ * with `recover`, closes a session that was left open.
  */
 export async function makeWritable({ session }: Changes): Promise<void> {
   await session.requireWritable();
@@ -164,14 +164,14 @@ export async function makeWritable({ session }: Changes): Promise<void> {
   );
 }
 
-/** Has xorriso load a certain session when it opens the drive next. */
+/** Has xorriso load a session: now, or when it opens the drive next; returns that. */
 export async function choose(session: Session, base: Base): Promise<Base> {
   const doing = session.doing(`load session ${base.at} of`);
   await session.run(["-load", base.by, `${base.at}`], doing);
   return base;
 }
 
-/** Opens the drive, or opens it again, and judges what xorriso found. */
+/** Opens the drive, or opens it again, and judges what xorriso finds. */
 export async function loadMedium(
   session: Session,
   { signal, base }: LoadOptions = {},
@@ -186,7 +186,7 @@ export async function loadMedium(
   if (problem !== undefined && isAcceptable(session, problem, messages)) {
     session.foreign = problem;
   } else if (problem !== undefined && !isEmptyStart(problem, base)) {
-    // That it holds something else is told by what is read of it.
+    // A descriptor that cannot be read looks to xorriso like none at all.
     const damaged = image !== undefined || session.log.has("unreadable");
     throw damaged && isCode(problem, "NOT_ISO")
       ? new XorrisoError(
@@ -204,7 +204,7 @@ export async function loadMedium(
     medium === undefined ||
     !messages.some((line) => line.startsWith(opened))
   ) {
-    throw session.nonsense(doing, messages);
+    throw session.unexpected(doing, messages);
   }
   if (messages.some((line) => BAD_CHECKSUMS.test(line))) {
     const damage = new XorrisoError(
@@ -247,7 +247,7 @@ function isAcceptable(
     parseMedium(messages) !== undefined;
 }
 
-/** Problems of a medium that do not keep it from being blanked or ejected. */
+/** Problems with which a medium can still be blanked or ejected. */
 const FOREIGN: ReadonlySet<string> = new Set([
   "IMAGE_DAMAGED",
   "NO_MEDIUM",
@@ -256,15 +256,15 @@ const FOREIGN: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What libisofs tells where the end of a session is not as its start says. The
- * tree may look sound then, although the content was never written.
+ * What libisofs says where the end of a session does not fit its start: the tree
+ * may look sound then, although the content was never written.
  */
 const BAD_CHECKSUMS = /MD5 checksum array appears damaged/;
 
-/** What libburn tells of a BD-R whose last session was interrupted. */
+/** What libburn says of a BD-R whose last session was interrupted. */
 const OPEN_SESSION = /Last session on media is still open/;
 
-/** Whether a problem is just what is expected where no session is sound. */
+/** Whether a problem is expected: the new tree begins where no session is. */
 function isEmptyStart(
   { messages }: XorrisoError,
   base: Base | undefined,

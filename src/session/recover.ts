@@ -1,27 +1,28 @@
-/** What to begin from on a drive's medium whose last burn was interrupted. */
+/** Finding the session to go on from on a medium in a drive whose last burn was interrupted. */
 
 import { parseToc, type Toc } from "../dialogue/answers.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Session } from "./session.ts";
 
-/** A session to begin from, in the terms of xorriso's `-load`. */
+/** A session to load, in the terms of xorriso's `-load`. */
 export interface Base {
-  /** What `at` is. */
+  /** The meaning of `at`. */
   readonly by: "session" | "sbsector";
   /** The number of the session, or its first block. */
   readonly at: number;
-  /** Whether nothing is there, so that the next session begins a new tree. */
+  /** Whether nothing is there: the next session begins a new tree. */
   readonly isEmpty?: boolean;
 }
 
 /**
- * What may be begun from where the newest session is damaged, the best first.
- * The medium is closed behind what cannot be begun from, if it is writable.
+ * The sessions that may be loaded where the newest one is damaged, newest first;
+ * on a writable medium, an empty tree comes last. Closes the medium behind the
+ * damage if it is writable, and no session is left.
  */
 export async function findBases(session: Session): Promise<Base[]> {
   const { address, writable } = session.target;
   if (!writable) {
-    // A drive that could not be opened for reading alone is given up.
+    // xorriso has given up a drive that it could not open by -indev.
     const doing = session.doing("look at");
     await session.run(["-outdev", address], { doing, tolerant: true });
   }
@@ -41,10 +42,10 @@ export async function findBases(session: Session): Promise<Base[]> {
 }
 
 /**
- * Closes the session that a dead program has left open, which a BD-R needs
+ * Closes the session that an interrupted burn has left open, which a BD-R needs
  * before it can be written.
  *
- * @returns What to begin from now: the session before it, if there is one.
+ * @returns What to load now: the session before it, or an empty tree.
  */
 export async function closeInterrupted(session: Session): Promise<Base> {
   const { device: path, loaded } = session;
@@ -60,17 +61,14 @@ export async function closeInterrupted(session: Session): Promise<Base> {
   );
 }
 
-/** What is on a medium that may not be in order. */
+/** The sessions of a medium that may be damaged. */
 async function readToc(session: Session): Promise<Toc> {
   const doing = session.doing("look at");
   const { results } = await session.run("-toc", { doing, tolerant: true });
   return parseToc(results);
 }
 
-/**
- * Closes a session that a dead program has left open. xorriso gives up the
- * drive by that, so that what to load counts for the next opening.
- */
+/** Closes a session that was left open; xorriso gives up the drive by that. */
 async function closeDamaged(session: Session): Promise<void> {
   const doing = session.doing("close the interrupted session on");
   await session.burn("-close_damaged force", { doing, tolerant: true });
@@ -79,7 +77,7 @@ async function closeDamaged(session: Session): Promise<void> {
 /** The next writable block, behind all that was written. */
 async function endOfMedium(session: Session): Promise<number | undefined> {
   const doing = session.doing("look at");
-  // What it holds is of no use, and may be told as a problem.
+  // Its content does not matter, and may be reported as a problem.
   await session.run(["-dev", session.target.address], {
     doing,
     tolerant: true,
@@ -89,7 +87,7 @@ async function endOfMedium(session: Session): Promise<number | undefined> {
   return nwa;
 }
 
-/** A new tree, to be written where nothing is. */
+/** An empty tree, to be written where nothing is. */
 function emptyAt(at: number): Base {
   return { by: "sbsector", at, isEmpty: true };
 }

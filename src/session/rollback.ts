@@ -1,4 +1,4 @@
-/** Going back: to what is on the medium, to an older tree, before a commit. */
+/** Going back: to the tree on the medium, to that of an older session, to the state before a commit. */
 
 import { isCode } from "../errors.ts";
 import type { Changes } from "./changes.ts";
@@ -13,8 +13,8 @@ export async function rollback({ session }: Changes): Promise<void> {
     await session.run("-rollback", { doing });
     session.forgetStaged();
   } catch (error) {
-    // The tree was read again and could not be: the one in memory is empty,
-    // and would be written.
+    // xorriso could not read the tree again: it holds an empty one, which the
+    // next commit would write.
     if (!session.isUnloaded) await session.end();
     throw error;
   }
@@ -24,7 +24,7 @@ export async function rollback({ session }: Changes): Promise<void> {
  * Takes the tree of an older session as the base of the next commit. What is
  * staged is discarded.
  *
- * @param number The session, as `sessions()` tells it.
+ * @param number Number of the session, as `sessions()` lists it.
  */
 export async function revert(changes: Changes, number: number): Promise<void> {
   const { session } = changes;
@@ -34,7 +34,7 @@ export async function revert(changes: Changes, number: number): Promise<void> {
   try {
     await choose(session, { by: "session", at: number });
   } catch (error) {
-    // xorriso has an empty tree now, and would write that.
+    // xorriso holds an empty tree now.
     await resume(session);
     throw error;
   }
@@ -42,16 +42,15 @@ export async function revert(changes: Changes, number: number): Promise<void> {
 }
 
 /**
- * How far a commit could be taken back: the medium is as before (`done`), the
- * older tree is the base of the next commit (`pending`), or there is no older
- * one (`impossible`).
+ * The result of `undo()`: the medium is as before (`done`), the older tree is
+ * the base of the next commit (`pending`), or there is none (`impossible`).
  */
 export type Undone = "done" | "pending" | "impossible";
 
 /**
  * Goes back to the tree before the last commit.
  *
- * @param base Number of the session that it is on top of.
+ * @param base Number of the session before that commit; 0 if there was none.
  */
 export async function undo(changes: Changes, base: number): Promise<Undone> {
   const { session } = changes;
@@ -69,8 +68,8 @@ export async function undo(changes: Changes, base: number): Promise<Undone> {
 /**
  * Brings a session back to the state of the medium after something has failed.
  *
- * @param written Whether a session was written all the same. An image is made
- * what it was before, so that no call that failed has changed anything.
+ * @param written Whether a session was written all the same; an image is made
+ * what it was before.
  */
 export async function resume(
   session: Session,
@@ -78,7 +77,7 @@ export async function resume(
 ): Promise<void> {
   const { image } = session.target;
   try {
-    // The verdict is out already; only whether xorriso can go on counts.
+    // The failure is known already; this only finds out whether xorriso can go on.
     await session.run("-rollback", session.doing("roll back")).catch(() => {});
     if (written) {
       await image?.remember();
@@ -91,8 +90,8 @@ export async function resume(
 }
 
 /**
- * Opens the medium again, with the session that was loaded before where a
- * failed burn has left a newer one that cannot be.
+ * Opens the medium again; if a failed burn has left a damaged session, with the
+ * one that was loaded before.
  */
 async function openAgain(session: Session): Promise<void> {
   const sound = session.loaded;

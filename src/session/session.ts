@@ -1,9 +1,10 @@
-/** One xorriso process with one drive or image, and all that is known of it. */
+/** One xorriso process with one drive or image, and the state of both. */
 
 import { delay } from "@std/async/delay";
 import { notify, unlessAborted } from "../async.ts";
 import { Dialogue } from "../dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
+import { withoutBytes } from "../dialogue/progress.ts";
 import { commandLine } from "../dialogue/protocol.ts";
 import { requireWrite } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -12,6 +13,7 @@ import type { XorrisoOptions } from "../options.ts";
 import { DriveLog } from "./drive.ts";
 import { acquire, release, type Target } from "./target.ts";
 
+/** Milliseconds without a line after which xorriso counts as hung. */
 const TIMEOUT = 600_000;
 
 /** Milliseconds to wait for a drive that is becoming ready. */
@@ -20,54 +22,53 @@ const READY_TIMEOUT = 60_000;
 /** Milliseconds between reports that a drive is waited for. */
 const TICK = 500;
 
-/** Milliseconds to end xorriso in while it waits for a drive. */
+/** Milliseconds until xorriso that waits for a drive is killed. */
 const UNREADY_GRACE = 1000;
 
 /** Milliseconds that the end of an idle process may take. */
 const GRACE = 10_000;
 
 /**
- * One xorriso process with one drive or image: sends it lines, and has all that
- * is known of it in one place. What is done with it is in the files beside this
- * one, by topic.
+ * One xorriso process with one drive or image: sends it lines, and holds the
+ * state of both. What is done with it is in the files beside this one, by topic.
  */
 export class Session implements AsyncDisposable {
   /** The drive or image. */
   readonly target: Target;
-  /** How it is opened. */
+  /** How it was opened. */
   readonly options: XorrisoOptions;
-  /** What the drive says. */
+  /** The log of SCSI commands; empty with an image. */
   readonly log: DriveLog;
   /** Resolves when the process is gone and the image is unlocked. */
   readonly closed: Promise<void>;
   /** Version of the xorriso program. */
   version = "";
-  /** What medium there was when it was opened, or written last. */
+  /** The medium as it was when it was opened, or written last. */
   medium: Medium | undefined;
-  /** Number of the session whose tree is loaded, 0 if it is a new one. */
+  /** Number of the recorded session whose tree is loaded; 0 with a new tree. */
   loaded = 0;
   /** Whether no medium is open, since it was ejected or could not be loaded. */
   isUnloaded = false;
-  /** Whether the last session on the medium was left open by a dead program. */
+  /** Whether the last burn was interrupted, and has left a session open. */
   isInterrupted = false;
   /** Whether the medium has a boot record. */
   isBootable = false;
-  /** Why what is on the medium cannot be used, though it can be erased. */
+  /** Why the content of the medium cannot be used, though it can be erased. */
   foreign: XorrisoError | undefined;
-  /** Why what lies behind the newest session of an image keeps it from being written. */
+  /** Why an image cannot be written: a commit would overwrite what lies behind its newest session. */
   behind: XorrisoError | undefined;
   /** Files on disk that are staged. */
   readonly sources = new Set<string>();
-  /** Whether xorriso has confirmed a change that is not written yet. */
+  /** Whether xorriso has confirmed a change that is not committed yet. */
   isStaged = false;
-  /** Settled when what xorriso damages at loading is as it was; unset before. */
+  /** Settles when the links that xorriso has damaged are staged anew; unset before that begins. */
   mended: Promise<void> | undefined;
-  /** Settles when the image has rested, while that is waited for. */
+  /** Settles when the image has rested; unset where nobody waits for that. */
   resting: Promise<boolean> | undefined;
   readonly #dialogue: Dialogue;
-  /** Settled when all work is that has its turn or waits for it. */
+  /** Settles with the last work that has a turn or waits for one. */
   #last: Promise<unknown> = Promise.resolve();
-  /** Given when it is disposed of. */
+  /** Aborted when the session is disposed of. */
   readonly #disposal = new AbortController();
 
   private constructor(
@@ -82,7 +83,7 @@ export class Session implements AsyncDisposable {
     this.log = log;
     log.onLate = () => this.#giveUp();
     this.closed = dialogue.closed.then((gone) => release(target.image, gone));
-    // Whoever waits for the end is told; nobody has to.
+    // Nobody has to wait for the end.
     this.closed.catch(() => {});
   }
 
@@ -125,20 +126,16 @@ export class Session implements AsyncDisposable {
     return this.target.image !== undefined;
   }
 
-  /** Whether the process has ended, or is about to, against the plan. */
+  /** Whether the process has ended, or is about to, but not by `end()`. */
   get lost(): boolean {
     return this.#dialogue.lost;
   }
 
   /**
-   * Does work that alters what xorriso holds, from its first staged line until
-   * all of it is judged, while nobody else does.
+   * Does work after all that was given before, and before all that is given
+   * later. For `exclusive()`, which tells more.
    *
-   * Everybody else's staged lines would be part of a commit, go with a
-   * rollback, or be forgotten with `-changes_pending no`. Work that has its
-   * turn must not ask for another one.
-   *
-   * @param signal Gives up waiting for the turn; does not stop the work.
+   * @param signal Aborts waiting; does not stop the work.
    */
   async inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return await this.#afterOthers(() => {
@@ -166,9 +163,9 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Makes sure that the medium may be written; the one place that knows.
+   * Makes sure that the medium may be written: nothing else decides that.
    *
-   * @param erasing Whether what is on it is of no interest.
+   * @param erasing Whether its content may be unusable.
    */
   async requireWritable(
     { erasing = false }: { readonly erasing?: boolean } = {},
@@ -202,7 +199,7 @@ export class Session implements AsyncDisposable {
       );
     }
     if (this.behind !== undefined) throw this.behind;
-    // Whoever has a turn closes it.
+    // makeWritable() closes it.
     if (!this.isInterrupted || recover) return;
     throw new XorrisoError(
       "IMAGE_DAMAGED",
@@ -220,16 +217,16 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Ends the process, whoever has a turn; what was not committed is discarded.
+   * Ends the process, even if work has a turn; what is not committed is discarded.
    */
   async end(): Promise<void> {
     await this.#dialogue.end();
     await this.closed;
-    // Who has given up waiting for a rest has left it to itself.
+    // Those who waited for it may have given up.
     await this.resting?.catch(() => {});
   }
 
-  /** Ends the process when all work is done that was called before. */
+  /** Ends the process after all work that was given before. */
   async close(): Promise<void> {
     await this.#afterOthers(async () => {
       if (this.isStaged && !this.lost) {
@@ -243,7 +240,7 @@ export class Session implements AsyncDisposable {
     });
   }
 
-  /** Ends the process; whatever takes long is stopped in an orderly way. */
+  /** Ends the process; a commit or other long work is stopped in an orderly way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposal.abort(
       new XorrisoError(
@@ -254,7 +251,7 @@ export class Session implements AsyncDisposable {
     await this.close();
   }
 
-  /** For what takes long: given with a signal, and when it is disposed of. */
+  /** The signal for long work: aborted with the caller's, or when the session is disposed of. */
   stopOn(signal: AbortSignal | undefined): AbortSignal {
     const disposed = this.#disposal.signal;
     return signal ? AbortSignal.any([signal, disposed]) : disposed;
@@ -265,8 +262,8 @@ export class Session implements AsyncDisposable {
     return `Cannot ${what} "${this.target.device}"`;
   }
 
-  /** The error of an answer without what every xorriso tells. */
-  nonsense(doing: string, messages: readonly string[] = []): XorrisoError {
+  /** The error for an answer that lacks what every xorriso prints. */
+  unexpected(doing: string, messages: readonly string[] = []): XorrisoError {
     return new XorrisoError(
       "PROTOCOL",
       `${doing}: xorriso did not tell what was expected; its output may have ` +
@@ -275,7 +272,7 @@ export class Session implements AsyncDisposable {
     );
   }
 
-  /** One exchange; where it is the last one, the end is waited for. */
+  /** Sends one line; if the process ends by that, rejects after its end. */
   async run(
     words: string | readonly string[],
     options: ExchangeOptions | string,
@@ -296,10 +293,10 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** One exchange that writes to the medium. */
+  /** Sends one line that writes to the medium. */
   async burn(line: string, options: ExchangeOptions): Promise<Answer> {
     const doing = this.doing("set up");
-    // Each block that is written would be told.
+    // The log would have some lines for each block that is written.
     if (!this.isImage) await this.run("-scsi_log off", doing);
     try {
       return await this.run(line, { ...options, writes: true });
@@ -311,7 +308,7 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Lets go of the drive, so that the next `-load` is for the next opening. */
+  /** Gives up the drive, so that the next `-load` counts for the next opening. */
   async releaseDrive(): Promise<void> {
     await this.run(["-dev", ""], this.doing("let go of"));
   }
@@ -319,13 +316,13 @@ export class Session implements AsyncDisposable {
   /**
    * Throws if no line can be sent any more.
    *
-   * @param doing What fails by that: `Cannot change "/dev/sr0"`.
+   * @param doing The beginning of the message: `Cannot change "/dev/sr0"`.
    */
   requireOpen(doing: string): void {
     this.#dialogue.requireOpen(doing);
   }
 
-  /** Waits for work on the image, which is unlocked when xorriso dies. */
+  /** Waits for work on the image; if it fails because xorriso has ended, rejects with that. */
   async whileOpen<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
@@ -338,11 +335,10 @@ export class Session implements AsyncDisposable {
   /**
    * Makes sure that the medium is the one that was opened.
    *
-   * The drive tells it to the first command after an exchange, in its log. The
-   * session is ended then: xorriso would take the old tree for that of the new
-   * medium.
+   * An exchange shows in the log, at the first command after it. The session is
+   * ended then: xorriso would take the old tree for that of the new medium.
    *
-   * @param doing What fails otherwise: `Cannot commit to "/dev/sr0"`.
+   * @param doing The beginning of the message: `Cannot commit to "/dev/sr0"`.
    */
   async requireSame(doing: string): Promise<void> {
     const isExchanged = this.log.has("exchanged");
@@ -358,7 +354,7 @@ export class Session implements AsyncDisposable {
     );
   }
 
-  /** Waits for a drive that is becoming ready, and tells so meanwhile. */
+  /** Repeats work until the drive is ready, and reports that it waits. */
   async whenReady<T>(
     work: () => Promise<T>,
     signal: AbortSignal | undefined,
@@ -366,9 +362,8 @@ export class Session implements AsyncDisposable {
     if (this.isImage) return await work();
     const { onProgress, readyTimeout = READY_TIMEOUT } = this.options;
     const deadline = performance.now() + readyTimeout;
-    const nothing = { done: 0, total: undefined, rate: undefined };
     const timer = setInterval(
-      () => notify(onProgress, { phase: "waiting", ...nothing }),
+      () => notify(onProgress, withoutBytes("waiting")),
       TICK,
     );
     try {
@@ -387,8 +382,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Gives up a drive that does not become ready. SIGTERM alone would not end
-   * xorriso for minutes; nothing is being written, so it may be killed.
+   * Ends xorriso because its drive does not become ready. SIGTERM alone would
+   * take minutes; nothing is being written, so it may be killed.
    */
   #giveUp(): void {
     const { device } = this.target;

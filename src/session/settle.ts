@@ -2,6 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { notify, unlessAborted } from "../async.ts";
+import { withoutBytes } from "../dialogue/progress.ts";
 import { unquote } from "../dialogue/protocol.ts";
 import { type ImageFile, WARM } from "../disk/image.ts";
 import { XorrisoError } from "../errors.ts";
@@ -73,8 +74,7 @@ async function rest(session: Session, image: ImageFile): Promise<boolean> {
           `${Math.ceil(left / 1000)} s; wait for that by lockTimeout`,
       );
     }
-    const none = { done: 0, total: undefined, rate: undefined };
-    notify(onProgress, { phase: "resting", ...none });
+    notify(onProgress, withoutBytes("resting"));
   };
   const since = await image.rest(needed, onWait, gone.signal);
   const writer = remains && await findWriter(session, image.path);
@@ -128,7 +128,7 @@ async function findOnce(
   session: Session,
   path: string,
 ): Promise<number | undefined> {
-  const doing = session.doing("look who writes to");
+  const doing = session.doing("find out who writes to");
   await session.run(["-disk_pattern", "on"], doing);
   // Some processes end meanwhile.
   const { results } = await session.run(

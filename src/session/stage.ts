@@ -1,4 +1,4 @@
-/** Staging for callers that do not know the tree: what is asked before. */
+/** Staging for a caller that does not know the tree: xorriso is asked about it first. */
 
 import { resolveForRead } from "../disk/permissions.ts";
 import { openSource } from "../disk/sources.ts";
@@ -10,7 +10,7 @@ import { makeWritable } from "./open.ts";
 import { rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
 
-/** Stages a file under a path, where it bends nothing that is there. */
+/** Stages a file under a path, unless a directory is there, or a file above it. */
 export async function stageFile(
   changes: Changes,
   source: string,
@@ -24,8 +24,8 @@ export async function stageFile(
   try {
     await changes.stage(real.path, path);
   } catch (error) {
-    // A file that cannot be staged has removed the one that it should have
-    // replaced, and that must not be committed.
+    // xorriso has removed the file that this one should have replaced: that
+    // must not be committed.
     if (!isCode(error, "CLOSED")) await rollback(changes).catch(() => {});
     throw error;
   }
@@ -53,7 +53,7 @@ export async function stageRemoval(
   await changes.remove(paths, { recursive });
 }
 
-/** Stages another path for what is there, where nothing is yet. */
+/** Stages another path for a node, unless something is there. */
 export async function stageMove(
   changes: Changes,
   path: string,
@@ -70,7 +70,7 @@ export async function stageMove(
   await changes.move(path, target);
 }
 
-/** Refuses what xorriso would do without a word: bend the tree. */
+/** Refuses to replace a directory, or to make one of a file: xorriso would do both silently. */
 async function requirePlace(session: Session, path: string): Promise<void> {
   for (const parent of parents(path)) {
     const type = await typeOf(session, parent);
@@ -95,15 +95,15 @@ function isTaken(
 }
 
 /**
- * Checks again what xorriso is about to read: a link may have come into its
- * path, to what the script may not read. All is discarded then.
+ * Checks the staged files again before xorriso reads them: a link may be in the
+ * path by now that leads to what the script may not read. Rolls back then.
  */
 export async function requireSources(changes: Changes): Promise<void> {
   for (const path of changes.session.sources) {
     try {
       await resolveForRead(path, "the source");
     } catch (error) {
-      // Whatever else is wrong, xorriso finds it, too.
+      // xorriso finds all other problems by itself.
       if (!(error instanceof Deno.errors.NotCapable)) continue;
       await rollback(changes);
       throw error;

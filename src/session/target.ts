@@ -1,4 +1,4 @@
-/** What a session is about: a drive, or an image file that is locked. */
+/** The target of a session: a drive, or an image file that is locked. */
 
 import { resolve } from "@std/path/posix/resolve";
 import { ImageFile } from "../disk/image.ts";
@@ -11,15 +11,15 @@ import {
 } from "../disk/permissions.ts";
 import type { XorrisoOptions } from "../options.ts";
 
-/** What a session is about. */
+/** The target of a session. */
 export interface Target {
   /** As the user names it. */
   readonly device: string;
-  /** Its absolute path without links, wherever the program goes meanwhile. */
+  /** Its absolute path without links. */
   readonly path: string;
-  /** As xorriso is told it. */
+  /** The operand of `-dev`. */
   readonly address: string;
-  /** The locked file, where it is one. */
+  /** The image file, if it is one; locked, if it is writable. */
   readonly image: ImageFile | undefined;
   readonly writable: boolean;
 }
@@ -27,9 +27,9 @@ export interface Target {
 /** Milliseconds in which the xorriso of a program that was just killed sees the end of its input. */
 const LOCK_TIMEOUT = 2000;
 
-/** What a device is, and what may be done with it. */
+/** A device that was found. */
 export interface Located {
-  /** As it was named; of an image absolute, so that it stays the same wherever the program goes. */
+  /** As it was named; of an image absolute, since the program may change its folder. */
   readonly name: string;
   /** The path without links, as far as it is there. */
   readonly path: string;
@@ -63,14 +63,14 @@ export async function locate(
 ): Promise<Located> {
   const found = await resolveForRead(device, "the drive or image")
     .catch((error: unknown) => {
-      // Whatever else is wrong, its opening tells it.
+      // Opening it fails by all other problems.
       if (error instanceof Deno.errors.NotCapable) throw error;
       return undefined;
     });
   const path = found ?? device;
   const isDrive = await isDrivePath(path);
   const isNew = create && found === undefined;
-  // What is there already can be read without write permission.
+  // An image that is there is opened for reading if write permission is missing.
   const writable = !readOnly && session === undefined &&
     (isDrive || isNew || await isGranted("write", path));
   return { name: isDrive ? device : resolve(device), path, isDrive, writable };
@@ -97,15 +97,15 @@ export async function acquire(
 }
 
 /**
- * Lets go of an image file.
+ * Unlocks and closes an image file.
  *
- * @param gone Whether no process uses it any more.
+ * @param gone Whether xorriso has ended.
  */
 export async function release(
   image: ImageFile | undefined,
   gone: boolean,
 ): Promise<void> {
-  // What has been left to itself may still write.
+  // xorriso that was left to itself may still write.
   if (!gone) return image?.abandon();
   await image?.restore();
   await image?.[Symbol.asyncDispose]();
