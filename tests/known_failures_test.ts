@@ -77,7 +77,7 @@ Deno.test("known failure 2: a fatal error is lost, and a killed process counts a
   await using backend = await openImage(folder, { xorrisoPath: hooked.path });
   const large = await makeSparse(`${folder.path}/large`);
   const put = outcomes([backend.put(large, "large")]);
-  await grows(`${folder.path}/test.iso`);
+  await grows(`${folder.path}/test.iso`, put);
   await hooked.kill("SIGKILL");
   assertEquals(await put, ["SESSION_LOST"]);
   assertEquals(await textsOf(backend), { a: "a" });

@@ -261,7 +261,7 @@ Deno.test("XorrisoBackend stops a commit that nobody wants any more", async () =
   const puts = controllers.map(({ signal }, i) =>
     rejection(backend.put(large, i === 0 ? "a" : "b", { signal }))
   );
-  await grows(image);
+  await grows(image, Promise.all(puts));
   for (const controller of controllers) controller.abort(reason);
   assertEquals(await Promise.all(puts), [reason, reason]);
   // Who took them back has been told.
@@ -281,7 +281,7 @@ Deno.test("await using stops a commit under way, and the image is as before", as
     await store(backend, { a: "old" });
     before = await hash(image);
     puts.push(outcomes([backend.put(large, "a")]));
-    await grows(image);
+    await grows(image, puts[0]);
   }
   assertEquals(await Promise.all(puts), [["ABORTED"]]);
   assertEquals(await hash(image), before);

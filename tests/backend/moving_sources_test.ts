@@ -163,7 +163,7 @@ Deno.test("XorrisoBackend.put() rejects a source that moves while it is read", a
     await backend.put(path, "old");
     await backend.put(sound, "sound");
     const commit = outcomes([backend.commit()]);
-    await grows(`${folder.path}/test.iso`);
+    await grows(`${folder.path}/test.iso`, commit);
     await hooked.kill("SIGSTOP");
     await runShell(command);
     await hooked.kill("SIGCONT");

@@ -256,7 +256,7 @@ for (
     const zeros = await makeSparse(`${folder.path}/zeros`);
     // Without a terminal only what has all permissions can tell whether SIGHUP is meant.
     const child = spawn(["put", url, zeros], ["--allow-all"]);
-    await grows(image);
+    await grows(image, child.status);
     signalTo(child, signal);
     const [{ code, stderr }] = await Promise.all([
       child.output(),

@@ -237,7 +237,7 @@ Deno.test("put stores a file that changes meanwhile from a copy, and tells it", 
   await age(await makeSparse(`${source}/moving`, 256 << 20));
   const url = `xorriso://${folder.path}/a.iso`;
   const running = run(["put", url, source, "--create", "-v"]);
-  await grows(`${folder.path}/a.iso`);
+  await grows(`${folder.path}/a.iso`, running);
   await Deno.truncate(`${source}/moving`, 1);
   const { code, stderr } = await running;
   assertEquals(code, 0);

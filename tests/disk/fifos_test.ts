@@ -197,7 +197,7 @@ together("a drive goes on where the script may open the FIFO", async () => {
         await backend.put(`${sources}${name}`, name);
       }
       const committing = rejection(backend.commit());
-      await drives.burning(burner);
+      await drives.burning(burner, committing);
       await turn(`${sources}moves`);
       await burner.clearFault();
       assertCode(await within(120_000, committing), "SOURCE_CHANGED");
@@ -221,7 +221,7 @@ together(
         [],
         [`--deny-write=${sources}`],
       );
-      await drives.burning(burner);
+      await drives.burning(burner, program);
       await turn(`${sources}moves`);
       // It ends by itself, although xorriso does not.
       const { stdout, stderr } = await within(90_000, program);

@@ -405,7 +405,7 @@ async function interrupt(
   try {
     await session.cp([await makeSparse(`${folder.path}/large`)], "/large");
     const committed = rejection(session.commit(signal ? { signal } : {}));
-    await grows(image);
+    await grows(image, committed);
     const queued = rejection(session.ls());
     act(pid, session);
     const error = await committed;

@@ -78,7 +78,7 @@ Deno.test("XorrisoBackend rejects what was in a commit when xorriso was killed",
     backend.put(large, "large"),
     backend.delete("b"),
   ]);
-  await grows(image);
+  await grows(image, killed);
   // What comes later is for the next session, by itself.
   const next = outcomes([
     backend.put(toBytes("next"), "next"),
@@ -102,7 +102,7 @@ Deno.test("XorrisoBackend begins anew when xorriso was killed in a first commit"
   await using hooked = await hookXorriso(folder, "-none", []);
   await using backend = await openImage(folder, { xorrisoPath: hooked.path });
   const killed = outcomes([backend.put(large, "large")]);
-  await grows(image);
+  await grows(image, killed);
   await hooked.kill("SIGKILL");
   assertEquals(await killed, ["SESSION_LOST"]);
   assertEquals(await exists(image), false);
@@ -163,7 +163,7 @@ Deno.test("XorrisoBackend tells of a xorriso that was told to end", async () => 
     await using backend = await openImage(folder, { xorrisoPath: hooked.path });
     await store(backend, { a: "a" });
     const put = outcomes([backend.put(large, "large")]);
-    await grows(image);
+    await grows(image, put);
     await hooked.kill(signal);
     const [result] = await put;
     assert(

@@ -69,7 +69,7 @@ together(
         const controller = new AbortController();
         const { signal } = controller;
         const committing = rejection(backend.commit({ signal }));
-        await burning(burner);
+        await burning(burner, committing);
         const reason = new Error("enough");
         controller.abort(reason);
         assertEquals(await within(60_000, committing), reason);
@@ -96,7 +96,7 @@ together(
       await session.map(await folder.file("large", noise(6 << 20)), "/large");
       await burner.fault("write_delay_us=20000");
       const committed = rejection(session.commit());
-      await burning(burner);
+      await burning(burner, committed);
       await within(60_000, session[Symbol.asyncDispose]());
       assertCode(await committed, "ABORTED");
       await burner.clearFault();
@@ -140,7 +140,7 @@ together(
         ...{ stdin: "null", stdout: "piped", stderr: "piped" },
       }).spawn();
       const output = child.output();
-      await burning(burner);
+      await burning(burner, output);
       signalTo(child, "SIGINT");
       const { code, stderr } = await within(60_000, output);
       assertEquals(

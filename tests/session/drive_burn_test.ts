@@ -239,7 +239,7 @@ together(
     assertEquals(parts, [large, large.subarray(4097, 9097), "old"]);
     await burner.fault("write_delay_us=10000");
     const storing = backend.put(noise(4 << 20), "new");
-    await burning(burner);
+    await burning(burner, storing);
     const target = `${folder.path}/large`;
     await Promise.all([
       storing,

@@ -131,7 +131,7 @@ Deno.test("Xorriso.commit() takes the place of a commit that came to no end", as
     args: ["-dev", `stdio:${image}`, "-map", large, "/large", "-commit"],
     ...{ stdin: "null", stdout: "null", stderr: "null" },
   }).spawn();
-  await grows(image);
+  await grows(image, xorriso.status);
   signalTo(xorriso, "SIGKILL");
   await xorriso.status;
   await age(image);

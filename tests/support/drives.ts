@@ -50,20 +50,28 @@ export async function tear(
   await burner.fault("write_delay_us=20000");
   // Far more than is written before it is seen to burn, on a busy machine, too.
   const torn = rejection(backend.put(noise(24 << 20), "torn"));
-  await burning(burner);
+  await burning(burner, torn);
   await burner.kill(signal);
   await torn;
   await burner.clearFault();
 }
 
-/** Waits until a burn that has just been asked for is in its middle. */
-export async function burning(burner: Burner): Promise<void> {
+/**
+ * Waits until a burn that has just been asked for is in its middle.
+ *
+ * @param work What it ends with.
+ */
+export async function burning(
+  burner: Burner,
+  work: Promise<unknown>,
+): Promise<void> {
   const before = (await burner.log()).length;
   await until(
     async () =>
       (await burner.log()).slice(before).filter(({ name }) => name === "WRITE")
         .length > 20,
     "it burns",
+    work,
   );
 }
 

@@ -1,6 +1,7 @@
 /** What the tests on real image files have in common. */
 
 import { assert, assertEquals, AssertionError } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { createHash } from "node:crypto";
 import { XorrisoError, type XorrisoErrorCode } from "../../src/errors.ts";
 import { commandLine, unquote } from "../../src/dialogue/protocol.ts";
@@ -373,15 +374,32 @@ export function signalTo(child: Deno.ChildProcess, signal: Deno.Signal): void {
   }
 }
 
-/** Waits until a condition holds, and fails if it takes far too long. */
+/** Milliseconds until something counts as never coming, on the busiest machine, too. */
+const PATIENCE = 300_000;
+
+/**
+ * Waits until a condition holds, and fails if it takes far too long.
+ *
+ * @param what What is waited for, as errors tell it.
+ * @param work What brings it about: once that has ended, it cannot come any more.
+ */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
+  work: Promise<unknown> = new Promise(() => {}),
 ): Promise<void> {
-  const end = performance.now() + 60_000;
-  while (!await condition()) {
-    assert(performance.now() < end, `Waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  let end: string | undefined;
+  const tell = (result: unknown) => end = Deno.inspect(result);
+  work.then(tell, tell);
+  const begin = performance.now();
+  for (;;) {
+    const isOver = end !== undefined;
+    if (await condition()) return;
+    assert(!isOver, `Ended before ${what}: ${end}`);
+    const passed = performance.now() - begin;
+    assert(passed < PATIENCE, `Waited in vain until ${what}`);
+    // What comes soon is seen at once; what does not is not slowed down by those who ask.
+    await delay(Math.min(1 + passed / 20, 10));
   }
 }
 
@@ -415,15 +433,20 @@ export async function makeSparse(
   return path;
 }
 
-/** Resolves when an image has grown by a megabyte, or has got one: xorriso is writing. */
-export async function grows(image: string): Promise<void> {
+/**
+ * Resolves when an image has grown by a megabyte, or has got one: xorriso is writing.
+ *
+ * @param work What it is written by.
+ */
+export async function grows(
+  image: string,
+  work?: Promise<unknown>,
+): Promise<void> {
   const sizeOf = async () =>
-    (await Deno.stat(image).catch(() => ({ size: 0 }))).size;
+    await exists(image) ? (await Deno.stat(image)).size : 0;
   const size = await sizeOf();
-  await until(
-    async () => await sizeOf() > size + (1 << 20),
-    `"${image}" grows`,
-  );
+  const hasGrown = async () => await sizeOf() > size + (1 << 20);
+  await until(hasGrown, `"${image}" grows`, work);
 }
 
 /** Whether something is there, be it a dangling link. */

@@ -46,7 +46,7 @@ export async function makeOrphan(
      await session.commit();
      await new Promise(() => setTimeout(() => {}, 2 ** 31 - 1));`,
   );
-  await grows(image);
+  await grows(image, ended);
   await delay(moment);
   const pid = await newest();
   Deno.kill(pid, "SIGSTOP");
