@@ -1,8 +1,9 @@
-/** Reading the tree of a session from its directories (ECMA-119, 6.8 and 9.1). */
+/** Reading the tree of a session from the records of its directories (ECMA-119, 6.8 and 9.1). */
 
 import { BinaryHeap } from "@std/data-structures/binary-heap";
 import { join, parents, show } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
+import { CHUNK } from "../disk/files.ts";
 import { BLOCK, blocksOf } from "../medium.ts";
 import { parseTable } from "./checksums.ts";
 import { type ChecksumTable, Entry } from "./entry.ts";
@@ -31,17 +32,14 @@ export interface ReadTreeOptions {
   readonly maxEntries?: number;
 }
 
-/** More names take more memory than a program has by default (4 GiB). */
+/** More names take more than the 4 GiB of memory that a program has by default. */
 const MAX_ENTRIES = 5_000_000;
 
 /** Bytes that a path may have: what Linux and xorriso take. */
 const MAX_PATH = 4095;
 
-/** Problems that are told. */
+/** Problems that are listed. */
 const MAX_PROBLEMS = 1000;
-
-/** Bytes of a directory that are taken at once. */
-const PORTION = 1 << 20;
 
 /**
  * Reads the tree of a session.
@@ -50,7 +48,7 @@ const PORTION = 1 << 20;
  * @param session The session.
  * @param options How to read.
  * @returns The tree.
- * @throws {XorrisoError} IMAGE_DAMAGED when its directories cannot be right, or as `blocks` tells.
+ * @throws {XorrisoError} IMAGE_DAMAGED when its directories cannot be right, or as `Blocks.read`.
  *
  * @example The newest tree of an image
  * ```ts
@@ -70,8 +68,8 @@ export async function readTree(
 }
 
 /**
- * Reads the tree of a session that differs from a known one, of an older session of the same medium,
- * by what is at some paths: only the directories above them are read, the rest is taken over.
+ * Reads the tree of a session that differs from the known tree of an older one only at some paths: the
+ * directories above these are read, the rest is shared with the known tree.
  */
 export async function rereadTree(
   known: Tree,
@@ -91,11 +89,11 @@ interface UnreadDirectory {
   readonly bytes: number;
   readonly section: Section;
   readonly children: Map<string, Entry>;
-  /** Whether nothing below it is known. */
+  /** Whether all below it is to be read, too. */
   readonly whole: boolean;
 }
 
-/** A tree that is known, and the paths where something may have changed since. */
+/** A known tree, and the paths where something may have changed since. */
 interface Since {
   readonly known: Tree;
   readonly changed: ReadonlySet<string>;
@@ -107,23 +105,24 @@ class TreeReader {
   readonly #since: Since | undefined;
   readonly #maxEntries: number;
   readonly #runs: Runs;
+  /** First blocks of directories that have been read. */
   readonly #entered = new Set<number>();
   readonly #problems: TreeProblem[] = [];
-  /** Directories above what may have changed. */
+  /** Paths of the directories above what may have changed. */
   readonly #above: ReadonlySet<string>;
-  /** Directories to be read, those first that lie first on the medium. */
+  /** Directories to be read, in the order of their blocks. */
   readonly #queue: BinaryHeap<UnreadDirectory> = new BinaryHeap(
     (a: UnreadDirectory, b: UnreadDirectory) => a.section.lba - b.section.lba,
   );
-  /** What the record that was taken last says. */
-  #rockRidge = new RockRidge();
   #checksums: ChecksumTable | undefined;
   #naming: Naming = "plain";
-  /** Bytes that come first in each system use field but the first (SUSP 1.12, 5.3). */
+  /** Bytes before the entries of each system use field, by the SP entry of the root (SUSP 1.12, 5.3). */
   #skip = 0;
+  /** Number of names so far. */
   #entries = 0;
-  #taken = 0;
-  /** Sections of a file whose last record is still to come. */
+  /** Bytes of directories and continuation areas so far. */
+  #bytes = 0;
+  /** Sections of the file that the next record goes on with. */
   #sections: Section[] = [];
 
   constructor(
@@ -142,7 +141,7 @@ class TreeReader {
 
   async read(): Promise<Tree> {
     const root = await this.#readRoot();
-    // Whether they lie by depth or by level, this reads them in one sweep.
+    // Programs lay directories out by level or by depth: both are read in one sweep.
     for (let next = this.#queue.pop(); next; next = this.#queue.pop()) {
       await this.#readDirectory(next);
     }
@@ -150,11 +149,11 @@ class TreeReader {
     return new Tree({ root, session, problems });
   }
 
-  /** Reads what the root says of itself, and chooses the names by that. */
+  /** Reads the root's record of itself, which tells whether there is Rock Ridge. */
   async #readRoot(): Promise<Entry> {
     const { root: plain, joliet } = this.#session.volume;
-    const self = await this.#takeSelf(plain.lba);
-    const { isUsed, mode, skip, checksums } = this.#rockRidge;
+    const [self, rockRidge] = await this.#readSelf(plain.lba);
+    const { isUsed, mode, skip, checksums } = rockRidge;
     this.#checksums = checksums && parseTable(checksums);
     let section = plain;
     if (isUsed && mode !== undefined) {
@@ -167,7 +166,7 @@ class TreeReader {
     const children = new Map<string, Entry>();
     const whole = this.#since?.changed.has("/") ?? true;
     this.#queue.push({ path: "/", bytes: 0, section, children, whole });
-    const fields = fieldsOf(self, this.#rockRidge, this.#naming, {
+    const fields = fieldsOf(self, rockRidge, this.#naming, {
       checksums: this.#checksums,
       ...{ type: "directory", name: "", sections: NOTHING },
       folder: undefined,
@@ -175,16 +174,17 @@ class TreeReader {
     return new Entry({ ...fields, sections: [section], children });
   }
 
-  /** Takes the record that a directory begins with: what it says of itself. */
-  async #takeSelf(lba: number): Promise<DirectoryRecord> {
+  /** Reads the record with which the root directory begins, that of itself. */
+  async #readSelf(lba: number): Promise<[DirectoryRecord, RockRidge]> {
     for (;;) {
       const bytes = await this.#runs.get(lba * BLOCK, BLOCK);
       const self = recordAt(this.#blocks, bytes, 0, lba);
       if (self === undefined) {
         throw damaged(this.#blocks, lba, "the root directory is not there");
       }
-      const missing = this.#take(self);
-      if (missing === undefined) return self;
+      const rockRidge = new RockRidge();
+      const missing = this.#parse(self, rockRidge);
+      if (missing === undefined) return [self, rockRidge];
       await this.#fetch(missing);
     }
   }
@@ -202,8 +202,8 @@ class TreeReader {
     this.#entered.add(lba);
     this.#count(size, lba);
     const end = (lba + blocksOf(size)) * BLOCK;
-    for (let position = lba * BLOCK; position < end; position += PORTION) {
-      const length = Math.min(PORTION, end - position);
+    for (let position = lba * BLOCK; position < end; position += CHUNK) {
+      const length = Math.min(CHUNK, end - position);
       await this.#readRecords(directory, position, length);
     }
     this.#sections = [];
@@ -224,44 +224,46 @@ class TreeReader {
         continue;
       }
       if (!isSelfOrParent(record)) {
-        const missing = this.#take(record);
+        const rockRidge = new RockRidge();
+        const missing = this.#parse(record, rockRidge);
         if (missing !== undefined) {
           await this.#fetch(missing);
           bytes = await this.#runs.get(position, length);
           continue;
         }
-        this.#add(directory, record);
+        this.#add(directory, record, rockRidge);
       }
       at += record.length;
     }
   }
 
-  /** Bytes of a relocated directory, by its record of itself. */
+  /** Size of a relocated directory, by its record of itself. */
   async #sizeOf(lba: number): Promise<number> {
     if (sectionProblem({ lba, size: BLOCK }, this.#blocks)) return BLOCK;
     return sectionAt(await this.#runs.get(lba * BLOCK, BLOCK), 0).size || BLOCK;
   }
 
-  /** More bytes in directories than the medium has overlap, so that they could be endless. */
+  /** Bounds the bytes of all directories: more than the medium has must overlap, perhaps without end. */
   #count(bytes: number, lba: number): void {
-    this.#taken += bytes;
-    if (this.#taken <= 2 * this.#blocks.byteLength) return;
+    this.#bytes += bytes;
+    if (this.#bytes <= 2 * this.#blocks.byteLength) return;
     const why = "its directories hold more than the medium";
     throw damaged(this.#blocks, lba, why);
   }
 
-  /** Reads a continuation area, so that it is there when its record is taken again. */
+  /** Reads a continuation area, so that it is kept when its record is parsed again. */
   async #fetch({ lba, offset, length }: Continuation): Promise<void> {
     await this.#runs.get(lba * BLOCK + offset, length);
   }
 
-  /** Takes the system use field of a record; returns an area of it that has not been read. */
-  #take(record: DirectoryRecord): Continuation | undefined {
-    const { bytes, at, length, nameLength, lba } = record;
-    // It begins at an even place (ECMA-119, 9.1.12).
+  /** Parses the system use field of a record; returns the continuation area that is to be read before. */
+  #parse(
+    { bytes, at, length, nameLength, lba }: DirectoryRecord,
+    rockRidge: RockRidge,
+  ): Continuation | undefined {
+    // A padding byte makes its place even (ECMA-119, 9.1.12).
     const start = 33 + nameLength + (nameLength + 1) % 2 + this.#skip;
-    this.#rockRidge = new RockRidge();
-    return this.#rockRidge.take(bytes, at + start, at + length, (area) => {
+    return rockRidge.parse(bytes, at + start, at + length, (area) => {
       const position = area.lba * BLOCK + area.offset;
       if (position + area.length > this.#blocks.byteLength) {
         const why = `a record goes on at block ${area.lba}, beyond the end`;
@@ -272,19 +274,23 @@ class TreeReader {
     });
   }
 
-  /** Adds what a record says to its directory. */
-  #add(directory: UnreadDirectory, record: DirectoryRecord): void {
-    const { isRelocated, child, name: own } = this.#rockRidge;
+  /** Adds the entry of a record to its directory. */
+  #add(
+    directory: UnreadDirectory,
+    record: DirectoryRecord,
+    rockRidge: RockRidge,
+  ): void {
+    const { isRelocated, child, name: own } = rockRidge;
     if (isRelocated || (record.flags & FLAGS.associated) !== 0) return;
-    // A large file has a record for each of its sections; all but the last say that it goes on.
+    // A file of 4 GiB or more has a record for each of its sections.
     const section = sectionAt(record.bytes, record.at);
     if (section.size > 0) this.#sections.push(section);
-    if ((record.flags & FLAGS.goesOn) !== 0) return;
+    if ((record.flags & FLAGS.multiExtent) !== 0) return;
     const sections = this.#sections.length > 0 ? this.#sections : NOTHING;
     if (sections.length > 0) this.#sections = [];
-    const name = nameOf(record, this.#rockRidge, this.#naming);
+    const name = nameOf(record, rockRidge, this.#naming);
     const bytes = directory.bytes + 1 + (own?.length ?? 3 * name.length);
-    const type = recordType(record, this.#rockRidge);
+    const type = recordType(record, rockRidge);
     const problem = problemOf(name, bytes, directory);
     if (type === undefined || problem !== undefined) {
       const reason = problem ?? `${show(name)} is a directory without a place`;
@@ -294,7 +300,7 @@ class TreeReader {
       const why = `there are more than ${this.#maxEntries} names`;
       throw damaged(this.#blocks, record.lba, why);
     }
-    let fields = fieldsOf(record, this.#rockRidge, this.#naming, {
+    let fields = fieldsOf(record, rockRidge, this.#naming, {
       checksums: this.#checksums,
       ...{ type, name, sections },
       folder: directory.path,
@@ -311,13 +317,13 @@ class TreeReader {
     directory.children.set(name, new Entry(fields));
   }
 
-  /** What is in a directory: to be read, or known already. */
+  /** What a directory holds: of the known tree, or to be filled when it is read. */
   #childrenOf(directory: UnreadDirectory): Entry["children"] {
     const { path, section, children } = directory;
     const isAbove = this.#above.has(path);
     if (!directory.whole && !isAbove && !this.#since?.changed.has(path)) {
       const known = this.#since?.known.get(path);
-      // Of the same size: who says that nothing changed there is most likely right.
+      // Another size would show a change that nobody told.
       if (known?.children && known.sections[0]?.size === section.size) {
         return known.children;
       }

@@ -1,4 +1,4 @@
-/** A directory record, and what it says with Rock Ridge or without (ECMA-119, 9.1). */
+/** A directory record, and the entry that it makes with Rock Ridge or without (ECMA-119, 9.1). */
 
 import { decodeName } from "../names.ts";
 import type { Blocks } from "./blocks.ts";
@@ -13,29 +13,34 @@ import {
 import type { Compression, RockRidge } from "./rock_ridge.ts";
 import { damaged } from "./volume.ts";
 
-/** How the names of a tree are written. */
+/** Which names of a tree are used. */
 export type Naming = "rock ridge" | "joliet" | "plain";
 
-/** Where a directory record is. */
+/** A directory record among bytes. */
 export interface DirectoryRecord {
-  /** The bytes that have it. */
+  /** The bytes that it is part of. */
   readonly bytes: Uint8Array;
-  /** Its first one. */
+  /** Where it begins. */
   readonly at: number;
-  /** How many it has. */
+  /** Number of its bytes. */
   readonly length: number;
-  /** How many of them are its name of ISO 9660. */
+  /** Number of bytes of its file identifier, the plain name. */
   readonly nameLength: number;
-  /** What it is: see {@linkcode FLAGS}. */
+  /** Its {@linkcode FLAGS}. */
   readonly flags: number;
   /** The block that it is in. */
   readonly lba: number;
 }
 
-/** Flags of a record (ECMA-119, 9.1.6). */
-export const FLAGS = { directory: 2, associated: 4, goesOn: 0x80 } as const;
+/** File flags (ECMA-119, 9.1.6). */
+export const FLAGS = {
+  directory: 2,
+  associated: 4,
+  /** The next record has a further extent of the same file. */
+  multiExtent: 0x80,
+} as const;
 
-/** Types of files in the upper bits of a mode (RRIP 1.12, 4.1.1). */
+/** Types of special files, in the upper bits of a mode (RRIP 1.12, 4.1.1). */
 const TYPES: Readonly<Record<number, EntryType>> = {
   0o01: "fifo",
   0o02: "character",
@@ -44,15 +49,14 @@ const TYPES: Readonly<Record<number, EntryType>> = {
   0o14: "socket",
 };
 
-/** Shared by all that has no content. */
+/** The sections of all entries without content. */
 export const NOTHING: readonly never[] = [];
 
 const utf16 = new TextDecoder("utf-16be", { ignoreBOM: true });
 
 /**
- * The record there; undefined if there are no more in its block, beyond whose end none goes.
- *
- * @throws {XorrisoError} IMAGE_DAMAGED if there can be none.
+ * The record at a place; undefined if its block has no more, IMAGE_DAMAGED if it cannot be one. Records
+ * do not cross the ends of blocks (ECMA-119, 6.8.1.1).
  */
 export function recordAt(
   blocks: Blocks,
@@ -71,14 +75,14 @@ export function recordAt(
   throw damaged(blocks, lba, why);
 }
 
-/** Whether a record is the first or second of a directory, for itself and for the one above. */
+/** Whether a record is one of the first two of a directory, those of itself and of its parent. */
 export function isSelfOrParent(
   { bytes, at, nameLength }: DirectoryRecord,
 ): boolean {
   return nameLength === 1 && (bytes[at + 33] ?? 0) <= 1;
 }
 
-/** What a record stands for; undefined if it says that it is a directory and has none. */
+/** What a record stands for; undefined if its mode says a directory, but nothing tells where that is. */
 export function recordType(
   { flags }: DirectoryRecord,
   { mode, child }: RockRidge,
@@ -90,7 +94,7 @@ export function recordType(
   return type === 0o04 ? undefined : TYPES[type] ?? "file";
 }
 
-/** The name that a record gives; it may be none that can be. */
+/** The name of a record, which is not checked yet. */
 export function nameOf(
   { bytes, at, nameLength }: DirectoryRecord,
   { name, isDots }: RockRidge,
@@ -102,11 +106,11 @@ export function nameOf(
     if (isDots) return "..";
     if (name !== undefined) return decodeName(name);
   }
-  // Without the version number and the dot before that (ECMA-119, 7.5.1).
+  // Without the version number, and the dot of a name without extension (ECMA-119, 7.5.1).
   return decodeName(plain).replace(/\.?;\d+$/, "");
 }
 
-/** What becomes of a record in an entry. */
+/** The fields of the entry that a record makes. */
 export function fieldsOf(
   { bytes, at }: DirectoryRecord,
   rockRidge: RockRidge,
@@ -120,7 +124,7 @@ export function fieldsOf(
   const { uid, gid, mtime, inflated, checksumIndex } = rockRidge;
   const isFile = type === "file";
   const compression = isFile ? rockRidge.compression : undefined;
-  // xorriso shows files of other systems so.
+  // What xorriso shows where there is no Rock Ridge.
   const mode = naming === "rock ridge" ? rockRidge.mode ?? 0 : 0o555;
   const time = Number.isNaN(mtime) ? shortDate(bytes, at + 18) : mtime;
   return {

@@ -1,11 +1,11 @@
 /**
- * What Rock Ridge adds to a directory record: the entries of its system use field (SUSP 1.12, 5;
- * RRIP 1.12, 4) and libisofs's attributes (AAIP).
+ * Rock Ridge: the entries in the system use field of a directory record (SUSP 1.12, 5; RRIP 1.12, 4),
+ * with the extended attributes of libisofs (AAIP).
  */
 
 import { bigEndian, longDate, shortDate, u32 } from "../bytes.ts";
 
-/** Signatures of entries, as numbers. */
+/** Signatures of system use entries, as numbers. */
 const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, Z2, ZF] = [
   ...["AA", "AL", "CE", "CL", "NM", "PN", "PX"],
   ...["RE", "SL", "SP", "ST", "TF", "Z2", "ZF"],
@@ -15,10 +15,10 @@ const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, Z2, ZF] = [
 const MAX_AREAS = 64;
 const MAX_AREA = 1 << 16;
 
-/** Bytes of a name or link text that are kept; neither Linux nor xorriso takes as many. */
+/** Bytes that are kept of a name or of the text of a link: Linux and xorriso take fewer. */
 const MAX_TEXT = 5000;
 
-/** Where a system use field goes on (SUSP 1.12, 5.1). */
+/** A continuation area, where a system use field goes on (CE; SUSP 1.12, 5.1). */
 export interface Continuation {
   /** Its block. */
   readonly lba: number;
@@ -30,23 +30,23 @@ export interface Continuation {
 
 /** How content is compressed (ZF). */
 export interface Compression {
-  /** `pz` is zlib, `PZ` its later form for large files. */
+  /** `pz` for zisofs, `PZ` for its second version, which takes large files. */
   readonly algorithm: string;
   /** Bytes of the header. */
   readonly header: number;
-  /** Bytes of a compressed block's content. */
+  /** Bytes of content in each compressed block. */
   readonly block: number;
 }
 
-/** What the entries of one record say. */
+/** What the system use entries of one record say. */
 export class RockRidge {
-  /** Whether system use fields are as SUSP wants them, told in that of the root (SP). */
+  /** Whether there is an entry SP, by which the root says that SUSP is used. */
   isUsed = false;
-  /** Bytes that come first in all of them but that one. */
+  /** Bytes before the entries in all other records, by SP. */
   skip = 0;
-  /** The parts of the name, as they came; undefined where none is told. */
+  /** The bytes of the name; undefined if there is none. */
   name: Uint8Array | undefined;
-  /** Whether the name is `.` or `..` by a flag. */
+  /** Whether a flag says that the name is `.` or `..`. */
   isDots = false;
   mode: number | undefined;
   links = 1;
@@ -65,42 +65,41 @@ export class RockRidge {
   compression: Compression | undefined;
   /** Bytes when decompressed. */
   inflated = 0;
-  /** Values of the attributes of libisofs. */
+  /** Value of the attribute `isofs.cx`: which of the recorded MD5s is that of the content. */
   checksumIndex: number | undefined;
+  /** Value of `isofs.ca`: where these are. */
   checksums: Uint8Array | undefined;
 
-  #wasLinkPart = false;
-  /** The last letter of the attribute whose value is to come; 0 where it is of no use. */
+  /** Whether the last component of a link goes on in the next one. */
+  #isLinkOpen = false;
+  /** The last letter of the attribute whose value comes next; 0 for attributes that are not needed. */
   #attribute: number | undefined;
-  /** A component that goes on in the next entry. */
+  /** The bytes so far of a component of an attribute that goes on in the next entry. */
   #begun: number[] | undefined;
 
   /**
-   * Takes the entries of a record.
+   * Parses the system use field from `start` to `end`.
    *
-   * @param bytes Where they are.
-   * @param start The first byte of the system use field.
-   * @param end The byte behind it.
-   * @param fetch Gives the bytes of a continuation area, or undefined while they are not there.
-   * @returns The area that is missing: it is to be fetched, and the record to be taken again.
+   * @param peek Gives the bytes of a continuation area; undefined if they have not been read.
+   * @returns The area that is to be read: then the record is to be parsed again, from the beginning.
    */
-  take(
+  parse(
     bytes: Uint8Array,
     start: number,
     end: number,
-    fetch: (area: Continuation) => Uint8Array | undefined,
+    peek: (area: Continuation) => Uint8Array | undefined,
   ): Continuation | undefined {
-    let next = this.#entries(bytes, start, end);
+    let next = this.#parseEntries(bytes, start, end);
     for (let areas = 0; next !== undefined && areas < MAX_AREAS; areas++) {
-      const area = fetch(next);
+      const area = peek(next);
       if (area === undefined) return next;
-      next = this.#entries(area, 0, area.length);
+      next = this.#parseEntries(area, 0, area.length);
     }
     return undefined;
   }
 
-  /** Takes entries that lie together; returns where they go on. */
-  #entries(
+  /** Parses entries that lie together; returns the area where they go on. */
+  #parseEntries(
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -117,28 +116,33 @@ export class RockRidge {
           offset: u32(bytes, at + 12),
           length: Math.min(u32(bytes, at + 20), MAX_AREA),
         };
-      } else this.#entry(signature, bytes, at, at + length);
+      } else this.#parseEntry(signature, bytes, at, at + length);
       at += length;
     }
     return next;
   }
 
-  #entry(signature: number, bytes: Uint8Array, at: number, end: number): void {
+  #parseEntry(
+    signature: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): void {
     switch (signature) {
       case NM:
-        return this.#takeName(bytes, at, end);
+        return this.#parseName(bytes, at, end);
       case PX:
-        return this.#takeAttributes(bytes, at, end);
+        return this.#parseAttributes(bytes, at, end);
       case TF:
-        return this.#takeTimes(bytes, at, end);
+        return this.#parseTimes(bytes, at, end);
       case AL:
-        return this.#takeExtended(bytes, at, end);
+        return this.#parseExtended(bytes, at, end);
       case AA:
-        // Version 2 is Apple's.
-        if (bytes[at + 3] === 1) this.#takeExtended(bytes, at, end);
+        // Version 2 is used by Apple for something else.
+        if (bytes[at + 3] === 1) this.#parseExtended(bytes, at, end);
         return;
       case SL:
-        return this.#takeLink(bytes, at, end);
+        return this.#parseLink(bytes, at, end);
       case SP:
         if (bytes[at + 4] === 0xbe && bytes[at + 5] === 0xef) {
           this.skip = bytes[at + 6] ?? 0;
@@ -159,12 +163,12 @@ export class RockRidge {
         return;
       case ZF:
       case Z2:
-        return this.#takeCompression(bytes, at);
+        return this.#parseCompression(bytes, at);
     }
   }
 
-  /** RRIP 1.12, 4.1.4. */
-  #takeName(bytes: Uint8Array, at: number, end: number): void {
+  /** NM (RRIP 1.12, 4.1.4). */
+  #parseName(bytes: Uint8Array, at: number, end: number): void {
     if (((bytes[at + 4] ?? 0) & 6) !== 0) this.isDots = true;
     const part = bytes.subarray(at + 5, end);
     const before = this.name;
@@ -177,8 +181,8 @@ export class RockRidge {
     }
   }
 
-  /** RRIP 1.12, 4.1.1; the inode is new in 1.12. */
-  #takeAttributes(bytes: Uint8Array, at: number, end: number): void {
+  /** PX (RRIP 1.12, 4.1.1); the inode is new in 1.12. */
+  #parseAttributes(bytes: Uint8Array, at: number, end: number): void {
     if (end - at < 36) return;
     this.mode = u32(bytes, at + 4);
     this.links = u32(bytes, at + 12);
@@ -187,8 +191,8 @@ export class RockRidge {
     if (end - at >= 44) this.inode = u32(bytes, at + 36);
   }
 
-  /** RRIP 1.12, 4.1.6: the times that the flags tell, creation first, then modification. */
-  #takeTimes(bytes: Uint8Array, at: number, end: number): void {
+  /** TF (RRIP 1.12, 4.1.6): the times that the flags name, of creation first, then of modification. */
+  #parseTimes(bytes: Uint8Array, at: number, end: number): void {
     const flags = bytes[at + 4] ?? 0;
     if ((flags & 2) === 0) return;
     const isLong = (flags & 0x80) !== 0;
@@ -198,14 +202,14 @@ export class RockRidge {
     this.mtime = isLong ? longDate(bytes, from) : shortDate(bytes, from);
   }
 
-  /** RRIP 1.12, 4.1.3.1. */
-  #takeLink(bytes: Uint8Array, at: number, end: number): void {
+  /** SL (RRIP 1.12, 4.1.3): components, each with flags and a length. */
+  #parseLink(bytes: Uint8Array, at: number, end: number): void {
     const text = this.target ??= [];
     for (let part = at + 5; part + 2 <= end;) {
       const flags = bytes[part] ?? 0;
       const stop = Math.min(part + 2 + (bytes[part + 1] ?? 0), end);
       const isRoot = (flags & 8) !== 0;
-      const needsSlash = !this.#wasLinkPart && text.length > 0 &&
+      const needsSlash = !this.#isLinkOpen && text.length > 0 &&
         text.at(-1) !== 0x2f;
       if (needsSlash) text.push(0x2f);
       if (isRoot) text.push(0x2f);
@@ -214,12 +218,13 @@ export class RockRidge {
       else if (text.length < MAX_TEXT) {
         text.push(...bytes.subarray(part + 2, stop));
       }
-      this.#wasLinkPart = (flags & 1) !== 0;
+      this.#isLinkOpen = (flags & 1) !== 0;
       part = stop;
     }
   }
 
-  #takeCompression(bytes: Uint8Array, at: number): void {
+  /** ZF, as zisofs defines it. */
+  #parseCompression(bytes: Uint8Array, at: number): void {
     const algorithm = String.fromCharCode(
       bytes[at + 4] ?? 0,
       bytes[at + 5] ?? 0,
@@ -232,34 +237,34 @@ export class RockRidge {
     };
     this.inflated = u32(bytes, at + 8);
     if (algorithm === "PZ") this.inflated += u32(bytes, at + 12) * 2 ** 32;
-    // What is beyond cannot be told as a number, nor be there.
+    // No medium holds more.
     this.inflated = Math.min(this.inflated, Number.MAX_SAFE_INTEGER);
   }
 
   /**
-   * Attributes come as components, in turn a name and a value, which may go on in the next entry
-   * (AAIP). There is one in nearly every record, so what is whole is taken where it stands.
+   * AL (AAIP): components, in turn the name and the value of an attribute; one may go on in the next
+   * entry. Nearly every record has one, so those that are whole are not copied.
    */
-  #takeExtended(bytes: Uint8Array, at: number, end: number): void {
+  #parseExtended(bytes: Uint8Array, at: number, end: number): void {
     for (let part = at + 5; part + 2 <= end;) {
       const from = part + 2;
       const to = Math.min(from + (bytes[part + 1] ?? 0), end);
       const goesOn = ((bytes[part] ?? 0) & 1) !== 0;
       part = to;
       if (!goesOn && this.#begun === undefined) {
-        this.#takeComponent(bytes, from, to);
+        this.#keepComponent(bytes, from, to);
         continue;
       }
       const begun = this.#begun ??= [];
       begun.push(...bytes.subarray(from, to));
       if (goesOn) continue;
       this.#begun = undefined;
-      this.#takeComponent(Uint8Array.from(begun), 0, begun.length);
+      this.#keepComponent(Uint8Array.from(begun), 0, begun.length);
     }
   }
 
-  /** Of libisofs's own attributes, whose names begin with the byte 4 for "isofs.", two are of use. */
-  #takeComponent(bytes: Uint8Array, from: number, to: number): void {
+  /** Keeps two attributes of libisofs, in whose names the byte 4 stands for "isofs.". */
+  #keepComponent(bytes: Uint8Array, from: number, to: number): void {
     const attribute = this.#attribute;
     if (attribute === undefined) {
       const isKnown = to - from === 3 && bytes[from] === 4 &&
