@@ -1,4 +1,4 @@
-/** What a medium is made of, in the words of all others: blocks and extents, entries, sessions. */
+/** Words for media that all folders use: blocks, extents, entries, sessions. */
 
 /**
  * Bytes of a block, the unit of addresses and sizes on optical media (ECMA-119,
@@ -12,7 +12,7 @@ export function blocksOf(bytes: number): number {
 }
 
 /**
- * A run of blocks that holds a piece of a file.
+ * A run of blocks, such as one that holds a piece of a file.
  *
  * @example Where the bytes are in an image file
  * ```ts
@@ -136,16 +136,8 @@ export interface Medium {
   readonly free: number;
   /** Whether a session can be written. */
   readonly appendable: boolean;
-  /** What lies behind the newest session of an image that a further one would overwrite. */
+  /** What a further session would overwrite behind the newest one of an image, in words; mostly undefined. */
   readonly behind?: string | undefined;
   /** Number of sessions. */
   readonly sessions: number;
-}
-
-/** Blocks that follow each other. */
-export interface BlockRange {
-  /** The first one. */
-  readonly lba: number;
-  /** How many there are. */
-  readonly blocks: number;
 }

@@ -2,7 +2,6 @@
 
 import {
   BLOCK,
-  type BlockRange,
   type Extent,
   type Medium,
   type MediumStatus,
@@ -129,7 +128,7 @@ function trimVolumeId(volumeId: string): string {
 }
 
 /** Blocks that could be read equally well. */
-export interface Region extends BlockRange {
+export interface Region extends Extent {
   /** `+ good`, `- unreadable`, `0 untested`, and others that begin so. */
   readonly quality: string;
 }

@@ -1,13 +1,13 @@
-/** Pieces of a file's content, and what is wrong where there can be none. */
+/** Types and the error that reading content and inflating it have in common. */
 
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
 import type { FileContent } from "./entry.ts";
 
-/** Content, piece by piece. */
+/** Content, in pieces. */
 export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void>;
 
-/** Some bytes of a file. */
+/** Bytes of a file, from `start` to before `end`. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;

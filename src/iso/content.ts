@@ -1,4 +1,4 @@
-/** The content of a file, out of its extents, inflated where it is stored compressed. */
+/** The content of a file, read from its sections, and inflated where it is stored compressed. */
 
 import { onAbort } from "../async.ts";
 import { CHUNK } from "../disk/files.ts";
@@ -20,8 +20,8 @@ export interface ContentOptions {
   /** Give compressed content as it is stored. @default {false} */
   readonly stored?: boolean;
   /**
-   * The MD5 of the content as it is stored, in hexadecimal digits: where all of it is read, the
-   * stream fails with CHECKSUM_MISMATCH at its end if it has another.
+   * The MD5 that the content must have as it is stored, in hexadecimal digits. Where all of it is read
+   * and has another, the stream fails with CHECKSUM_MISMATCH at its end.
    */
   readonly md5?: string | undefined;
   /** Errors the stream with its reason. */
@@ -31,13 +31,13 @@ export interface ContentOptions {
 /**
  * Reads a file, or a part of it.
  *
- * The stream keeps one chunk ahead of its reader.
+ * The stream reads one chunk ahead.
  *
  * @param blocks Where it is.
  * @param entry The file.
  * @param options Which bytes.
- * @returns Chunks of at most 1 MiB. The stream fails with IMAGE_DAMAGED when the content cannot be right, or
- * as `blocks` tells.
+ * @returns Chunks of at most 1 MiB. The stream fails with IMAGE_DAMAGED when the content cannot be
+ * right, or as `Blocks.read`.
  * @throws {RangeError} When offset or length is no whole number from 0 on.
  *
  * @example The first bytes of a file
@@ -66,7 +66,7 @@ export function content(
   return streamOf(contentChunks(blocks, entry, options), options.signal);
 }
 
-/** A stream of chunks that keeps one ahead of its reader; a signal errors it at once. */
+/** A stream of chunks that reads one ahead; a signal errors it at once. */
 export function streamOf(
   chunks: Chunks,
   signal?: AbortSignal,
@@ -77,7 +77,7 @@ export function streamOf(
     start(controller) {
       forget = onAbort(signal, (reason) => {
         controller.error(reason);
-        chunks.return().catch(() => {}); // whoever reads is told the reason
+        chunks.return().catch(() => {}); // the stream has its reason already
       });
     },
     async pull(controller) {
@@ -91,7 +91,7 @@ export function streamOf(
       }
       forget();
       controller.close();
-      // A reader that brought a buffer waits until it is given back, even empty.
+      // A BYOB reader waits until it has its buffer back, even empty.
       controller.byobRequest?.respond(0);
     },
     async cancel() {
@@ -101,11 +101,7 @@ export function streamOf(
   }, { highWaterMark: CHUNK });
 }
 
-/**
- * The same as chunks, each in a buffer of its own.
- *
- * @throws {RangeError} When offset or length is no whole number from 0 on.
- */
+/** Reads as {@linkcode content} does, but gives the chunks, each in a buffer of its own. */
 export function contentChunks(
   blocks: Blocks,
   entry: FileContent,
@@ -129,13 +125,13 @@ export function contentChunks(
   return after(checked(chunksOf(0, storedSize(entry)), md5, entry), inflated);
 }
 
-/** Gives chunks when others have been looked at. */
+/** Reads chunks to their end, then gives others. */
 async function* after(first: Chunks, then: Chunks): Chunks {
   for await (const _ of first);
   yield* then;
 }
 
-/** Hands chunks on, and fails at their end if they do not have the MD5. */
+/** Hands chunks on; fails at their end if they have another MD5. */
 async function* checked(
   chunks: Chunks,
   md5: string,
@@ -149,11 +145,7 @@ async function* checked(
   requireMd5(hash.digest("hex"), md5, path);
 }
 
-/**
- * Makes sure that content has the MD5 that is recorded for it.
- *
- * @throws {XorrisoError} CHECKSUM_MISMATCH when it has another.
- */
+/** Makes sure that content has the MD5 that is recorded for it; CHECKSUM_MISMATCH if it has another. */
 export function requireMd5(
   found: string,
   recorded: string,
@@ -167,7 +159,7 @@ export function requireMd5(
   );
 }
 
-/** A wanted range of a file, cut to what the file has. */
+/** The range that is wanted of a file, cut off at its end. */
 export function resolveRange(
   size: number,
   { offset = 0, length = size }: Pick<ContentOptions, "offset" | "length">,
@@ -213,7 +205,7 @@ async function* storedChunks(
   }
 }
 
-/** Makes sure that a section is on the medium as far as it is wanted. */
+/** Makes sure that so many bytes of a section are on the medium. */
 function requireThere(
   { name, byteLength }: Blocks,
   entry: FileContent,
@@ -228,7 +220,7 @@ function requireThere(
   throw damagedContent(entry, why);
 }
 
-/** An error of the medium that names the file, too. */
+/** An error of reading blocks, with the file in its message. */
 function about({ path }: FileContent, cause: unknown): unknown {
   if (!(cause instanceof XorrisoError)) return cause;
   const { code, message, messages } = cause;

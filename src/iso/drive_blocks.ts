@@ -1,14 +1,14 @@
-/** The blocks of a medium in a drive: whoever has the drive copies runs of them to files. */
+/** The blocks of a medium in a drive: xorriso copies pieces of it to temporary files, which are read. */
 
 import { unlessAborted } from "../async.ts";
-import { BLOCK, type BlockRange, blocksOf } from "../medium.ts";
+import { BLOCK, blocksOf, type Extent } from "../medium.ts";
 import { readAt } from "../disk/files.ts";
 import { TempFolder } from "../disk/temp.ts";
 import { systemError, XorrisoError } from "../errors.ts";
 import type { Blocks, BlocksReadOptions } from "./blocks.ts";
 import { damaged } from "./volume.ts";
 
-/** A drive that blocks are read from. */
+/** A drive, and how its blocks are copied. */
 export interface DriveBlocksOptions {
   /** What messages call it. */
   readonly name: string;
@@ -17,14 +17,14 @@ export interface DriveBlocksOptions {
   /** Folder for the copies. @default {"/tmp"} or what TMPDIR says */
   readonly tempDir?: string | undefined;
   /**
-   * Copies blocks to a new file, block A to byte A x 2048.
+   * Copies an extent to a new file, block A to byte A x 2048.
    *
-   * @returns What could not be read of them.
+   * @returns The parts of it that could not be read.
    */
   readonly copy: (
-    range: BlockRange,
+    extent: Extent,
     target: string,
-  ) => Promise<readonly BlockRange[]>;
+  ) => Promise<readonly Extent[]>;
 }
 
 /** Blocks of a piece at least: a drive reads 16 or 32 at once. */
@@ -33,22 +33,24 @@ const LEAST = 64;
 /** Blocks of a piece at most (64 MiB): other calls must not wait long for the drive. */
 const MOST = 1 << 15;
 
-/** Pieces that are kept: readings that go on side by side each have one. */
+/** Pieces that are kept: parallel reads need one each. */
 const KEPT = 4;
 
-/** A run that has been copied to a file, or is being copied. */
-interface Piece extends BlockRange {
+/** An extent that has been copied to a file, or is being copied. */
+interface Piece extends Extent {
+  /** Path of the file. */
   readonly path: string;
-  readonly unreadable: Promise<readonly BlockRange[]>;
-  /** Readings that need its file. */
+  /** The parts that could not be read, when it has been copied. */
+  readonly unreadable: Promise<readonly Extent[]>;
+  /** Number of reads that need the file. */
   users: number;
-  /** Whether its file goes when nobody needs it any more. */
+  /** Whether the file is removed after the last of these. */
   isForgotten: boolean;
 }
 
 /**
- * The blocks of a medium in a drive. Reading them fails with READ_ERROR for those that are
- * unreadable, TARGET_UNWRITABLE when the folder for copies cannot be used, or as `copy` does.
+ * The blocks of a medium in a drive. Reading them fails with READ_ERROR for those that cannot be
+ * read, TARGET_UNWRITABLE when the folder for copies cannot be used, or as `copy` does.
  */
 export function driveBlocks(options: DriveBlocksOptions): Blocks {
   return new DriveBlocks(options);
@@ -79,14 +81,11 @@ class DriveBlocks implements Blocks {
     signal?.throwIfAborted();
     const end = position + buffer.length;
     if (end > this.byteLength) {
-      throw damaged(
-        this,
-        Math.floor(position / BLOCK),
-        "the medium ends before",
-      );
+      const lba = Math.floor(position / BLOCK);
+      throw damaged(this, lba, "the medium ends before");
     }
     for (let at = position; at < end;) {
-      // The drive goes on with what others may be waiting for, too.
+      // A copy is not stopped: another read may wait for it.
       const piece = await unlessAborted(this.#pieceAt(at, end + ahead), signal);
       const stop = Math.min((piece.lba + piece.blocks) * BLOCK, end);
       const part = buffer.subarray(at - position, stop - position);
@@ -95,7 +94,7 @@ class DriveBlocks implements Blocks {
     }
   }
 
-  /** A piece that has the byte there; a new one reaches as far as is wanted, in bounds. */
+  /** A piece with the byte at a position; a new one reaches to `end`, but within the limits of a piece. */
   async #pieceAt(position: number, end: number): Promise<Piece> {
     const lba = Math.floor(position / BLOCK);
     const known = this.#pieces.find((piece) =>
@@ -130,11 +129,11 @@ class DriveBlocks implements Blocks {
 
   #removeUnused(piece: Piece): void {
     if (!piece.isForgotten || piece.users > 0) return;
-    // It goes with the folder if it cannot be removed now.
+    // If this fails, it is removed with its folder.
     piece.unreadable.then(() => Deno.remove(piece.path)).catch(() => {});
   }
 
-  /** Reads from the file of a piece, which is not needed any more then. */
+  /** Reads from the file of a piece, as one of its users. */
   async #readPiece(
     piece: Piece,
     buffer: Uint8Array,
@@ -174,7 +173,7 @@ class DriveBlocks implements Blocks {
     }
   }
 
-  #unreadable({ lba, blocks }: BlockRange): XorrisoError {
+  #unreadable({ lba, blocks }: Extent): XorrisoError {
     const range = blocks === 1
       ? `block ${lba}`
       : `blocks ${lba} to ${lba + blocks - 1}`;

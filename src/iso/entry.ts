@@ -1,6 +1,6 @@
 /** One name in the tree of a session. */
 
-import { BLOCK, blocksOf, type Extent } from "../medium.ts";
+import { BLOCK, blocksOf, type Extent, type Node } from "../medium.ts";
 import { join } from "../names.ts";
 import type { Compression } from "./rock_ridge.ts";
 import type { Section } from "./volume.ts";
@@ -17,7 +17,7 @@ export type EntryType =
 
 export type { Extent };
 
-/** A table of MD5s that libisofs has left behind the content of a session. */
+/** A table of MD5s, which libisofs writes behind the content of a session. */
 export interface ChecksumTable {
   /** Its first block. */
   readonly lba: number;
@@ -25,9 +25,9 @@ export interface ChecksumTable {
   readonly count: number;
 }
 
-/** What is to be known of a file to read its content. */
+/** Where the content of a file is, and how it is stored. */
 export interface FileContent {
-  /** How messages call it. */
+  /** What messages call it. */
   readonly path: string;
   /** Bytes, inflated where it is stored compressed. */
   readonly size: number;
@@ -37,21 +37,15 @@ export interface FileContent {
   readonly compression?: Compression | undefined;
 }
 
-/** Bytes of a file as it is stored. */
+/** Bytes that a file takes as it is stored. */
 export function storedSize(
   { sections }: Pick<FileContent, "sections">,
 ): number {
   return sections.reduce((sum, { size }) => sum + size, 0);
 }
 
-/** The same of a file whose extents are known, in blocks. */
-export function fromExtents(
-  { path, size, extents }: {
-    readonly path: string;
-    readonly size: number;
-    readonly extents: readonly Extent[];
-  },
-): FileContent {
+/** The content of a file of which xorriso has told the extents, in blocks. */
+export function fromExtents({ path, size, extents }: Node): FileContent {
   let left = size;
   const sections = extents.map(({ lba, blocks }) => {
     const section = { lba, size: Math.min(left, blocks * BLOCK) };
@@ -76,15 +70,15 @@ export interface EntryFields extends
     | "checksums"
     | "children"
   > {
-  /** Path of its directory; undefined for the root. */
+  /** Path of the directory that has it; undefined for the root. */
   readonly folder: string | undefined;
   /** When it was last changed, in seconds since 1970. */
   readonly seconds: number;
-  /** What few have. */
+  /** Fields that few entries have. */
   readonly rare: RareFields | undefined;
 }
 
-/** What few entries have. */
+/** Fields that few entries have. */
 export type RareFields = Pick<
   Entry,
   "links" | "inode" | "target" | "device" | "compression"
@@ -92,9 +86,9 @@ export type RareFields = Pick<
 
 /** Numbers of a device file. */
 export interface DeviceNumbers {
-  /** Which driver. */
+  /** Number of the driver. */
   readonly major: number;
-  /** Which of its devices. */
+  /** Number of the device among those of the driver. */
   readonly minor: number;
 }
 
@@ -112,14 +106,14 @@ export class Entry {
   readonly uid: number;
   /** The group's number. */
   readonly gid: number;
-  /** Which of the recorded MD5s is that of the content. */
+  /** Which of the MD5s in the table is that of the content. */
   readonly checksumIndex: number | undefined;
-  /** Where they are: each session numbers them anew. */
+  /** The table of MD5s of the session that stored it, or its directory. */
   readonly checksums: ChecksumTable | undefined;
-  /** What is in a directory, by name; undefined for all else, and where it has not been read. */
+  /** Entries of a directory, by name; undefined for all else. */
   readonly children: ReadonlyMap<string, Entry> | undefined;
-  // There are hundreds of thousands of entries: what can be put together when it is asked for is not
-  // kept, and a single section, as nearly all have, is kept as two numbers.
+  // A tree may have millions of entries: a path, a date and an array of sections are made when they
+  // are asked for. Nearly all entries have one section, which is kept as two numbers.
   readonly #folder: string | undefined;
   readonly #seconds: number;
   readonly #lba: number;
@@ -128,9 +122,9 @@ export class Entry {
   readonly #rare: RareFields | undefined;
 
   /**
-   * Makes an entry; programs get theirs from a tree.
+   * Made by `readTree()`.
    *
-   * @param fields What it is.
+   * @param fields All that it has.
    */
   constructor(fields: EntryFields) {
     const { sections } = fields;
@@ -153,9 +147,7 @@ export class Entry {
 
   /** Absolute path, `/a/b`. A byte that is not UTF-8 is the lone surrogate U+DC00 plus its value. */
   get path(): string {
-    const folder = this.#folder;
-    if (folder === undefined) return "/";
-    return join(folder, this.name);
+    return this.#folder === undefined ? "/" : join(this.#folder, this.name);
   }
 
   /** When the content was last changed, to the second; 1970 where it is not recorded. */
@@ -172,17 +164,18 @@ export class Entry {
   /** Where a file's content lies, in blocks: one extent, more from 4 GiB on. */
   get extents(): Extent[] {
     if (this.type !== "file") return [];
-    return this.sections.map(({ lba, size }) => {
-      return { lba, blocks: blocksOf(size) };
-    });
+    return this.sections.map(({ lba, size }) => ({
+      lba,
+      blocks: blocksOf(size),
+    }));
   }
 
-  /** How many names the file had, as far as it is recorded. */
+  /** Number of names that the file had; 1 where it is not recorded. */
   get links(): number {
     return this.#rare?.links ?? 1;
   }
 
-  /** The same number for all names of one file; undefined where none is recorded. */
+  /** Inode number: the same for all names of one file; undefined where none is recorded. */
   get inode(): number | undefined {
     return this.#rare?.inode;
   }

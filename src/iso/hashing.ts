@@ -1,25 +1,24 @@
-/** MD5s of many large files, on all cores: workers read the image by themselves. */
+/** MD5s of many large files of an image file, computed by workers on all cores. */
 
 import type { Hash } from "node:crypto";
 import { onAbort } from "../async.ts";
-import type { Identity } from "../disk/files.ts";
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
-import type { Blocks } from "./blocks.ts";
+import type { Blocks, BlocksFile } from "./blocks.ts";
+import type { FileContent } from "./entry.ts";
 import type { Section } from "./volume.ts";
 
 /** How many files are hashed at once. */
 export const CORES = navigator.hardwareConcurrency;
 
-/** Bytes of files from which on starting workers pays: each takes 60 ms. */
+/** Bytes from which on workers are faster: to start one takes 60 ms. */
 const WORTH = 128 << 20;
 
-/** What a worker is asked. */
-interface HashQuestion extends Identity {
-  readonly path: string;
+/** What a worker is to hash. */
+interface HashRequest extends BlocksFile {
   readonly sections: readonly Section[];
 }
 
-/** What it answers: bytes that have been hashed since the last answer, and in the end one of the others. */
+/** What it answers: now and then bytes hashed since the last answer, at the end an MD5 or an error. */
 interface HashAnswer {
   readonly bytes?: number;
   readonly md5?: string;
@@ -28,20 +27,20 @@ interface HashAnswer {
 }
 
 /**
- * What runs in a worker. Its text alone goes there, so it refers to nothing outside: a worker
- * needs no permission to read a file of this module then.
+ * What runs in a worker. It gets there as text, since to import a file of this module would need a
+ * permission: so it refers to nothing outside of itself.
  */
 function work(): void {
   const scope = self as unknown as {
-    onmessage: (event: MessageEvent<HashQuestion>) => Promise<void>;
+    onmessage: (event: MessageEvent<HashRequest>) => Promise<void>;
     postMessage(answer: HashAnswer): void;
   };
   const hash = (
-    { path, dev, ino, sections }: HashQuestion,
+    { path, dev, ino, sections }: HashRequest,
     digest: Hash,
   ): HashAnswer => {
     const buffer = new Uint8Array(1 << 20);
-    let untold = 0;
+    let unreported = 0;
     using file = Deno.openSync(path, { read: true });
     const found = file.statSync();
     if (dev !== found.dev || ino !== found.ino) {
@@ -59,13 +58,13 @@ function work(): void {
         }
         digest.update(buffer.subarray(0, count));
         left -= count;
-        untold += count;
-        if (untold < 16 << 20) continue;
-        scope.postMessage({ bytes: untold });
-        untold = 0;
+        unreported += count;
+        if (unreported < 16 << 20) continue;
+        scope.postMessage({ bytes: unreported });
+        unreported = 0;
       }
     }
-    return { bytes: untold, md5: digest.digest("hex") };
+    return { bytes: unreported, md5: digest.digest("hex") };
   };
   scope.onmessage = async ({ data }) => {
     try {
@@ -77,19 +76,19 @@ function work(): void {
   };
 }
 
-/** Hashes files of an image in workers, as many at once as are asked for. */
+/** Hashes files of an image file, each in a worker of its own. */
 export class Hasher implements Disposable {
   readonly #blocks: Blocks;
-  readonly #file: NonNullable<Blocks["file"]>;
+  readonly #file: BlocksFile;
   readonly #signal: AbortSignal | undefined;
   readonly #idle: Worker[] = [];
-  /** What ends the hashing of those that are at work. */
+  /** Workers that hash a file, and how to reject its call. */
   readonly #busy = new Map<Worker, (reason: unknown) => void>();
   readonly #forget: () => void;
 
   private constructor(
     blocks: Blocks,
-    file: NonNullable<Blocks["file"]>,
+    file: BlocksFile,
     signal: AbortSignal | undefined,
   ) {
     this.#blocks = blocks;
@@ -98,11 +97,7 @@ export class Hasher implements Disposable {
     this.#forget = onAbort(signal, (reason) => this.#end(reason));
   }
 
-  /**
-   * Makes one where it pays: undefined for few bytes, on one core, and where the blocks are in no file.
-   *
-   * @param bytes How many are to be hashed.
-   */
+  /** Makes one for so many bytes; undefined for few, on one core, and if the blocks are in no file. */
   static forBytes(
     blocks: Blocks,
     bytes: number,
@@ -114,12 +109,12 @@ export class Hasher implements Disposable {
   }
 
   /**
-   * The MD5 of the content as it is stored.
+   * Computes the MD5 of a file's content as it is stored.
    *
-   * @param onBytes Takes the numbers of bytes that have been hashed.
+   * @param onBytes Called with the number of bytes that have been hashed since the last call.
    */
   async md5(
-    { sections }: { readonly sections: readonly Section[] },
+    { sections }: Pick<FileContent, "sections">,
     onBytes: (count: number) => void = () => {},
   ): Promise<string> {
     this.#signal?.throwIfAborted();
@@ -138,10 +133,10 @@ export class Hasher implements Disposable {
       fail("READ_ERROR", event.message);
     };
     this.#busy.set(worker, reject);
-    worker.postMessage({ path, dev, ino, sections } satisfies HashQuestion);
+    worker.postMessage({ path, dev, ino, sections } satisfies HashRequest);
     try {
       const md5 = await promise;
-      // Whoever watches over the blocks does so at each reading.
+      // Each read makes sure that the session is still there; the worker's do not.
       await this.#blocks.read(new Uint8Array(1), 0);
       this.#idle.push(worker);
       return md5;

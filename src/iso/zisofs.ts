@@ -1,20 +1,20 @@
 /**
- * zisofs: content compressed block by block by zlib, as mkzftree and xorriso make it and Linux reads
- * it. A header tells the size and that of a block, pointers tell where each compressed block is.
+ * zisofs: content that mkzftree or xorriso has compressed block by block with zlib, as Linux reads it. It
+ * begins with a header, and pointers to the compressed blocks.
  */
 
 import { type ByteRange, type Chunks, damagedContent } from "./chunks.ts";
 import { type FileContent, storedSize } from "./entry.ts";
 import { holds, u32 } from "../bytes.ts";
 
-/** The beginning of a compressed file: of the first version, and of that for large files. */
+/** First bytes of a compressed file: of the first version, and of the second, for large files. */
 const MAGIC = "\x37\xe4\x53\x96\xc9\xdb\xd6\x07";
 const MAGIC_2 = "\xef\x22\x55\xa1\xbc\x1b\x95\xa0";
 
 /** Bytes of a header, at most. */
 const HEADER = 24;
 
-/** Bytes of a block, as powers of two, that programs make: 32 KiB to 1 MiB. */
+/** Sizes of blocks that programs use, as powers of two: 32 KiB to 1 MiB. */
 const MIN_BLOCK = 15;
 const MAX_BLOCK = 20;
 
@@ -22,23 +22,20 @@ const MAX_BLOCK = 20;
 const POINTERS = 4096;
 
 interface Header {
-  /** Bytes of the content. */
+  /** Bytes of the inflated content. */
   readonly size: number;
-  /** Bytes of a block. */
+  /** Bytes of it in each block. */
   readonly block: number;
-  /** The byte that the pointers begin with. */
+  /** Where the pointers begin. */
   readonly pointers: number;
   /** Bytes of a pointer. */
   readonly width: 4 | 8;
 }
 
 /**
- * Inflates a part of a compressed file.
+ * Inflates a range of a compressed file, block by block; IMAGE_DAMAGED if it cannot be inflated.
  *
- * @param entry The file.
- * @param range Bytes of the inflated content.
- * @param read Gives bytes of the stored content.
- * @returns The bytes, block by block. It fails with IMAGE_DAMAGED when they cannot be inflated.
+ * @param read Reads bytes of the stored content.
  */
 export async function* inflate(
   entry: FileContent,
@@ -69,7 +66,7 @@ export async function* inflate(
         ? new Uint8Array(length) // a block of zeros
         : await inflateBlock(entry, await read(from, to), length);
       const begin = index * block;
-      // A buffer of its own, for who takes it over.
+      // A copy, so that the buffer holds nothing else.
       yield bytes.slice(
         Math.max(start - begin, 0),
         Math.min(end - begin, length),
@@ -102,7 +99,7 @@ function parseHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < 16 || !isLarge && !holds(bytes, 0, MAGIC)) {
     return undefined;
   }
-  // In the later form a version stands first, and the algorithm between the two.
+  // Words of 4 bytes in the header, and the size of a block.
   const [words = 0, log = 0] = isLarge
     ? [bytes[9], bytes[11]]
     : [bytes[12], bytes[13]];

@@ -3,7 +3,7 @@
 import { parseMedium, parseRegions, parseToc } from "../dialogue/answers.ts";
 import { type Blocks, fileBlocks } from "../iso/blocks.ts";
 import { driveBlocks } from "../iso/drive_blocks.ts";
-import type { BlockRange, Medium, RecordedSession } from "../medium.ts";
+import type { Extent, Medium, RecordedSession } from "../medium.ts";
 import type { Session } from "./session.ts";
 
 /** The medium, with its free space. */
@@ -65,10 +65,10 @@ export async function openBlocks(
  */
 export async function copyBlocks(
   session: Session,
-  { lba, blocks }: BlockRange,
+  { lba, blocks }: Extent,
   target: string,
   signal?: AbortSignal,
-): Promise<BlockRange[]> {
+): Promise<Extent[]> {
   const doing = session.doing("read blocks of");
   const { results, messages, problem } = await session.run([
     // If a run of blocks cannot be read, each of them is tried alone.

@@ -7,7 +7,7 @@ import {
   readTree,
   type Session,
 } from "../../src/iso/mod.ts";
-import type { BlockRange } from "../../src/medium.ts";
+import type { Extent } from "../../src/medium.ts";
 import { driveBlocks } from "../../src/iso/drive_blocks.ts";
 import { readSession } from "../../src/iso/sessions.ts";
 import { openBlocks, readSessions } from "../../src/session/medium.ts";
@@ -33,17 +33,17 @@ import {
 interface Medium {
   readonly bytes: Uint8Array;
   /** What has been copied of it, in order. */
-  readonly copied: BlockRange[];
+  readonly copied: Extent[];
   readonly blocks: Blocks;
 }
 
 function makeMedium(
   { path: tempDir }: Folder,
   size: number,
-  bad: readonly BlockRange[] = [],
+  bad: readonly Extent[] = [],
 ): Medium {
   const bytes = noise(size * BLOCK);
-  const copied: BlockRange[] = [];
+  const copied: Extent[] = [];
   const blocks = driveBlocks({
     ...{ name: "/dev/sr9", blocks: size, tempDir },
     async copy(range, target) {
