@@ -1,54 +1,26 @@
 import { assert, assertEquals } from "@std/assert";
 import { parseToc } from "../../src/dialogue/answers.ts";
 import {
-  type Blocks,
   content,
   fileBlocks,
   type Image,
   memoryBlocks,
   readImage,
   readTree,
-  sealed,
-  type Session,
 } from "../../src/iso/mod.ts";
-import { requireWhole } from "../../src/iso/tags.ts";
 import { headOf } from "../../src/iso/head.ts";
 import { readSession } from "../../src/iso/sessions.ts";
 import { BLOCK } from "../../src/medium.ts";
 import { Burner, burnerTest } from "../burner/burner.ts";
 import {
   assertRejectsCode,
-  type Folder,
   makeFolder,
   noise,
   readAll,
   runXorriso,
   writeSession,
 } from "../support/helpers.ts";
-
-/** Writes sessions, each with one file more: `/1`, `/2`, and so on. */
-async function makeSessions(
-  folder: Folder,
-  count: number,
-  ...settings: readonly (readonly string[])[]
-): Promise<string> {
-  const image = `${folder.path}/test.iso`;
-  for (let i = 1; i <= count; i++) {
-    await writeSession(image, { [`/${i}`]: noise(30_000, i) }, ...settings);
-  }
-  return image;
-}
-
-/** The paths of the files of a session. */
-async function pathsOf(blocks: Blocks, session: Session): Promise<string[]> {
-  const tree = await readTree(blocks, session);
-  return Array.from(tree.walk(), ({ path }) => path);
-}
-
-/** All paths from `/1` on. */
-function upTo(count: number): string[] {
-  return Array.from({ length: count }, (_, i) => `/${i + 1}`);
-}
+import { makeSessions, pathsOf, upTo } from "./sessions.ts";
 
 /** Reads the sessions of an image in memory, and the paths of the newest. */
 async function examine(
@@ -90,32 +62,6 @@ async function assertTold(...settings: readonly string[][]): Promise<void> {
   }
   assertEquals([image.head, image.newest], ["sound", image.sessions[2]]);
 }
-
-Deno.test("checkSession() finds what was changed, and tells where there are no checksums", async () => {
-  await using folder = await makeFolder();
-  const bytes = await Deno.readFile(await makeSessions(folder, 2));
-  const blocks = memoryBlocks(bytes);
-  const { newest: { volume } } = await readImage(blocks);
-  assertEquals(await requireWhole(blocks, volume), true);
-  const file = (await readTree(blocks, (await readImage(blocks)).newest)).get(
-    "/2",
-  );
-  const places = [volume.lba + 1, volume.root.lba, file?.sections[0]?.lba ?? 0];
-  for (const [i, lba] of places.entries()) {
-    bytes[lba * BLOCK + 700] = (bytes[lba * BLOCK + 700] ?? 0) ^ 1;
-    const checking = requireWhole(blocks, volume);
-    // The content is looked at by who reads it.
-    if (i === 2) assertEquals(await checking, true);
-    else await assertRejectsCode(checking, "IMAGE_DAMAGED");
-    bytes[lba * BLOCK + 700] = (bytes[lba * BLOCK + 700] ?? 0) ^ 1;
-  }
-  await using other = await makeFolder();
-  const bare = memoryBlocks(
-    await Deno.readFile(await makeSessions(other, 1, ["-md5", "off"])),
-  );
-  const { newest } = await readImage(bare);
-  assertEquals(await requireWhole(bare, newest.volume), false);
-});
 
 Deno.test("readImage() finds whole sessions where the head is torn at any block", async () => {
   for (const settings of [[], [["-joliet", "on"]]]) {
@@ -244,76 +190,6 @@ Deno.test("readImage() takes no blanked image, and no session from before for a 
   assertEquals([image.sessions.length, image.head, paths], [1, "sound", [
     "/new",
   ]]);
-});
-
-Deno.test("sealed() reads a session beside what is appended", async () => {
-  await using folder = await makeFolder();
-  const path = await makeSessions(folder, 2);
-  await using blocks = await fileBlocks(path);
-  const image = await readImage(blocks);
-  const steady = await Promise.all(
-    image.sessions.map((each) => sealed(blocks, image, each)),
-  );
-  await writeSession(path, { "/3": "three" });
-  for (const [i, session] of image.sessions.entries()) {
-    assertEquals(await pathsOf(steady[i] as Blocks, session), upTo(i + 1));
-  }
-});
-
-Deno.test("sealed() reads nothing of a session that is gone", async (t) => {
-  const cases: Record<
-    string,
-    (path: string, before: Uint8Array) => Promise<void>
-  > = {
-    "taken back": async (path, before) => {
-      await Deno.writeFile(path, before);
-    },
-    "taken back, and another written in its place": async (path, before) => {
-      await Deno.writeFile(path, before);
-      await writeSession(path, { "/3": noise(30_000, 9) });
-    },
-    "blanked": async (path) => {
-      await runXorriso([["-dev", `stdio:${path}`], ["-blank", "as_needed"]]);
-    },
-    "blanked and written anew": async (path) => {
-      await runXorriso([["-dev", `stdio:${path}`], ["-blank", "as_needed"]]);
-      await writeSession(path, { "/1": noise(30_000, 1) });
-    },
-    "cut off": async (path) => {
-      await Deno.truncate(path, (await Deno.stat(path)).size - 400 * BLOCK);
-    },
-    "replaced by a copy": async (path) => {
-      await Deno.copyFile(path, `${path}.copy`);
-      await Deno.rename(`${path}.copy`, path);
-    },
-    "removed": async (path) => {
-      await Deno.remove(path);
-    },
-  };
-  await using made = await makeFolder();
-  const first = await makeSessions(made, 2);
-  const before = await Deno.readFile(first);
-  await writeSession(first, { "/3": noise(30_000, 3) });
-  const all = await Deno.readFile(first);
-  for (const [what, change] of Object.entries(cases)) {
-    await t.step(what, async () => {
-      await using folder = await makeFolder();
-      const path = await folder.file("test.iso", all);
-      await using blocks = await fileBlocks(path);
-      const image = await readImage(blocks);
-      const steady = await sealed(blocks, image, image.newest);
-      const tree = await readTree(steady, image.newest);
-      const old = tree.get("/1");
-      assert(old !== undefined);
-      const read = (length: number) =>
-        old && readAll(content(steady, old, { length }));
-      assertEquals((await read(1))?.length, 1);
-      await change(path, before);
-      // Parts that are the same bytes still are no part of that session.
-      await assertRejectsCode(Promise.resolve(read(1)), "MEDIUM_CHANGED");
-      await assertRejectsCode(readTree(steady, image.newest), "MEDIUM_CHANGED");
-    });
-  }
 });
 
 for (const type of ["bd-r", "dvd-r", "dvd+r", "cd-r"] as const) {
