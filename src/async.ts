@@ -1,20 +1,20 @@
-/** Waiting, so far as @std/async has no words for it: for one's turn, and while this program runs; and listeners. */
+/** What @std/async lacks: sharing the event loop, signals with many listeners, waiting while a program may be stopped. */
 
 import { delay } from "@std/async/delay";
 
-/** The longest time that a timer can be set to; a longer one would not wait. */
-export const LONGEST = 2 ** 31 - 1;
+/** Milliseconds that a timer can be set to at most; with more it would fire at once. */
+export const MAX_TIMEOUT = 2 ** 31 - 1;
 
-/** How many go on in one turn of the event loop. */
+/** How many calls of `breathe()` return in one turn of the event loop. */
 const GROUP = 256;
 
 let count = 0;
 let gate: Promise<unknown> = Promise.resolve();
 
 /**
- * Lets everything else on the event loop come in between, where thousands of
- * calls are made at once: who comes after so many others waits for a later
- * turn of it. All go on in the order in which they came.
+ * To be awaited in each of thousands of steps: every 256th call waits for the
+ * next turn of the event loop, and all later ones behind it, so that nothing
+ * else is kept waiting. Calls return in their order.
  */
 export function breathe(): Promise<unknown> {
   if (++count % GROUP === 0) {
@@ -23,16 +23,13 @@ export function breathe(): Promise<unknown> {
   return gate;
 }
 
-/** Lets everything else on the event loop come in between, after or before much work. */
+/** Waits for the next turn of the event loop: before or after work that takes long. */
 export function nextTurn(): Promise<void> {
-  // A timer would take 2 ms (Deno 2.9).
+  // A timer takes 2 ms (Deno 2.9).
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/**
- * Does work on each item, on so many at a time that they are sent together,
- * and none waits for long.
- */
+/** Does work on each item, on up to 256 at a time. */
 export async function eachOf<T>(
   items: Iterable<T>,
   work: (item: T) => Promise<void>,
@@ -46,16 +43,16 @@ export async function eachOf<T>(
   }));
 }
 
-/** What is called at each signal. */
+/** What is to be called when each signal is given. */
 const listeners = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
 
 /**
- * Has something called once when a signal is given, at once if it is already.
+ * Calls a function once when a signal is given; at once if it is already.
  *
- * All that listens to one signal shares a listener: to add or remove one of
- * thousands, a signal looks through all of them (Deno 2.9).
+ * All functions for one signal share a listener: among thousands, a signal
+ * searches through all of them to add or remove one (Deno 2.9).
  *
- * @returns What takes that back.
+ * @returns A function that takes this back.
  */
 export function onAbort(
   signal: AbortSignal | undefined,
@@ -77,7 +74,7 @@ export function onAbort(
   return () => void calls.delete(call);
 }
 
-/** Waits for something, but no longer than until a signal is given, if any. */
+/** Waits for a promise, but rejects with the reason of a signal as soon as that is given. */
 export async function unlessAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal | undefined,
@@ -92,15 +89,12 @@ export async function unlessAborted<T>(
   }
 }
 
-/** Milliseconds of which a stop of the program takes no more. */
+/** Milliseconds of one timer: however long a program is stopped, no more of that counts. */
 const STEP = 1000;
 
 /**
- * Resolves when this program has run for a time. While it is stopped, by Ctrl-Z or with its
- * container, hardly any passes: what it waits for may go on meanwhile, or stand still as well.
- *
- * @param milliseconds At least so long.
- * @param signal Rejects with its reason.
+ * Resolves when this program has run for some milliseconds. Time in which it was stopped, by Ctrl-Z or
+ * with its container, does not count: what it waits for may have been stopped, too.
  */
 export async function running(
   milliseconds: number,
@@ -111,10 +105,7 @@ export async function running(
   }
 }
 
-/**
- * Calls a listener of the user's. What it throws must not stop the reader, nor
- * be swallowed: it is reported to the program, as that of an event listener.
- */
+/** Calls a listener of the user. What it throws is an uncaught error, as with event listeners; the call goes on. */
 export function notify<T>(
   listener: ((value: T) => void) | undefined,
   value: T,

@@ -1,16 +1,16 @@
-/** Numbers, texts and dates as ISO 9660 keeps them (ECMA-119, 7 and 8.4.26.1). */
+/** Numbers, texts and dates among the bytes of ISO 9660 (ECMA-119, 7, 8.4.26.1 and 9.1.5). */
 
-/** A 16-bit number, little end first. */
+/** A 16-bit number, least significant byte first; 0 beyond the end of the bytes. */
 export function u16(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8;
 }
 
-/** A 32-bit number, little end first: what "both-byte orders" begins with (ECMA-119, 7.3.3). */
+/** A 32-bit number, least significant byte first, as both-byte orders begin (ECMA-119, 7.3.3). */
 export function u32(bytes: Uint8Array, at: number): number {
   return (u16(bytes, at) | u16(bytes, at + 2) << 16) >>> 0;
 }
 
-/** A number of any length, big end first. */
+/** The number from `start` to before `end`, most significant byte first. */
 export function bigEndian(
   bytes: Uint8Array,
   start: number,
@@ -21,7 +21,7 @@ export function bigEndian(
   return value;
 }
 
-/** Whether an ASCII text stands there. */
+/** Whether an ASCII text begins at a place. */
 export function holds(bytes: Uint8Array, at: number, text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     if (bytes[at + i] !== text.charCodeAt(i)) return false;
@@ -35,10 +35,8 @@ export function isZero(bytes: Uint8Array): boolean {
 }
 
 /**
- * A date of 7 bytes (ECMA-119, 9.1.5): years since 1900 to seconds, then the offset from GMT in
- * quarters of an hour.
- *
- * @returns Milliseconds since 1970; NaN where it is not set.
+ * A date of 7 bytes in milliseconds since 1970; NaN if it is not set (ECMA-119, 9.1.5): years since 1900,
+ * month to second, offset from GMT.
  */
 export function shortDate(bytes: Uint8Array, at: number): number {
   const month = bytes[at + 1] ?? 0;
@@ -51,14 +49,12 @@ export function shortDate(bytes: Uint8Array, at: number): number {
     bytes[at + 4] ?? 0,
     bytes[at + 5] ?? 0,
   );
-  return local - quarters(bytes, at + 6);
+  return local - offsetAt(bytes, at + 6);
 }
 
 /**
- * A date of 17 bytes (ECMA-119, 8.4.26.1): 16 digits from the year to hundredths of a second, then
- * the offset from GMT.
- *
- * @returns Milliseconds since 1970; NaN where it is not set.
+ * A date of 17 bytes in milliseconds since 1970; NaN if it is not set (ECMA-119, 8.4.26.1): 16 digits
+ * from year to hundredths of a second, offset from GMT.
  */
 export function longDate(bytes: Uint8Array, at: number): number {
   const digits = latin1(bytes.subarray(at, at + 16));
@@ -68,21 +64,21 @@ export function longDate(bytes: Uint8Array, at: number): number {
   const local = new Date(0);
   local.setUTCFullYear(part(0, 4), part(4, 6) - 1, part(6, 8));
   local.setUTCHours(part(8, 10), part(10, 12), part(12, 14), part(14, 16) * 10);
-  return local.getTime() - quarters(bytes, at + 16);
+  return local.getTime() - offsetAt(bytes, at + 16);
 }
 
-/** The offset from GMT there, in milliseconds: quarters of an hour from -48 to 52. */
-function quarters(bytes: Uint8Array, at: number): number {
+/** An offset from GMT in milliseconds: a signed byte that counts quarters of an hour. */
+function offsetAt(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 24 >> 24) * 900_000;
 }
 
-/** A date, if a number of milliseconds stands for one. */
+/** The date of so many milliseconds since 1970; undefined if there is none, as of NaN. */
 export function dateOf(milliseconds: number): Date | undefined {
   const date = new Date(milliseconds);
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-/** Bytes as a text with one character, U+0000 to U+00FF, for each. */
+/** Bytes as a text with one character for each, U+0000 to U+00FF. */
 export function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }

@@ -79,7 +79,7 @@ export type XorrisoErrorOptions =
   & ErrorOptions
   & Partial<Pick<XorrisoError, "messages" | "path" | "needed" | "free">>;
 
-/** Conditions that pass by themselves: the same call may succeed later. */
+/** Conditions that pass by themselves. */
 const RETRYABLE: ReadonlySet<XorrisoErrorCode> = new Set<XorrisoErrorCode>([
   "DRIVE_BUSY",
   "NOT_READY",
@@ -143,7 +143,7 @@ export class XorrisoError extends Error {
   }
 }
 
-/** What to do about each condition, for the end of a message. */
+/** What to do about a condition. */
 const ADVICE: Readonly<Partial<Record<XorrisoErrorCode, string>>> = {
   NO_DRIVE: "check the address of the drive or image",
   DRIVE_BUSY: "end the other program that uses it, or unmount it",
@@ -163,13 +163,13 @@ const ADVICE: Readonly<Partial<Record<XorrisoErrorCode, string>>> = {
   BLANK_FAILED: "use another medium",
 };
 
-/** The end of a message that tells what to do: `: try this`, or nothing. */
+/** The end of a message, which says what to do: `; try this`, or nothing. */
 export function advice(code: XorrisoErrorCode): string {
   const text = ADVICE[code];
   return text === undefined ? "" : `; ${text}`;
 }
 
-/** Tells whether something thrown is an error of this module with a code. */
+/** Whether something that was thrown is an error of this module with a code. */
 export function isCode(
   error: unknown,
   code: XorrisoErrorCode,
@@ -177,23 +177,23 @@ export function isCode(
   return error instanceof XorrisoError && error.code === code;
 }
 
-/** How a failure of the operating system is told to the caller. */
+/** How an error of the operating system becomes one of this module. */
 export interface SystemFailure {
-  /** What could not be done, and to what: `Cannot read "/a"`. */
+  /** What failed, on what: `Cannot read "/a"`. */
   readonly doing: string;
   /** The path that it is about. */
   readonly path?: string;
-  /** The code where `codes` has no other. */
+  /** The code, unless `codes` has one. */
   readonly code: XorrisoErrorCode;
-  /** Codes of certain failures, by the system's names: `ENOENT`. */
+  /** Codes by the names of errno(3): `ENOENT`. */
   readonly codes?: Readonly<Record<string, XorrisoErrorCode>>;
-  /** Words in place of the system's own, by the same names. */
+  /** Reasons in place of the system's own, by the same names. */
   readonly reasons?: Readonly<Record<string, string>>;
   /** What to do. */
   readonly advice?: string;
 }
 
-/** Words for what has nothing to do with the path that it is told about. */
+/** Reasons that have nothing to do with the path: the code is TOO_MANY_FILES. */
 const COMMON_REASONS: Readonly<Record<string, string>> = {
   EMFILE:
     "this program has too many files open; close some, or raise the limit (ulimit -n)",
@@ -202,11 +202,8 @@ const COMMON_REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What a failure of the operating system is to the caller.
- *
- * @param cause What was caught.
- * @returns The error with its code; `cause` itself where it is no failure of the system, as are
- * errors of this module, missing permissions, and bad arguments.
+ * Makes an error of this module of one of the operating system. All others, such as missing permissions
+ * and bad arguments, are returned as they are.
  */
 export function systemError(cause: unknown, failure: SystemFailure): unknown {
   const name = systemName(cause);
@@ -221,17 +218,13 @@ export function systemError(cause: unknown, failure: SystemFailure): unknown {
   );
 }
 
-/** Names of failures for which Deno 2.9 has only their numbers (Linux). */
+/** Names of errors for which Deno 2.9 has only their numbers (Linux). */
 const UNNAMED: Readonly<Record<string, string>> = {
   23: "ENFILE",
   122: "EDQUOT",
 };
 
-/**
- * The system's name of a failure, as in errno(3).
- *
- * @returns `E` and the number where Deno knows no name; undefined where it is none of the system's.
- */
+/** The name of an error in errno(3), `E` and its number if Deno knows none; undefined for all other errors. */
 export function systemName(error: unknown): string | undefined {
   if (!(error instanceof Error) || error instanceof XorrisoError) return;
   const named = "code" in error && /^E[A-Z0-9]+$/.exec(String(error.code))?.[0];
@@ -240,7 +233,7 @@ export function systemName(error: unknown): string | undefined {
   return UNNAMED[number] ?? `E${number}`;
 }
 
-/** What the operating system says, without the call and the path that Deno adds. */
+/** The reason that the operating system gives, without the call and the path that Deno adds. */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replace(/ \(os error \d+\).*$/s, "");

@@ -1,18 +1,17 @@
-/** Names on a medium: which may be stored, and how paths are put together. */
+/** Names on a medium: which can be stored, how paths are put together, and bytes that are not UTF-8. */
 
-/** Bytes that one part of a new name may have: xorriso cuts longer ones. */
+/** Bytes of one part of a new name at most: xorriso cuts off what is longer. */
 const MAX_PART = 255;
 
-/** Bytes that a whole path may have: xorriso's own limit is 4095. */
+/** Bytes of a whole path at most: the limit of xorriso is 4095. */
 const MAX_PATH = 4000;
 
-/** Bytes that a volume id may have (ECMA-119, 8.4.6). */
+/** Bytes of a volume id at most (ECMA-119, 8.4.6). */
 export const MAX_VOLUME_ID = 32;
 
 /**
- * Checks a path on the medium that is to be read or removed.
+ * Checks a path on the medium that is to be read or removed; returns it without empty parts.
  *
- * @returns The path without trailing slashes.
  * @throws {TypeError} If it is not absolute or has parts that cannot be names.
  */
 export function checkPath(path: string): string {
@@ -34,11 +33,9 @@ export function checkPath(path: string): string {
 }
 
 /**
- * Checks a path on the medium that is to be stored.
+ * Checks a path on the medium that is to be stored, as {@linkcode checkPath}.
  *
- * @returns The path without trailing slashes.
- * @throws {TypeError} As {@linkcode checkPath}, and if a part is too long or
- * no valid Unicode.
+ * @throws {TypeError} Also if a part is too long or no valid Unicode.
  */
 export function checkNewPath(path: string): string {
   if (!path.isWellFormed()) {
@@ -61,13 +58,10 @@ export function checkNewPath(path: string): string {
 }
 
 /**
- * Checks a relative name and puts it below a directory.
+ * Checks a relative name, which has no empty parts; returns its absolute path.
  *
- * Empty parts are refused here: a name stands for itself alone.
- *
- * @param directory Absolute path on the medium, `/` or `/a/b`.
+ * @param directory Absolute path of the directory that the name is below, `/` or `/a/b`.
  * @param isNew Whether it is to be stored.
- * @returns The absolute path on the medium.
  * @throws {TypeError} If it cannot be a name.
  */
 export function checkName(
@@ -85,11 +79,7 @@ export function checkName(
   return isNew ? checkNewPath(path) : checkPath(path);
 }
 
-/**
- * Checks a volume id.
- *
- * @throws {TypeError} If it is longer than 32 bytes or cannot be written.
- */
+/** Checks a volume id; a TypeError if it is longer than 32 bytes or cannot be written. */
 export function checkVolumeId(volumeId: string): string {
   if (volumeId.isWellFormed() && !volumeId.includes("\0")) {
     if (byteLength(volumeId) <= MAX_VOLUME_ID) return volumeId;
@@ -105,7 +95,7 @@ export function join(directory: string, name: string): string {
   return directory === "/" ? `/${name}` : `${directory}/${name}`;
 }
 
-/** The name below a directory; undefined if the path is not below it. */
+/** The name of a path relative to a directory; undefined if it is not below it. */
 export function relative(directory: string, path: string): string | undefined {
   const prefix = directory === "/" ? "/" : `${directory}/`;
   return path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
@@ -138,23 +128,19 @@ function checkPart(part: string, path: string): void {
   }
 }
 
-/**
- * Whether a name has more bytes. No UTF-16 unit takes more than three, so most
- * need not be encoded to know.
- *
- * @throws {TypeError} If it has a lone surrogate that stands for no byte.
- */
+/** Whether a name has more bytes. */
 function isLonger(text: string, bytes: number): boolean {
+  // No UTF-16 unit takes more than three bytes, so most names need not be encoded.
   if (text.length * 3 <= bytes && text.isWellFormed()) return false;
   return byteLength(text) > bytes;
 }
 
-/** Bytes of a name. */
+/** Number of bytes of a name. */
 export function byteLength(text: string): number {
   return encodeName(text).length;
 }
 
-/** A name in a message: quoted, with what a terminal may obey escaped. */
+/** A name for a message: quoted, with control characters escaped, which a terminal may obey. */
 export function show(name: string): string {
   return JSON.stringify(name);
 }
@@ -163,13 +149,13 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Decodes the bytes of a file name as UTF-8; a byte that is no part of UTF-8
- * becomes U+DC00 plus its value, a lone surrogate, so that no two names look
+ * Decodes the bytes of a file name as UTF-8. A byte that is no part of UTF-8
+ * becomes the lone surrogate U+DC00 plus its value, so that no two names become
  * the same.
  */
 export function decodeName(bytes: Uint8Array): string {
   const text = decoder.decode(bytes);
-  // Faster than a decoder that throws: errors cost more than all the rest.
+  // Faster than a decoder that throws: to catch an error takes longer than all the rest.
   return text.includes("\ufffd") ? decodeBroken(bytes) : text;
 }
 
@@ -193,10 +179,7 @@ function decodeBroken(bytes: Uint8Array): string {
   return text;
 }
 
-/**
- * Length of the UTF-8 sequence there (The Unicode Standard, table 3-7), 0 if
- * there is none.
- */
+/** Length of the UTF-8 sequence at a place (The Unicode Standard, table 3-7); 0 if there is none. */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at] ?? 0;
   if (first < 0x80) return 1;
@@ -238,12 +221,12 @@ export function encodeName(name: string): Uint8Array {
   return bytes.slice(0, length);
 }
 
-/** How {@linkcode spellName} spells a byte that is not UTF-8, and a backslash before what looks so. */
+/** Bytes and backslashes as {@linkcode spellName} spells them. */
 const SPELT = /\\x(5c|[89a-f][0-9a-f])/gi;
 
 /**
- * Spells a name as text that can be typed and shown: `\xHH` is a byte that is not UTF-8, and `\x5c`
- * a backslash that would otherwise begin one of these. Most names are spelled as they are.
+ * Spells a name so that it can be typed and shown: a byte that is not UTF-8 as `\xHH`, and a backslash
+ * that would begin such a spelling as `\x5c`. All other names stay as they are.
  */
 export function spellName(name: string): string {
   return name.replace(SPELT, "\\x5cx$1").replace(
@@ -252,12 +235,12 @@ export function spellName(name: string): string {
   );
 }
 
-/** The name that a text of {@linkcode spellName} stands for. */
+/** The name that {@linkcode spellName} has spelled. */
 export function unspellName(text: string): string {
   const name = text.replace(SPELT, (_, digits) => {
     const byte = parseInt(digits, 16);
     return String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte);
   });
-  // Spelled bytes may be UTF-8 when they are put together.
+  // Bytes that were spelled one by one may be UTF-8 together.
   return name === text ? name : decodeName(encodeName(name));
 }

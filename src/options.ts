@@ -1,4 +1,4 @@
-/** The options of the calls of a session. */
+/** The options that sessions and backends have in common. */
 
 /**
  * How far xorriso is with what it does.
@@ -12,7 +12,7 @@
  * ```
  */
 export interface Progress {
-  /** What it does; `resting`: it waits until no commit of a killed program can be under way. */
+  /** What it does; while `resting` it waits until no commit of a killed program can be under way. */
   readonly phase:
     | "reading"
     | "staging"
@@ -80,15 +80,15 @@ export interface XorrisoOptions {
   readonly create?: boolean;
   /**
    * Go on from the newest session that can be read, where a later one was
-   * interrupted while a drive burned it, or cut off the end of an image; take
-   * away, or mend, what a commit to an image has left that came to no end.
+   * interrupted while a drive burned it, or cut off from the end of an image;
+   * remove or mend what an interrupted commit has left in an image.
    * @default {false}
    */
   readonly recover?: boolean;
   /**
-   * Open a medium that cannot be read, too, or that holds something else than
-   * an image, or a drive without one: to blank or to eject it. Nothing can be
-   * stored on it before. @default {false}
+   * Also open a medium that cannot be read or that holds no image, or a drive
+   * without a medium: to blank, format or eject it. Nothing can be stored
+   * before. @default {false}
    */
   readonly foreign?: boolean;
   /**
@@ -114,14 +114,14 @@ export interface XorrisoOptions {
    */
   readonly readyTimeout?: number;
   /**
-   * Milliseconds to wait for another program that has an image open for writing, or may have: while
-   * there are marks of a commit that came to no end, its xorriso may go on until the image has rested
-   * for a minute. Then DRIVE_BUSY. @default {2000, or until it has rested}
+   * Milliseconds to wait for another program that has an image open for writing; then DRIVE_BUSY.
+   * After an interrupted commit its xorriso may still be writing, until the image has not changed for a
+   * minute. @default {2000, or until that minute has passed}
    */
   readonly lockTimeout?: number;
   /**
-   * Lock an image that is opened for writing. Without, nothing keeps two programs from overwriting
-   * each other's sessions: for file systems that have no locks. @default {true}
+   * Lock an image that is opened for writing. `false` is for file systems without locks: then nothing
+   * keeps two programs from overwriting each other's sessions. @default {true}
    */
   readonly lock?: boolean;
   /**
@@ -163,16 +163,14 @@ export type FormatMode = "as_needed" | "fast" | "full";
 export interface BlankOptions extends Omit<CommitOptions, "force"> {
   /** What is necessary, quickly, or every block. @default {"as_needed"} */
   readonly mode?: BlankMode;
-  /** Erase even if there is data on it. @default {false} */
+  /** Erase or format even if there is data on it. @default {false} */
   readonly force?: boolean;
 }
 
-/** How to format a medium. */
-export interface FormatOptions extends Omit<CommitOptions, "force"> {
+/** How to format a medium, as to erase it, but for the mode. */
+export interface FormatOptions extends Omit<BlankOptions, "mode"> {
   /** What is necessary, quickly, or every block. @default {"as_needed"} */
   readonly mode?: FormatMode;
-  /** Format even if there is data on it. @default {false} */
-  readonly force?: boolean;
 }
 
 /** How to read a file of the medium. */

@@ -1,6 +1,6 @@
 /** When a batch is due: soon after its last change, or long after its first. */
 
-import { LONGEST } from "../async.ts";
+import { MAX_TIMEOUT } from "../async.ts";
 
 /** Milliseconds until a batch is due. */
 export interface DueOptions {
@@ -29,10 +29,10 @@ export class Due {
     this.hold();
     if (!more) {
       // A timer comes a millisecond late (Deno 2.9).
-      const delay = Math.min(Math.max(0, commitDelay - 1), LONGEST);
+      const delay = Math.min(Math.max(0, commitDelay - 1), MAX_TIMEOUT);
       this.#soon = setTimeout(this.#commit, delay);
     }
-    this.#last ??= setTimeout(this.#commit, Math.min(commitMax, LONGEST));
+    this.#last ??= setTimeout(this.#commit, Math.min(commitMax, MAX_TIMEOUT));
   }
 
   /** Waits for what is about to come, but not for ever. */

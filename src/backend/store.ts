@@ -1,7 +1,7 @@
 /** One medium: read from its blocks, written through a session of xorriso. */
 
 import type { ImageFile } from "../disk/image.ts";
-import { LONGEST } from "../async.ts";
+import { MAX_TIMEOUT } from "../async.ts";
 import type { Medium, RecordedSession } from "../medium.ts";
 import { requireWrite } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
@@ -343,7 +343,7 @@ export class Store {
 
   #leave(): void {
     const { idleClose = Infinity } = this.options;
-    if (--this.#users > 0 || this.#closed || idleClose > LONGEST) return;
+    if (--this.#users > 0 || this.#closed || idleClose > MAX_TIMEOUT) return;
     if (this.#isRead) return;
     this.#idle = setTimeout(() => {
       this.#left = this.#known?.tree?.session ?? this.#left;
