@@ -8,6 +8,7 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertObjectMatch,
   assertStringIncludes,
 } from "@std/assert";
@@ -27,13 +28,17 @@ import { absent, unless } from "./support/needs.ts";
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
 const MODULE = new URL("../mod.ts", import.meta.url).href;
+const ISO = new URL("../src/iso/mod.ts", import.meta.url).href;
 
 /** Milliseconds that any script here may take. */
 const TIMEOUT = 60_000;
 
 /** What each script has before its own lines. */
 const PREAMBLE = `
-import { devices, Xorriso, XorrisoBackend } from ${JSON.stringify(MODULE)};
+import { devices, getTree, putTree, Xorriso, XorrisoBackend } from ${
+  JSON.stringify(MODULE)
+};
+import { fileBlocks } from ${JSON.stringify(ISO)};
 const bytes = (text: string) => new TextEncoder().encode(text);
 const failure = (error: any) =>
   ({ name: error.name, code: error.code, message: error.message });
@@ -176,6 +181,7 @@ async function makeWorld(): Promise<Folder> {
     await Deno.mkdir(`${folder.path}/${name}`);
   }
   await folder.file("sources/s", "source");
+  await folder.file("patterns", "*.bak");
   await makeImage(
     { ...folder, path: `${folder.path}/image` },
     { "/a": "content", "/f/b": "more" },
@@ -209,6 +215,9 @@ const ROWS: readonly {
       verify: `${read} return (await backend.verify()).length`,
       info: `${read} await backend.room();
         return [await backend.sessions(), await backend.medium()].length`,
+      blocks: `
+        await using blocks = await fileBlocks(\`\${root}/image/test.iso\`);
+        return blocks.byteLength`,
     },
   },
   {
@@ -233,6 +242,22 @@ const ROWS: readonly {
         `await using session = await Xorriso.open(\`\${root}/image/test.iso\`);
         await session.cp([\`\${root}/sources/s\`], "/new/");
         await session.commit(); return "stored"`,
+    },
+  },
+  {
+    to: "store a folder in it",
+    flags: [
+      "--allow-read=IMAGE",
+      "--allow-read=FOLDER",
+      "--allow-read=PATTERNS",
+      "--allow-write=IMAGE",
+    ],
+    scripts: {
+      tree: `${open("{}")}
+        const { files } = await putTree(backend, \`\${root}/sources\`, {
+          excludeFrom: \`\${root}/patterns\`,
+        });
+        return files`,
     },
   },
   {
@@ -305,6 +330,8 @@ function expand(flag: string, root: string): string {
   return flag.replace("IMAGE", `${root}/image/test.iso`)
     .replace("NEW", `${root}/image/new.iso`)
     .replace("SOURCE", `${root}/sources/s`)
+    .replace("FOLDER", `${root}/sources`)
+    .replace("PATTERNS", `${root}/patterns`)
     .replace("TEMP", `${root}/temp`)
     .replace("DIR", `${root}/target`);
 }
@@ -342,6 +369,41 @@ for (const { to, flags, runs = true, scripts } of ROWS) {
     },
   );
 }
+
+Deno.test(
+  unless(
+    NO_TERMINAL,
+    "getTree() leaves links where Deno lets it make none, and names the flags",
+  ),
+  async () => {
+    await using world = await makeWorld();
+    const { path } = world;
+    await Deno.symlink("s", `${path}/sources/l`);
+    const body = `await using backend = await XorrisoBackend.open(
+        \`xorriso://\${root}/image/links.iso\`, { create: true });
+      await putTree(backend, root + "/sources");
+      const { files, links, left } =
+        await getTree(backend, "sources", root + "/target", { overwrite: "always" });
+      return [files, links, ...left.map(({ reason, error }) => reason + ": " + error.message)];`;
+    const flags = [
+      "--allow-run=xorriso",
+      `--allow-read=${path}`,
+      `--allow-write=${path}`,
+    ];
+    const [files, links, left] = await runScript(
+      world,
+      flags,
+      body,
+    ) as unknown[];
+    assertEquals([files, links], [1, 0]);
+    assertMatch(
+      `${left}`,
+      /^links: Cannot restore the link "sources\/l": .* --allow-read and --allow-write .*without a path$/,
+    );
+    const all = ["--allow-run=xorriso", "--allow-read", "--allow-write"];
+    assertEquals(await runScript(world, all, body), [1, 1]);
+  },
+);
 
 Deno.test(
   unless(

@@ -201,12 +201,15 @@ function shellQuote(word: string): string {
     : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** Tells whether a permission for a path is there, without asking for it. */
+/** Tells whether a permission is there, for a path or for all of them, without asking for it. */
 export async function isGranted(
   name: "read" | "write",
-  path: string,
+  path?: string,
 ): Promise<boolean> {
-  return (await Deno.permissions.query({ name, path })).state === "granted";
+  const { state } = await Deno.permissions.query(
+    path === undefined ? { name } : { name, path },
+  );
+  return state === "granted";
 }
 
 /**
@@ -275,7 +278,7 @@ async function requireAll(command: string): Promise<void> {
     throw new Deno.errors.NotCapable(
       `Cannot give "${command}" to xorriso, since it may name any file: ` +
         `${name} permission is "${partial ? "partial" : state}", run again ` +
-        `with --allow-${name}${exception}`,
+        `with --allow-${name} without a path${exception}`,
     );
   }
 }

@@ -2,6 +2,7 @@
 
 import { unlessAborted } from "../async.ts";
 import { type Identity, isSame, readAt } from "../disk/files.ts";
+import { requireRead } from "../disk/permissions.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
 import { BLOCK } from "../medium.ts";
 
@@ -237,6 +238,7 @@ async function requireRegular(
     new XorrisoError("NO_DRIVE", `Cannot open "${path}": ${why}`, {
       ...{ path, cause },
     });
+  await requireRead(path, "the image");
   const info = await Deno.stat(path).catch((error) => {
     throw identity === undefined && systemName(error) === "ENOENT"
       ? noDrive("it does not exist; check its address", error)

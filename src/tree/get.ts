@@ -10,7 +10,11 @@ import {
   setLinkAttributes,
 } from "../disk/attributes.ts";
 import { requireFileNames } from "../disk/folders.ts";
-import { absolutePath, resolveForWrite } from "../disk/permissions.ts";
+import {
+  absolutePath,
+  isGranted,
+  resolveForWrite,
+} from "../disk/permissions.ts";
 import { md5Of } from "../disk/sources.ts";
 import { alreadyThere, unwritableBy } from "../disk/targets.ts";
 import { isCode, reasonOf, XorrisoError } from "../errors.ts";
@@ -390,6 +394,7 @@ class Restoring {
     if (there === "same") return;
     await this.#goOn();
     try {
+      await requireLinks(entry, path);
       if (!this.#options.dryRun) {
         await placed(path, there, async (part) => {
           await Deno.symlink(entry.link ?? "", part);
@@ -399,7 +404,10 @@ class Restoring {
       this.#result.links++;
       this.#tell({ kind: "restored", name: entry.name });
     } catch (error) {
-      this.#leave(entry, noLink(error, path, entry), "links");
+      const cause = isExists(error)
+        ? alreadyThere(path)
+        : unwritableBy(error, path);
+      this.#leave(entry, cause, "links");
     }
   }
 
@@ -443,16 +451,13 @@ class Restoring {
   }
 }
 
-/** What has kept a link from being made. */
-function noLink(cause: unknown, path: string, { name }: Stored): unknown {
-  if (isExists(cause)) return alreadyThere(path);
-  if (!(cause instanceof Deno.errors.NotCapable)) {
-    return unwritableBy(cause, path);
-  }
-  return new XorrisoError(
+/** Makes sure that links may be made at all: `Deno.symlink()` asks on a terminal where it may not. */
+async function requireLinks({ name }: Stored, path: string): Promise<void> {
+  if (await isGranted("read") && await isGranted("write")) return;
+  throw new XorrisoError(
     "TARGET_UNWRITABLE",
     `Cannot restore the link ${show(name)}: Deno makes links only with ` +
       `--allow-read and --allow-write for all paths; add both, without a path`,
-    { path, cause },
+    { path },
   );
 }

@@ -2,6 +2,7 @@
 
 import { delay } from "@std/async/delay";
 import { breathe } from "../async.ts";
+import { resolveForRead } from "../disk/permissions.ts";
 import { isCode, XorrisoError, type XorrisoErrorCode } from "../errors.ts";
 import { Copy, isLying, timeToSettle } from "./changing.ts";
 import { recordable } from "./difference.ts";
@@ -164,7 +165,7 @@ class Storing {
       const isGone = step.kind === "remove" && isCode(error, "ENTRY_NOT_FOUND");
       if (next !== undefined) again.set(step, next.copy);
       else if (error === undefined || isGone) this.#tally.done(step, copy);
-      else if (isLost && !isOfOne(error)) throw error;
+      else if (isLost && !await isOfOne(error, step, copy)) throw error;
       else this.#tally.fail(step, error);
     }
     return again;
@@ -238,8 +239,20 @@ const OF_ONE: ReadonlySet<XorrisoErrorCode> = new Set<XorrisoErrorCode>([
   ...["ENTRY_NOT_FOUND", "NAME_TOO_LONG", "CHECKSUM_MISMATCH"] as const,
 ]);
 
-function isOfOne(error: unknown): boolean {
-  return error instanceof XorrisoError
-    ? OF_ONE.has(error.code)
-    : error instanceof TypeError || error instanceof Deno.errors.NotCapable;
+async function isOfOne(
+  error: unknown,
+  step: TreeStep,
+  copy: Copy | undefined,
+): Promise<boolean> {
+  if (error instanceof XorrisoError) return OF_ONE.has(error.code);
+  if (!(error instanceof Deno.errors.NotCapable)) {
+    return error instanceof TypeError;
+  }
+  // Else it is the medium, or xorriso, that the script may not use.
+  if (step.kind !== "store" || step.found.type !== "file") return false;
+  return copy !== undefined ||
+    await resolveForRead(step.found.path, "the source").then(
+      () => false,
+      () => true,
+    );
 }

@@ -103,7 +103,8 @@ async function openFilter(
 ): Promise<Filter> {
   if (excludeFrom === undefined) return new Filter(exclude);
   try {
-    const text = await Deno.readTextFile(absolutePath(excludeFrom));
+    const path = await resolveForRead(excludeFrom, "the patterns");
+    const text = await Deno.readTextFile(path);
     return new Filter([...parsePatterns(text), ...exclude]);
   } catch (cause) {
     throw systemError(cause, {

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { getTree, putTree, type XorrisoBackend } from "../../mod.ts";
-import { openImage, urlOf } from "../support/backends.ts";
+import { openImage } from "../support/backends.ts";
 import {
   age,
   assertRejectsCode,
@@ -232,34 +232,6 @@ Deno.test("getTree() tells what it would do, with dryRun, and does nothing", asy
   });
   assertEquals([files, folders, bytes], [2, 1, 2]);
   await assertRejects(() => Deno.lstat(to), Deno.errors.NotFound);
-});
-
-Deno.test("getTree() leaves links where Deno lets it make none, and names the flags", async () => {
-  await using at = await makeStored({ a: "a" });
-  const { backend, folder, to } = at;
-  await Deno.symlink("a", `${folder.path}/tree/l`);
-  await putTree(backend, `${folder.path}/tree`);
-  await backend.close();
-  const module = import.meta.resolve("../../mod.ts");
-  const script = await folder.file(
-    "script.ts",
-    `import { getTree, XorrisoBackend } from ${JSON.stringify(module)};
-    const [url = "", to = ""] = Deno.args;
-    await using backend = await XorrisoBackend.open(url, { readOnly: true });
-    const { files, links, left } = await getTree(backend, "tree", to);
-    console.log(files, links, left.map((each) => [each.name, each.reason, each.error.message]));`,
-  );
-  const config = new URL("../../deno.json", import.meta.url).pathname;
-  const { stdout, stderr } = await execute(Deno.execPath(), [
-    ...["run", "-q", "--no-prompt", "--no-check", "-c", config],
-    ...["--allow-run=xorriso", `--allow-read=${folder.path}`],
-    ...[`--allow-write=${to}`, script, urlOf(folder), to],
-  ]);
-  assertEquals(stderr, "");
-  assertMatch(
-    stdout,
-    /^1 0 .*"tree\/l".*"links".*Cannot restore the link .*tree\/l.*--allow-read and --allow-write/s,
-  );
 });
 
 /** Why no file system can be mounted that does not tell `a` from `A`; undefined if one can. */
