@@ -1,51 +1,47 @@
-/** Sources that have become FIFOs: xorriso waits for their writers for ever. */
+/** Sources that have become FIFOs: xorriso would wait for their writers for ever. */
 
 import { eachOf } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 import { isGranted } from "./permissions.ts";
 
-/** Looks after the sources of one commit. */
+/** The sources of one commit, some of which may have become FIFOs. */
 export class Fifos {
   readonly #sources: Iterable<string>;
   readonly #opened = new Set<string>();
 
-  /**
-   * Looks at nothing yet.
-   *
-   * @param sources Paths of the files that xorriso is to read.
-   */
+  /** Takes the paths of the files that xorriso is to read. */
   constructor(sources: Iterable<string>) {
     this.#sources = sources;
   }
 
   /**
-   * Looks for what xorriso may be waiting for, and lets it go on: it takes a
-   * FIFO for a file that has become empty when a writer has come and gone. That
-   * needs permission to write to it, though nothing is written.
+   * Ends the waiting of xorriso: it takes a FIFO for an empty file once a writer
+   * has opened and closed it. That needs permission to write to it, though
+   * nothing is written.
    *
-   * @returns What it waits for in vain, if it cannot go on.
+   * @returns The error of the commit, if xorriso cannot go on.
    */
-  async look(): Promise<XorrisoError | undefined> {
+  async unblock(): Promise<XorrisoError | undefined> {
     const stuck: string[] = [];
     await eachOf(this.#sources, async (path) => {
-      // What cannot be looked at can be opened even less.
+      // xorriso does not wait for what is gone.
       const info = await Deno.stat(path).catch(() => undefined);
       if (!info?.isFifo && !info?.isCharDevice) return;
-      const come = info.isFifo ? await comeAndGo(path) : "refused";
-      if (come === "opened") this.#opened.add(path);
-      if (come === "refused") stuck.push(path);
+      const result = info.isFifo ? await openAndClose(path) : "refused";
+      if (result === "opened") this.#opened.add(path);
+      if (result === "refused") stuck.push(path);
     });
     return stuck.length > 0 ? becameFifo(stuck) : undefined;
   }
 
-  /** What is wrong with the content that xorriso has stored, if anything is. */
+  /** The error for FIFOs that were unblocked, in whose place xorriso has stored nothing of use. */
   get problem(): XorrisoError | undefined {
     return this.#opened.size > 0 ? becameFifo([...this.#opened]) : undefined;
   }
 }
 
 /** Opens a FIFO for writing, where that is granted and somebody reads it. */
-async function comeAndGo(
+async function openAndClose(
   path: string,
 ): Promise<"opened" | "unread" | "refused"> {
   const { constants, promises } = await import("node:fs");
@@ -57,7 +53,7 @@ async function comeAndGo(
     await file.close();
     return "opened";
   } catch (error) {
-    // Without a reader it is not what xorriso waits for now.
+    // Without a reader, xorriso is not waiting for this one.
     const code = error instanceof Error && "code" in error && error.code;
     return code === "ENXIO" ? "unread" : "refused";
   }

@@ -1,9 +1,9 @@
-/** The first blocks of an image file, judged before anything is loaded from it. */
+/** Judging an image file by its first blocks, before anything is loaded from it. */
 
 import { holds, isZero, u32 } from "../bytes.ts";
 import { BLOCK } from "../medium.ts";
 
-/** What the first bytes of an image file tell. */
+/** What the first blocks of an image file show. */
 export type ImageState =
   /** Empty: a first session can be written. */
   | "blank"
@@ -45,21 +45,21 @@ export async function judgeHead(
   if (isPrimary(head, 16 * BLOCK)) return "iso";
   const first = await read(48 * BLOCK, BLOCK);
   if (isPrimary(first, 0)) {
-    // The header of the first session, at block 32, is written at once, its
+    // The header of the first session, at block 32, is written first, its
     // mirror at block 0 when the session is complete.
     if (!isZero(head)) return "damaged";
     if (first.length < BLOCK) return "interrupted";
     // Its blocks, by its descriptor (ECMA-119, 8.4.8).
     const end = ALIGNMENT + u32(first, 80);
     if (size < end * BLOCK) return "interrupted";
-    // Behind it there would be further sessions, which must not be lost.
+    // Behind it there would be further sessions, which are not to be lost.
     return size <= align(end) * BLOCK ? "headless" : "damaged";
   }
-  // What comes first, before the descriptor: the system area, empty.
+  // Only the empty system areas have been written.
   if (size === 48 * BLOCK && isZero(await read(0, size))) {
     return "interrupted";
   }
-  // Any other descriptor of the set tells that there was an image.
+  // Any other descriptor of the set shows that there was an image.
   const others = [16, 17, 18].some((lba) =>
     holds(head, lba * BLOCK + 1, "CD001")
   );
@@ -67,9 +67,8 @@ export async function judgeHead(
 }
 
 /**
- * All that a commit changes of what is there already. An image may be mountable from its first
- * partition, too (xorriso(1), -boot_image any partition_offset=): then a commit rewrites its head up
- * to the descriptors there.
+ * The bytes at the beginning that a commit overwrites. Where an image can be mounted from its first
+ * partition, too (xorriso(1), -boot_image any partition_offset=), they include the descriptors there.
  */
 export async function readHead(
   size: number,
@@ -89,7 +88,7 @@ export function partitionStart(head: Uint8Array): number {
   return holds(head, 510, "\x55\xaa") ? u32(head, 446 + 8) * 512 : 0;
 }
 
-/** The first block from there on that a session may begin with. */
+/** The first block, from `lba` on, at which a session may begin. */
 export function align(lba: number): number {
   return Math.ceil(lba / ALIGNMENT) * ALIGNMENT;
 }

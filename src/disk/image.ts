@@ -1,4 +1,4 @@
-/** An image file as the module itself handles it: opened, locked, recognised, taken back. */
+/** An image file as the module itself handles it: opened, locked, watched, and taken back to the state before a commit. */
 
 import { delay } from "@std/async/delay";
 import { dirname } from "@std/path/posix/dirname";
@@ -32,10 +32,10 @@ export interface ImageOptions extends LockOptions {
   readonly lock?: boolean | undefined;
 }
 
-/** Milliseconds without a change after which no commit is on its way of which nothing is seen yet. */
+/** Milliseconds without a change after which no commit can have begun that has not written yet. */
 export const WARM = 2000;
 
-/** Milliseconds between two looks at a file that is waited for. */
+/** Milliseconds between two checks of a file that must rest. */
 const TICK = 500;
 
 /** How often a file may vanish between opening and locking it. */
@@ -53,17 +53,17 @@ export class ImageFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #created: boolean;
   readonly #cleaning: Disposable | undefined;
-  /** Why it cannot be written, though it was to be. */
+  /** Why it was opened for reading alone, though it was to be written. */
   readonly #refusal: unknown;
-  /** What the file was when it was last remembered. */
+  /** The state of the file that later ones are compared with. */
   #known: Deno.FileInfo;
   #before: Before | undefined;
-  /** Whether a commit has begun of which nobody knows how it ended. */
+  /** Whether a commit has begun whose result is not known. */
   #committing = false;
-  /** Settled when the last one has been taken back. */
+  /** Settles when a commit is taken back. */
   #restoring: Promise<void> | undefined;
 
-  /** Whether nobody else can be at work on it. */
+  /** Whether no other xorriso can be at work on it. */
   isAtRest: boolean;
 
   /** The absolute path, without links. */
@@ -132,7 +132,7 @@ export class ImageFile implements AsyncDisposable {
         return new ImageFile(path, info, opened);
       }
     } catch (error) {
-      // Whoever has the lock has taken it for its own.
+      // A program that has the lock uses the file.
       if (created && !isCode(error, "DRIVE_BUSY")) await Deno.remove(path);
       await letGo(file);
       throw error;
@@ -146,7 +146,7 @@ export class ImageFile implements AsyncDisposable {
     return this.#known.size;
   }
 
-  /** What tells the file behind the path. */
+  /** The file behind the path. */
   get identity(): Identity {
     const { dev, ino } = this.#known;
     return { dev, ino };
@@ -167,17 +167,17 @@ export class ImageFile implements AsyncDisposable {
     return await judgeHead(size, this.#read);
   }
 
-  /** Takes away all that is behind so many bytes. */
+  /** Shortens the file. */
   async cut(bytes: number): Promise<void> {
     this.requireWritable();
     const isKnown = await this.isUnchanged();
     await this.#file.truncate(bytes);
     await this.#sync();
-    // What else has changed is still to be noticed.
+    // A change by another program is still to be noticed.
     if (isKnown) await this.remember();
   }
 
-  /** Puts other bytes at the beginning, where those that are there do not fit what follows. */
+  /** Replaces the bytes at the beginning, which do not fit what follows. */
   async replaceHead(head: Uint8Array): Promise<void> {
     await this.#write(0, head);
     await this.remember();
@@ -187,16 +187,16 @@ export class ImageFile implements AsyncDisposable {
    * Makes sure that nobody else has written since the file was last
    * remembered, and keeps its head for `restore()` and `undo()`.
    *
-   * Its time tells from now on that xorriso may write its first byte at any
-   * moment, until it is closed in order.
+   * From now on its time is recent until it is closed in order, so that other
+   * programs know that xorriso may write its first byte at any moment.
    *
    * Throws with MEDIUM_CHANGED, and as `requireWritable()`.
    */
   async beforeCommit(): Promise<void> {
     this.requireWritable();
-    await this.#checkUnchanged();
+    await this.#requireUnchanged();
     // A little old, so that whatever is written from now on gets another time:
-    // Linux takes that from the last timer tick, at most 10 ms ago.
+    // Linux takes it from the last timer tick, at most 10 ms ago.
     await this.#setAge(20);
     this.#known = await this.#file.stat();
     const head = await readHead(this.size, this.#read);
@@ -207,9 +207,9 @@ export class ImageFile implements AsyncDisposable {
   /**
    * Waits until the file has not changed for some time.
    *
-   * @param needed Tells how many milliseconds; asked again after each change.
-   * @param onWait Told twice a second how many are missing; may throw to give up.
-   * @returns When it has changed last.
+   * @param needed Returns the milliseconds; called again after each change.
+   * @param onWait Called twice a second with the milliseconds that are left; may throw to give up.
+   * @returns The time of its last change.
    */
   async rest(
     needed: () => Promise<number>,
@@ -238,21 +238,20 @@ export class ImageFile implements AsyncDisposable {
     try {
       await this.#file.utime(time, time);
     } catch (error) {
-      // Only the owner of a file may set its time; whether it can be written
-      // at all is told by xorriso.
+      // Only the owner may set the time; another user may still write.
       if (systemName(error) !== "EPERM") throw error;
     }
   }
 
   /**
    * Makes sure that a commit has gone into this file, and that its bytes are on
-   * the disk; then takes its state as the known one.
+   * the disk; then remembers its state.
    *
-   * xorriso opens the path by itself, and somebody may have put another file
-   * there; and of its own fsync it takes ENOSPC for success.
+   * xorriso opens the path by itself, and another program may have put another
+   * file there; and xorriso takes ENOSPC of its own fsync for success.
    *
    * Throws with MEDIUM_CHANGED, MEDIUM_FULL or WRITE_ERROR; with SESSION_LOST
-   * where `restore()` was called meanwhile, which takes the commit back.
+   * where `restore()` was called meanwhile and takes the commit back.
    *
    * @param written Whether anything was to be written.
    */
@@ -279,7 +278,7 @@ export class ImageFile implements AsyncDisposable {
     await this.remember();
   }
 
-  /** Has the bytes of the file on the disk, and the name of one that was made. */
+  /** Has the bytes of the file on the disk, and its name if it was made here. */
   async #sync(): Promise<void> {
     try {
       await this.#file.syncData();
@@ -294,23 +293,23 @@ export class ImageFile implements AsyncDisposable {
     }
   }
 
-  /** Takes the present state of the file as the known one. */
+  /** Remembers the present state of the file, with which later ones are compared. */
   async remember(): Promise<void> {
     this.#known = await this.#file.stat();
     this.#committing = false;
   }
 
   /**
-   * Makes the file what it was before a commit of which nobody was told that it
-   * has succeeded, however far it came. Nobody may be writing.
+   * Takes back a commit whose success was not told to anybody, however far it
+   * was. xorriso must not be writing.
    */
   async restore(): Promise<void> {
     if (this.#before !== undefined && this.#committing) {
-      // At once: the commit has succeeded, or is taken back, never both.
+      // Set before any await: a commit succeeds or is taken back, never both.
       this.#committing = false;
       this.#restoring = this.#restore(this.#before);
     }
-    // Whoever closes the file next must not do so in the middle of it.
+    // The file must not be closed in the middle of it.
     await this.#restoring;
   }
 
@@ -327,37 +326,37 @@ export class ImageFile implements AsyncDisposable {
   }
 
   /**
-   * Takes back the last commit. Nobody may be writing.
+   * Takes back the last commit. xorriso must not be writing.
    *
-   * Throws with MEDIUM_CHANGED if somebody has.
+   * Throws with MEDIUM_CHANGED if another program has written since.
    */
   async undo(): Promise<void> {
     if (this.#before === undefined) return;
-    await this.#checkUnchanged();
+    await this.#requireUnchanged();
     await this.#takeBack(this.#before);
     await this.remember();
   }
 
-  /** All that a session changes of what was there before is the head. */
+  /** Of the bytes that were there before, a session changes the head alone. */
   async #takeBack({ head, size }: Before): Promise<void> {
-    // First the head, so that at no time it tells of what is not there. Where
-    // the disk is full, there is room when the rest has gone.
+    // First the head, so that it never shows a session that is cut off. On a
+    // full disk that may fail; there is room when the session has gone.
     await this.#write(0, head).catch(() => {});
     await this.#file.truncate(size);
     await this.#write(0, head);
   }
 
-  /** Closes the file while somebody may still write to it. */
+  /** Closes the file while xorriso may still write to it. */
   abandon(): void {
     this.#cleaning?.[Symbol.dispose]();
     this.#file.close();
   }
 
-  /** Unlocks and closes; a file that was made here and is still empty goes. */
+  /** Unlocks and closes the file; removes it if it was made here and is still empty. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cleaning?.[Symbol.dispose]();
     try {
-      // While locked, so that nobody takes an unlinked file for real.
+      // While it is locked: no other program may open it before it is gone.
       if (this.#created) this.#removeEmpty();
       if (this.#before === undefined || this.#committing) return;
       const { mtime } = await this.#file.stat();
@@ -380,16 +379,16 @@ export class ImageFile implements AsyncDisposable {
     try {
       return isSame(Deno.lstatSync(this.path), this.#known);
     } catch {
-      return false; // what it leads to then is not this file, anyway
+      return false;
     }
   }
 
-  /** Whether it is as it was when last remembered. */
+  /** Whether the file is as it was when last remembered. */
   async isUnchanged(): Promise<boolean> {
     return isAlike(await this.#stat(), this.#known);
   }
 
-  async #checkUnchanged(): Promise<void> {
+  async #requireUnchanged(): Promise<void> {
     if (await this.isUnchanged()) return;
     throw new XorrisoError(
       "MEDIUM_CHANGED",
@@ -427,14 +426,14 @@ export class ImageFile implements AsyncDisposable {
   }
 }
 
-/** What a commit changes of a file. */
+/** What is needed to take a commit back. */
 interface Before {
   readonly head: Uint8Array;
-  /** Bytes; all that comes behind them is new. */
+  /** Bytes of the file before it. */
   readonly size: number;
 }
 
-/** Whether nothing tells that a file was changed between two looks. */
+/** Whether identity, size and time show no change of a file. */
 function isAlike(now: Deno.FileInfo, then: Deno.FileInfo): boolean {
   return isSame(now, then) && now.size === then.size &&
     now.mtime?.getTime() === then.mtime?.getTime();

@@ -11,12 +11,12 @@ export interface LockOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Milliseconds between two tries where nothing tells that the lock is free. */
+/** Milliseconds between two tries. */
 const INTERVAL = 1000;
 
 /**
- * Takes the exclusive lock of a file. It is flock(2): it goes when the handle is closed, however that
- * comes to pass.
+ * Takes the exclusive lock of a file (flock(2)), which is gone when the handle is closed, even by the
+ * death of this program.
  *
  * @param file Open for writing: NFS gives no exclusive lock without.
  * @throws {XorrisoError} DRIVE_BUSY when another program keeps it; MEDIUM_NOT_WRITABLE when the file
@@ -48,9 +48,9 @@ export async function lock(
 }
 
 /**
- * Tries again whenever a handle that could write to the file has been closed, which the system tells
- * at once, and each second, since a network file system tells nothing of other machines. A blocking
- * flock() would stop for no signal, and keep the program running.
+ * Tries again at each event of the file system, as the closing of a handle that could write is one,
+ * and each second, since a network file system reports no events of other machines. A blocking flock()
+ * would heed no signal, and keep the program running.
  */
 async function waitForLock(
   file: Deno.FsFile,
@@ -82,7 +82,7 @@ async function pause(
   }
 }
 
-/** Tells what happens to a file; nothing where the system has no more watches to give. */
+/** Waits for events of a file; for ever where the system has no more watches to give. */
 function watch(path: string): Disposable & { next(): Promise<unknown> } {
   try {
     const watcher = Deno.watchFs(path);
@@ -104,7 +104,7 @@ function watch(path: string): Disposable & { next(): Promise<unknown> } {
  * the file open, too, and would keep the lock until it becomes another program.
  */
 export async function letGo(file: Deno.FsFile): Promise<void> {
-  // Where there are no locks, there is none to give back.
+  // A file system without locks refuses.
   await file.unlock().catch(() => {});
   file.close();
 }

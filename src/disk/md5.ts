@@ -1,4 +1,4 @@
-/** MD5, loaded when it is first needed. */
+/** MD5 by `node:crypto`, which is loaded when it is first needed. */
 
 import type { Hash } from "node:crypto";
 

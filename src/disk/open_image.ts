@@ -1,4 +1,4 @@
-/** How an image file is found, opened or made, and what is told where that fails. */
+/** Finding, opening and making an image file, and the errors of that. */
 
 import { systemError, systemName, XorrisoError } from "../errors.ts";
 import {
@@ -10,7 +10,7 @@ import {
 /** A file that has been opened. */
 export interface Opened {
   readonly file: Deno.FsFile;
-  /** Whether it was made for this. */
+  /** Whether it was made now. */
   readonly created: boolean;
   /** Why it is open for reading alone, though it was to be written. */
   readonly refusal?: unknown;
@@ -72,12 +72,12 @@ export async function createFile(
     return undefined;
   }
   try {
-    // Where the folder could not be looked at, only now its links show.
+    // If the folder may not be read, its links show only now.
     const path = await resolveForRead(target, "the image");
     await requireWrite(path, "the image");
     return { file, created: true, path };
   } catch (error) {
-    // While locked, so that no other program has taken it for its own.
+    // With the lock: else another program may be using the file already.
     if (await file.tryLock(true)) await Deno.remove(target).catch(() => {});
     file.close();
     throw error;

@@ -1,4 +1,4 @@
-/** Files to be stored: what they were when they were looked at, and whether they still are. */
+/** Files to be stored: their state when they were resolved, and whether it has changed. */
 
 import { dirname } from "@std/path/posix/dirname";
 import { systemError, XorrisoError } from "../errors.ts";
@@ -13,7 +13,7 @@ import {
 import { loadMd5 } from "./md5.ts";
 import { isDrivePath, isGranted, resolveForRead } from "./permissions.ts";
 
-/** A file to be stored, as it was when it was looked at. */
+/** A file to be stored, as it was when it was resolved. */
 export interface Source {
   /** As the caller named it. */
   readonly name: string;
@@ -21,11 +21,11 @@ export interface Source {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** What tells it from other files. */
+  /** Device and number of the file. */
   readonly identity: Identity;
-  /** What must stay as it is until the commit has ended. */
+  /** `stateOf()` the file, which must not change until the commit has ended. */
   readonly state: string;
-  /** What the folders above it were; undefined where nobody else can exchange them. */
+  /** State of the folders above it; undefined where nobody else can exchange them. */
   readonly folders?: string;
 }
 
@@ -58,8 +58,8 @@ export async function openSource(file: string | URL): Promise<Source> {
     if (await isDrivePath(path)) throw unreadableSource(name, "it is a device");
     const folders = await recentFolders().above(path);
     let info = await stat(path);
-    // A change right after a look could leave the times as they were; so the
-    // look that counts comes when the last change is older than a tick.
+    // A change right after stat() could leave the times as they were: so stat()
+    // is called when the last change is older than a tick.
     for (let i = 0; i < ATTEMPTS && isYoung(info); i++) {
       await new Promise((resolve) => setTimeout(resolve, TICK));
       info = await stat(path);
@@ -75,19 +75,27 @@ export async function openSource(file: string | URL): Promise<Source> {
           `${MAX_SIZE} (400 GiB); split it`,
       );
     }
-    const { size, dev, ino } = info;
-    const identity = { dev, ino };
-    return { name, path, size, identity, state: stateOf(info), folders };
+    return { ...sourceOf(name, path, info), folders };
   } catch (error) {
     throw unreadableBy(error, name);
   }
 }
 
+/** A file as a source, without the folders above it. */
+export function sourceOf(
+  name: string,
+  path: string,
+  info: Deno.FileInfo,
+): Source {
+  const { size, dev, ino } = info;
+  return { name, path, size, identity: { dev, ino }, state: stateOf(info) };
+}
+
 /**
- * Tells what has become of a source.
+ * Checks that a source has not changed.
  *
- * @returns Nothing if it is as it was, else the error for its `put`:
- * SOURCE_CHANGED or SOURCE_UNREADABLE.
+ * @returns Undefined if it has not; else the error for its `put`, SOURCE_CHANGED
+ * or SOURCE_UNREADABLE.
  */
 export async function checkSource(
   { name, path, state }: Source,
@@ -103,12 +111,12 @@ export async function checkSource(
 }
 
 /**
- * Tells whether what xorriso has read may have been another file: a folder above could have been
- * exchanged with a link meanwhile. Then what was stored is to be compared with the source.
+ * Finds out whether xorriso may have read another file, since a folder above the source has changed,
+ * and could have been a link for a while. Then the stored content must be compared with the source.
  *
  * @param now The folders as they are after the commit.
- * @returns The MD5 of the source's content where there is a doubt; else undefined.
- * @throws {XorrisoError} SOURCE_CHANGED if its path leads elsewhere now.
+ * @returns The MD5 of the source if it must be compared; else undefined.
+ * @throws {XorrisoError} SOURCE_CHANGED if the path leads elsewhere now.
  */
 export async function doubtOf(
   source: Source,
@@ -116,7 +124,7 @@ export async function doubtOf(
 ): Promise<string | undefined> {
   const { name, path, folders } = source;
   if (folders === undefined) return;
-  // One that is gone is another one, too.
+  // A folder that is gone counts as changed.
   if (folders === await now.above(path).catch(() => undefined)) return;
   const exchanged = sourceChanged(name, "a folder above it has been exchanged");
   if (await realPath(path).catch(() => undefined) !== path) throw exchanged;
@@ -133,28 +141,28 @@ function sourceChanged(name: string, how: string): XorrisoError {
   );
 }
 
-/** What folders were when they were looked at, each once. */
+/** States of folders, each read once. */
 export class Folders {
-  /** When the first of them was looked at. */
+  /** Before the first of them was read (ms). */
   readonly since = performance.now();
   readonly #states = new Map<string, Promise<string>>();
 
-  /** What all folders above a path are, as far as the script may look at them. */
+  /** The state of all folders above a path that the script may read. */
   above(path: string): Promise<string> {
     const folder = dirname(path);
     let state = this.#states.get(folder);
     if (state === undefined) {
-      state = this.#look(folder);
+      state = this.#read(folder);
       this.#states.set(folder, state);
     }
     return state;
   }
 
-  async #look(folder: string): Promise<string> {
+  async #read(folder: string): Promise<string> {
     const above = folder === "/" ? "" : await this.above(folder);
     if (!await isGranted("read", folder)) return above;
     const { dev, ino, mode, mtime, ctime } = await lstat(folder);
-    // Where each may exchange only what is its own, as in /tmp, the times tell nothing of others.
+    // In a sticky folder, as /tmp, users can exchange only what is theirs: its times do not matter.
     const times = (mode ?? 0) & STICKY ? [] : [mtime, ctime].map(Number);
     return `${above}/${[dev, ino, ...times]}`;
   }
@@ -162,7 +170,7 @@ export class Folders {
 
 const STICKY = 0o1000;
 
-/** Milliseconds for which folders are taken for what they were: the older, the stricter. */
+/** Milliseconds for which states of folders are used again. */
 const RECENT = 100;
 
 let recent = new Folders();
@@ -175,7 +183,7 @@ function recentFolders(): Folders {
 /**
  * The MD5 of a source's content.
  *
- * @param onBytes Takes how many bytes more have been read.
+ * @param onBytes Takes the number of further bytes.
  * @throws {XorrisoError} SOURCE_UNREADABLE if it cannot be read (any more).
  */
 export async function md5Of(
@@ -202,12 +210,9 @@ export async function md5Of(
   }
 }
 
-/**
- * Opens a regular file. What was one may be a FIFO by now, and to open that would wait for a writer
- * for ever.
- */
+/** Opens a regular file. Unlike `Deno.open()`, does not wait if a FIFO has taken its place. */
 export async function openRegular(path: string, name: string = path) {
-  // `Deno.open()` does not know this flag.
+  // `Deno.open()` has no such flag.
   const { constants, promises } = await import("node:fs");
   const { O_RDONLY, O_NONBLOCK } = constants;
   const file = await promises.open(path, O_RDONLY | O_NONBLOCK);
@@ -225,12 +230,12 @@ function isYoung({ mtime, ctime }: Deno.FileInfo): boolean {
 }
 
 /**
- * What shows a change.
+ * The state of a file, by which a change shows.
  *
- * Deno 2.9 tells ctime in whole seconds: who changes a file twice within one
- * and sets mtime back each time goes unnoticed.
+ * Deno 2.9 has ctime in whole seconds: two changes within one go unnoticed if
+ * mtime is set back each time.
  */
-export function stateOf(info: Deno.FileInfo): string {
+function stateOf(info: Deno.FileInfo): string {
   const { dev, ino, size, mtime, ctime, isFile } = info;
   return [dev, ino, size, mtime?.getTime(), ctime?.getTime(), isFile].join();
 }

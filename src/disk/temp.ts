@@ -6,28 +6,28 @@ import { readDir, readFull, tolerate, writeAll } from "./files.ts";
 import { cleanAtExit } from "./leftovers.ts";
 import { loadMd5 } from "./md5.ts";
 import { requireRead, requireWrite } from "./permissions.ts";
-import { type Source, stateOf } from "./sources.ts";
+import { type Source, sourceOf } from "./sources.ts";
 
 /** Where content comes from that is in no file yet. */
 export type Content = Uint8Array | ReadableStream<Uint8Array> | Blob;
 
-/** The file in each folder that its program holds a lock on as long as it lives. */
+/** The file in each folder that its program keeps locked as long as it lives. */
 const OWNER = "owner";
 
-/** What is in that file once it is locked. */
+/** The content of that file once it is locked. */
 const NOTICE =
   "Temporary files of @xorriso/backend: who gets the lock of this file may remove them.\n";
 
-/** The file that is there while a commit may read the others. */
+/** The file that exists while a commit may read the others. */
 const BUSY = "busy";
 
-/** Milliseconds that a commit takes at most which goes on by itself when its program was killed. */
+/** Most milliseconds of a commit that goes on after its program was killed. */
 const LONGEST_COMMIT = 12 * 3600 * 1000;
 
-/** Folders that have been looked through for what killed programs left. */
+/** Folders in which the remains of killed programs have been removed. */
 const swept = new Set<string>();
 
-/** The folders that are there now. */
+/** All folders of this program. */
 const folders = new Set<TempFolder>();
 
 /** A private folder for temporary files; it goes with all that is in it. */
@@ -47,8 +47,8 @@ export class TempFolder implements AsyncDisposable {
   }
 
   /**
-   * Makes one, readable by this user alone; the first one in its place also
-   * removes those that programs have left there which were killed.
+   * Makes one, readable by this user alone; the first one below `parent` also
+   * removes those that killed programs have left there.
    *
    * @param parent Where; by default what TMPDIR says, if it may be read, or
    * `/tmp`.
@@ -70,12 +70,12 @@ export class TempFolder implements AsyncDisposable {
     return folder;
   }
 
-  /** A path in it that was not given out before. */
+  /** A new path in it. */
   next(): string {
     return `${this.path}/${++this.#files}`;
   }
 
-  /** Keeps the files where they are, whatever becomes of this program. */
+  /** Keeps the files until disposed of, even if this program is killed. */
   keep(): Disposable {
     const busy = `${this.path}/${BUSY}`;
     // Where the folder is gone, a commit tells it by its sources.
@@ -105,8 +105,8 @@ export class TempFolder implements AsyncDisposable {
 }
 
 /**
- * Keeps all temporary files while xorriso may read them for a commit, which it goes on with if this
- * program ends: what is gone it would store as zeros.
+ * Keeps all temporary files during a commit, which goes on if this program is killed: files that are
+ * gone would be stored as zeros.
  */
 export function keepTempFiles(): Disposable {
   const stack = new DisposableStack();
@@ -114,7 +114,7 @@ export function keepTempFiles(): Disposable {
   return stack;
 }
 
-/** Marks a folder as one whose program lives; undefined where there are no locks to do so. */
+/** Marks a folder as one whose program lives; undefined where the file system has no locks. */
 async function claim(folder: string): Promise<Deno.FsFile | undefined> {
   const path = `${folder}/${OWNER}`;
   const file = await Deno.open(path, { write: true, createNew: true });
@@ -127,9 +127,9 @@ async function claim(folder: string): Promise<Deno.FsFile | undefined> {
 }
 
 /**
- * Removes folders whose programs are gone: their locks went with them, in
- * whatever container they ran. Folders of other users are left alone, since
- * they could put a link in the place of one.
+ * Removes folders whose programs are gone, and with these their locks, even of
+ * another container. Folders of other users stay: a user could put a link in the
+ * place of one.
  *
  * @param own The folder of this program.
  */
@@ -138,7 +138,7 @@ async function sweep(parent: string, own: string): Promise<void> {
   for (const { name, isDirectory } of await readDir(parent)) {
     const path = `${parent}/${name}`;
     if (!isDirectory || !name.startsWith("xorriso-") || path === own) continue;
-    // What cannot be looked at, or goes meanwhile, is somebody else's.
+    // One that cannot be read, or is gone meanwhile, belongs to another program.
     await removeForsaken(path, uid).catch(() => {});
   }
 }
@@ -164,12 +164,12 @@ async function removeForsaken(
 }
 
 /**
- * Writes content to a temporary file, from which xorriso can take it: it
- * stores a FIFO as a FIFO, whatever would come out of it.
+ * Writes content to a temporary file, from which xorriso can read it: a FIFO it
+ * would store as a FIFO.
  *
- * @param signal Gives up.
- * @param onBytes Takes how many bytes more have come.
- * @returns The file as a source, and the MD5 of what was written.
+ * @param signal Aborts it.
+ * @param onBytes Takes the number of further bytes.
+ * @returns The file as a source, and the MD5 of its content.
  * @throws {TypeError} When it is no content, or a stream that is locked, has been read to its end
  * before, or gives something else than bytes.
  */
@@ -199,7 +199,7 @@ export async function spool(
         onBytes(chunk.length);
       },
     });
-    // A stream that is stuck may not hear that it is cancelled.
+    // pipeTo() would wait until a stuck stream is cancelled.
     await unlessAborted(
       stream.pipeTo(sink, signal ? { signal } : {}),
       signal,
@@ -210,13 +210,9 @@ export async function spool(
         "Cannot store the stream: it has been read to its end before; open it anew",
       );
     }
-    const md5 = hash.digest("hex");
-    const { size, dev, ino } = info;
-    const state = stateOf(info);
-    return { name: path, path, size, identity: { dev, ino }, state, md5 };
+    return { ...sourceOf(path, path, info), md5: hash.digest("hex") };
   } catch (error) {
-    // Its room is free now, even if a process that another thread of this program is forking at this
-    // moment has it open, too.
+    // Frees its room even if a process that this program is forking has it open, too.
     await file.truncate().catch(() => {});
     await Deno.remove(path).catch(() => {});
     throw error ?? new XorrisoError(
@@ -226,7 +222,7 @@ export async function spool(
   }
 }
 
-/** Where temporary files go by themselves. */
+/** The parent of temporary folders where none is given. */
 function defaultFolder(): string {
   const { state } = Deno.permissions.querySync({
     name: "env",
@@ -289,7 +285,7 @@ function kindOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
-/** Does something with temporary files; its failures are not the stream's. */
+/** Works on temporary files: a failure of the system is not one of the stream. */
 async function spoolFile<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

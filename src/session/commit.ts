@@ -67,7 +67,7 @@ export async function commit(
     const { messages, problem: told } = await session.burn("-commit", {
       doing,
       tolerant: true,
-      onStill: () => fifos.look(),
+      onStill: () => fifos.unblock(),
       ...{ signal, onProgress, size },
     });
     const problem = told ?? fifos.problem;

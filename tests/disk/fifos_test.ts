@@ -72,7 +72,7 @@ async function makeSources(folder: Folder): Promise<string> {
   return `${folder.path}/sources/`;
 }
 
-Deno.test("Fifos.look() comes as a writer and goes, without a word", async () => {
+Deno.test("Fifos.unblock() comes as a writer and goes, without a word", async () => {
   await using folder = await makeFolder();
   const sound = await folder.file("sound");
   const fifo = await makeFifo(`${folder.path}/fifo`);
@@ -81,7 +81,7 @@ Deno.test("Fifos.look() comes as a writer and goes, without a word", async () =>
     const reading = Deno.readTextFile(path);
     const fifos = new Fifos([sound, `${folder.path}/nothing`, path]);
     await until(async () => {
-      assertEquals(await fifos.look(), undefined);
+      assertEquals(await fifos.unblock(), undefined);
       return fifos.problem !== undefined;
     }, "it was opened");
     assertEquals(await reading, "");
@@ -91,15 +91,15 @@ Deno.test("Fifos.look() comes as a writer and goes, without a word", async () =>
   }
 });
 
-Deno.test("Fifos.look() tells nothing of files, and of FIFOs that nobody reads", async () => {
+Deno.test("Fifos.unblock() tells nothing of files, and of FIFOs that nobody reads", async () => {
   await using folder = await makeFolder();
   const fifo = await makeFifo(`${folder.path}/fifo`);
   const fifos = new Fifos([folder.path, await folder.file("sound"), fifo]);
-  assertEquals(await fifos.look(), undefined);
+  assertEquals(await fifos.unblock(), undefined);
   assertEquals(fifos.problem, undefined);
 });
 
-Deno.test("Fifos.look() tells what it may not open", async () => {
+Deno.test("Fifos.unblock() tells what it may not open", async () => {
   await using folder = await makeFolder();
   const fifo = await makeFifo(`${folder.path}/fifo`);
   await folder.file("granted/x");
@@ -109,7 +109,7 @@ Deno.test("Fifos.look() tells what it may not open", async () => {
     `import { Fifos } from ${JSON.stringify(module)};
      for (const path of ["fifo", "granted/link"]) {
        const fifos = new Fifos(["${folder.path}/" + path]);
-       console.log((await fifos.look())?.code);
+       console.log((await fifos.unblock())?.code);
      }`,
     [],
     [`--deny-write=${fifo}`],
