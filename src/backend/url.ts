@@ -17,8 +17,10 @@ const SCHEME = "xorriso://";
  */
 export function parseLocation(url: string): Required<Place> {
   if (!url.startsWith(SCHEME)) {
+    const form = "it must have the form xorriso://DEVICE[:/DIRECTORY]";
+    const example = url.includes(":") ? "" : `, like ${SCHEME}${url}`;
     throw new TypeError(
-      `Cannot read the location "${url}": it must have the form xorriso://DEVICE[:/DIRECTORY]`,
+      `Cannot read the location "${url}": ${form}${example}`,
     );
   }
   const rest = url.slice(SCHEME.length);

@@ -148,14 +148,17 @@ function checkCount({ name, operands }: Command, count: number): void {
  * @returns `: did you mean "list"?` if one of the known words is alike, else nothing.
  */
 export function suggest(word: string, known: Iterable<string>): string {
-  // Two letters that changed places are two steps; beyond half of a word all words are alike.
-  let limit = Math.min(3, Math.floor(word.length / 2));
+  // Two letters that changed places are two steps; beyond half of a word all words are alike. A word that
+  // begins so is less alike than one that is a step away.
+  let limit = Math.min(3, Math.floor(word.length / 2)) + 1;
   let best: string | undefined;
   for (const each of known) {
-    const distance = levenshteinDistance(word, each);
-    if (distance > limit) continue;
+    const distance = each.startsWith(word)
+      ? 1.5
+      : levenshteinDistance(word, each);
+    if (distance >= limit) continue;
     best = each;
-    limit = distance - 1;
+    limit = distance;
   }
   return best === undefined ? "" : `: did you mean "${best}"?`;
 }

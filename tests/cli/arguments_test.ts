@@ -129,6 +129,7 @@ Deno.test("suggest() names the word that is alike, and none if none is", () => {
   const words = ["put", "list", "verify", "delete"];
   assertEquals(suggest("lsit", words), ': did you mean "list"?');
   assertEquals(suggest("verfy", words), ': did you mean "verify"?');
+  assertEquals(suggest("del", words), ': did you mean "delete"?');
   for (const word of ["", "x", "burn", "purge"]) {
     assertEquals(suggest(word, words), "");
   }
