@@ -34,6 +34,8 @@ export async function remove(run: Run): Promise<void> {
   const removed = entries.filter(({ name }) =>
     !kept.some((each) => name === each || name.startsWith(`${each}/`))
   );
+  // What has stopped everything is told by then.
+  if (removed.length === 0 && run.hasFailed) return;
   for (const { name } of removed) run.tellEntry({ kind: "removed", name });
   const files = removed.filter(({ name }) => !folders.has(name)).length;
   const session = removed.length > 0 ? await newestSession(backend) : undefined;

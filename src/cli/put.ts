@@ -2,7 +2,7 @@
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { BackendOptions } from "../backend/options.ts";
 import type { Medium } from "../medium.ts";
-import { XorrisoError } from "../errors.ts";
+import { systemError, XorrisoError } from "../errors.ts";
 import type { PutTreeOptions, TreeSource } from "../tree/options.ts";
 import { putTree } from "../tree/put.ts";
 import { UsageError } from "./exit.ts";
@@ -129,10 +129,16 @@ async function putInput(
   name: string,
 ): Promise<void> {
   const isNew = await backend.query(name) === undefined;
-  await backend.put(run.stdin(), name, {
-    verify: run.has("verify"),
-    ...run.watched,
-  });
+  try {
+    await backend.put(run.stdin(), name, {
+      verify: run.has("verify"),
+      ...run.watched,
+    });
+  } catch (cause) {
+    // All else is an error of the module already.
+    const doing = "Cannot read standard input";
+    throw systemError(cause, { doing, code: "SOURCE_UNREADABLE" });
+  }
   await backend.commit({ signal: run.signal });
   const { size: bytes = 0 } = await backend.query(name) ?? {};
   run.tellEntry({ kind: isNew ? "added" : "content", name, size: bytes });

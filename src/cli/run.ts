@@ -2,7 +2,7 @@
 import { abortable } from "@std/async/abortable";
 import type { Progress } from "../options.ts";
 import { encodeName, unspellName } from "../names.ts";
-import { XorrisoError } from "../errors.ts";
+import { systemError, XorrisoError } from "../errors.ts";
 import type { LeftOut, TreeEvent } from "../tree/options.ts";
 import { EXIT, messageOf, OutputClosed, verdictOf } from "./exit.ts";
 import { ProgressLine, type Screen } from "./progress.ts";
@@ -181,7 +181,8 @@ export class Run {
       await abortable(this.#io.stdout.write(bytes), this.signal);
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
-      throw error;
+      const doing = "Cannot write to standard output";
+      throw systemError(error, { doing, code: "TARGET_UNWRITABLE" });
     }
   }
 

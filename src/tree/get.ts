@@ -205,7 +205,11 @@ class Restoring {
 
   /** Finds out what this disk keeps, and tells once what it does not. */
   async #probe(): Promise<void> {
-    const { isRoot, mode, owner, slack } = await probeAttributes(this.#root);
+    const { isRoot, mode, owner, slack } = await probeAttributes(
+      this.#root,
+    ).catch((cause) => {
+      throw unwritableBy(cause, this.#root);
+    });
     const isWanted = this.#options.owner ?? isRoot;
     this.#owner = isWanted && owner === undefined;
     this.#mode = mode === undefined;

@@ -63,7 +63,7 @@ Deno.test("commands wait for an image that is in use as long as --wait says", as
   await using backend = await XorrisoBackend.open(url);
   const busy = await run(["rm", url, "a"]);
   assertEquals(busy.code, 4);
-  assertMatch(busy.stderr, /by --wait/);
+  assertMatch(busy.stderr, /^xorriso-backend: .* by --wait\n$/);
   assertEquals((await run(["rm", url, "a", "--wait", "soon"])).code, 2);
   const waiting = run(["rm", url, "a", "--wait", "60"]);
   await backend.close();

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
+  execute,
   exists,
   grows,
   makeFolder,
   makeScript,
   makeSparse,
+  type Outcome,
   runProgram,
   runShell,
   signalTo,
@@ -13,6 +15,7 @@ import {
   traceXorriso,
   until,
 } from "../support/helpers.ts";
+import { noSmallDisk, onSmallDisk, unless } from "../support/needs.ts";
 import { putImage, readTree, run, succeed } from "../support/program.ts";
 
 const CLI = new URL("../../src/cli.ts", import.meta.url).pathname;
@@ -36,22 +39,16 @@ function spawn(
 }
 
 /** Runs the program as a process of its own, without input. */
-async function execute(
+async function runAlone(
   words: readonly string[],
-  flags?: readonly string[],
+  flags: readonly string[] = ENOUGH,
   cwd?: string,
-) {
-  const child = spawn(words, flags, cwd);
-  const [{ code, stdout, stderr }] = await Promise.all([
-    child.output(),
-    child.stdin.close(),
-  ]);
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+): Promise<Outcome> {
+  return await execute(
+    Deno.execPath(),
+    ["run", "--no-prompt", "--quiet", ...flags, CLI, ...words],
+    cwd === undefined ? {} : { cwd },
+  );
 }
 
 /** Bytes of memory that the program may take at most while content runs through it. */
@@ -104,12 +101,12 @@ Deno.test("the program runs with the flags that its help tells, and not with one
     await t.step(words.join(" "), async () => {
       for (const missing of flags) {
         const fewer = flags.filter((flag) => flag !== missing);
-        const { code, stdout, stderr } = await execute(words, fewer);
+        const { code, stdout, stderr } = await runAlone(words, fewer);
         assertEquals([code, stdout], [5, ""]);
         const [name = ""] = missing.split("=");
         assertMatch(stderr, new RegExp(`run again with ${name}=`));
       }
-      assertEquals((await execute(words, flags)).code, 0);
+      assertEquals((await runAlone(words, flags)).code, 0);
     });
   }
 });
@@ -151,7 +148,7 @@ Deno.test("the program needs no permission for help, version and usage errors", 
       [["put", "--wrong"], 2],
     ] as const
   ) {
-    assertEquals(await execute(words, []), await run(words));
+    assertEquals(await runAlone(words, []), await run(words));
     assertEquals((await run(words)).code, expected);
   }
 });
@@ -161,7 +158,7 @@ Deno.test("get without --to restores into the current folder", async () => {
   const url = await putImage(folder.path, { "f/a": "a", "f/g/b": "b" });
   await Deno.mkdir(`${folder.path}/cwd`);
   for (const name of ["f/a", "f/g", "."]) {
-    const { code, stderr } = await execute(
+    const { code, stderr } = await runAlone(
       ["get", url, name],
       ENOUGH,
       `${folder.path}/cwd`,
@@ -176,6 +173,36 @@ Deno.test("get without --to restores into the current folder", async () => {
   });
 });
 
+Deno.test(
+  unless(
+    await noSmallDisk(),
+    "get names the folder in which nothing can be written",
+  ),
+  async () => {
+    await using folder = await makeFolder();
+    const url = await putImage(folder.path, { a: "a" });
+    const disk = `${folder.path}/disk`;
+    await Deno.mkdir(disk);
+    const [program = "", ...before] = await onSmallDisk(
+      1 << 20,
+      disk,
+      'mount -o remount,ro "$2"',
+    );
+    assertEquals(
+      await execute(program, [
+        ...[...before, Deno.execPath(), "run", "--no-prompt", "--quiet"],
+        ...[...ENOUGH, CLI, "get", url, "--to", disk],
+      ]),
+      {
+        code: 1,
+        stdout: "",
+        stderr:
+          `xorriso-backend: Cannot write "${disk}": Read-only file system\n`,
+      },
+    );
+  },
+);
+
 Deno.test("put takes relative paths, and behind -- such that look like flags", async () => {
   await using folder = await makeFolder();
   await Deno.mkdir(`${folder.path}/deep`);
@@ -183,7 +210,7 @@ Deno.test("put takes relative paths, and behind -- such that look like flags", a
     await Deno.writeTextFile(`${folder.path}/${name}`, name);
   }
   const words = ["put", "--create", "--json", "xorriso://a.iso"];
-  const { code } = await execute(
+  const { code } = await runAlone(
     [...words, "--", "true", "--as", "./-", "deep/../deep"],
     ENOUGH,
     folder.path,

@@ -106,6 +106,17 @@ Deno.test("get tells what no flag replaces: a folder in a file's place, and no f
   assertEquals(await Deno.readTextFile(file), "mine");
 });
 
+Deno.test("get names the target that cannot be written", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a", "f/b": "b" });
+  const inFile = `${folder.path}/a.iso/x`;
+  assertEquals(await run(["get", url, "a", "--to", inFile]), {
+    code: 1,
+    stdout: "",
+    stderr: `xorriso-backend: Cannot write "${inFile}": Not a directory\n`,
+  });
+});
+
 Deno.test("get of a link restores it by its own name, and of a name with a byte that is not UTF-8", async () => {
   await using folder = await makeFolder();
   await folder.file("f/a", "a");

@@ -135,6 +135,28 @@ Deno.test("main() ends quietly when nobody reads its output", async () => {
   }
 });
 
+Deno.test("main() names standard input and output when these fail", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  const fail = () =>
+    Promise.reject(new Error("No space left on device (os error 28)"));
+  for (const words of [["list", url], ["get", url, "a", "--to", "-"]]) {
+    assertEquals(await run(words, { write: fail }), {
+      code: 1,
+      stdout: "",
+      stderr:
+        "xorriso-backend: Cannot write to standard output: No space left on device\n",
+    });
+  }
+  const stdin = new ReadableStream<Uint8Array>({ pull: fail });
+  assertEquals(await run(["put", url, "-", "--as", "b"], { stdin }), {
+    code: 1,
+    stdout: "",
+    stderr:
+      "xorriso-backend: Cannot read standard input: No space left on device\n",
+  });
+});
+
 Deno.test("main() shows progress on a terminal alone, and erases it", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { a: "a".repeat(1 << 20) });
