@@ -174,32 +174,34 @@ Deno.test("get without --to restores into the current folder", async () => {
 });
 
 Deno.test(
-  unless(
-    await noSmallDisk(),
-    "get names the folder in which nothing can be written",
-  ),
+  unless(await noSmallDisk(), "commands name what is on a read-only disk"),
   async () => {
     await using folder = await makeFolder();
     const url = await putImage(folder.path, { a: "a" });
     const disk = `${folder.path}/disk`;
     await Deno.mkdir(disk);
     const [program = "", ...before] = await onSmallDisk(
-      1 << 20,
+      8 << 20,
       disk,
-      'mount -o remount,ro "$2"',
+      `cp '${folder.path}/a.iso' "$2" && mount -o remount,ro "$2"`,
     );
-    assertEquals(
-      await execute(program, [
+    for (
+      const [words, code, message] of [
+        [["get", url, "--to", disk], 1, `Cannot write "${disk}"`],
+        [
+          ["rm", `xorriso://${disk}/a.iso`, "a"],
+          4,
+          `Cannot open "${disk}/a.iso"`,
+        ],
+      ] as const
+    ) {
+      const outcome = await execute(program, [
         ...[...before, Deno.execPath(), "run", "--no-prompt", "--quiet"],
-        ...[...ENOUGH, CLI, "get", url, "--to", disk],
-      ]),
-      {
-        code: 1,
-        stdout: "",
-        stderr:
-          `xorriso-backend: Cannot write "${disk}": Read-only file system\n`,
-      },
-    );
+        ...[...ENOUGH, CLI, ...words],
+      ]);
+      const stderr = `xorriso-backend: ${message}: Read-only file system\n`;
+      assertEquals(outcome, { code, stdout: "", stderr });
+    }
   },
 );
 
