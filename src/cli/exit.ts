@@ -78,6 +78,7 @@ const OPTION_FLAGS: Readonly<Record<string, string>> = {
   lockTimeout: "--wait",
   mirror: "--mirror",
   overwrite: "--overwrite",
+  readOnly: "get",
   recursive: "--recursive",
   volumeId: "--volume-id",
   xorrisoPath: "--xorriso-path",

@@ -9,7 +9,7 @@ import { alignColumns, formatBytes, formatDate } from "./terminal.ts";
 
 /** `info URL` */
 export async function showInfo(run: Run): Promise<void> {
-  await using backend = await openToLook(run);
+  await using backend = await openForInfo(run);
   await requireDirectory(run, backend);
   const medium = await backend.medium();
   const sessions = await backend.sessions();
@@ -83,7 +83,7 @@ export function drawBar(
 }
 
 /** Opens a medium for writing, to see what fits; for reading where that cannot be. */
-async function openToLook(run: Run): Promise<XorrisoBackend> {
+async function openForInfo(run: Run): Promise<XorrisoBackend> {
   try {
     return await open(run);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** The commands that look at what is on the medium: `list`, `diff`, `verify`. */
+/** The commands that show what is on the medium: `list`, `diff`, `verify`. */
 import type { BackendOptions, ListedEntry } from "../backend/options.ts";
 import { compareTree } from "../tree/compare.ts";
 import { compareEntries } from "../tree/difference.ts";

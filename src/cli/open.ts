@@ -10,7 +10,7 @@ import { type Device, devices } from "../session/devices.ts";
 import { UsageError } from "./exit.ts";
 import { defined, type Run } from "./run.ts";
 
-/** Milliseconds between two looks at a drive that is in use. */
+/** Milliseconds between two attempts to open a drive that is in use. */
 const POLL = 500;
 
 /** What the module tells of a medium; what is discarded in the end has been told by a failure. */

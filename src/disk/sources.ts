@@ -136,7 +136,7 @@ export async function doubtOf(
 function sourceChanged(name: string, how: string): XorrisoError {
   return new XorrisoError(
     "SOURCE_CHANGED",
-    `Cannot store "${name}": ${how}; keep it as it is until put() has resolved`,
+    `Cannot store "${name}": ${how}; keep it as it is until it is stored`,
     { path: name },
   );
 }

@@ -123,7 +123,7 @@ function blockedError({ name, path }: Found): XorrisoError {
   return new XorrisoError(
     "ENTRY_EXISTS",
     `Cannot store "${path}": there is a folder ${show(name)} on the medium; ` +
-      `have it removed by mirror, or by delete()`,
+      `have it removed by mirror, or delete it`,
     { path },
   );
 }

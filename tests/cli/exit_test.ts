@@ -6,6 +6,7 @@ Deno.test("messageOf() puts flags in place of options, but not in what is quoted
   const cases = [
     ["or make it with create", "or make it with --create"],
     ["wait for it by lockTimeout", "wait for it by --wait"],
+    ["mend it, or open it with readOnly", "mend it, or open it with get"],
     ["add force to destroy it", "add --force to destroy it"],
     ['"with create" is no file', '"with create" is no file'],
     ['"a \\" with create" is none', '"a \\" with create" is none'],
@@ -36,7 +37,7 @@ Deno.test("messageOf() has times as tables show them", () => {
   );
 });
 
-Deno.test("judge() takes what the engine cannot do for no fault of the command line", () => {
+Deno.test("verdictOf() takes what the engine cannot do for no fault of the command line", () => {
   assertEquals(verdictOf(new RangeError("Cannot use 0")).exit, EXIT.usage);
   const recurse = (): number => 1 + recurse();
   const error = assertThrows(recurse, RangeError);
