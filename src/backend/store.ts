@@ -3,7 +3,6 @@
 import type { ImageFile } from "../disk/image.ts";
 import { MAX_TIMEOUT } from "../async.ts";
 import type { Medium, RecordedSession } from "../medium.ts";
-import { requireWrite } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import {
   type FileBlocks,
@@ -18,7 +17,11 @@ import { readRoom } from "../session/maintain.ts";
 import { openBlocks, readMedium } from "../session/medium.ts";
 import { openSession } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
-import { locate, type Located } from "../session/target.ts";
+import {
+  locate,
+  type Located,
+  requireOpenForWriting,
+} from "../session/target.ts";
 import { DriveReader } from "./drive_reader.ts";
 import type { AutoCommitOptions, BackendOptions } from "./options.ts";
 import {
@@ -133,23 +136,14 @@ export class Store {
 
   /** The session, if changes can be written by it. */
   async writableSession(): Promise<Session> {
-    if (!this.#isRead) {
-      const session = await this.session();
-      await session.requireWritable();
-      return session;
+    // An image that is only read has no session, which would ask the same.
+    if (this.#isRead) {
+      const { device } = this;
+      await requireOpenForWriting({ device, ...this.#place }, this.options);
     }
-    const isMeant = this.options.readOnly || this.options.session !== undefined;
-    // Without the permission, that is told.
-    if (!isMeant) await requireWrite(this.#place.path, "the image");
-    const why = isMeant
-      ? "it was opened for reading alone"
-      : "write permission was granted only after it had been opened; open it " +
-        "again";
-    throw new XorrisoError(
-      "MEDIUM_NOT_WRITABLE",
-      `Cannot change "${this.device}": ${why}`,
-      { path: this.device },
-    );
+    const session = await this.session();
+    await session.requireWritable();
+    return session;
   }
 
   /**

@@ -6,12 +6,16 @@ import { Dialogue } from "../dialogue/dialogue.ts";
 import type { Answer, ExchangeOptions } from "../dialogue/exchange.ts";
 import { withoutBytes } from "../dialogue/progress.ts";
 import { commandLine } from "../dialogue/protocol.ts";
-import { requireWrite } from "../disk/permissions.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { Medium } from "../medium.ts";
 import type { XorrisoOptions } from "../options.ts";
 import { DriveLog } from "./drive.ts";
-import { acquire, release, type Target } from "./target.ts";
+import {
+  acquire,
+  release,
+  requireOpenForWriting,
+  type Target,
+} from "./target.ts";
 
 /** Milliseconds without a line after which xorriso counts as hung. */
 const TIMEOUT = 600_000;
@@ -170,25 +174,12 @@ export class Session implements AsyncDisposable {
   async requireWritable(
     { erasing = false }: { readonly erasing?: boolean } = {},
   ): Promise<void> {
-    const { image, writable, device: path } = this.target;
-    const { readOnly = false, session, recover = false } = this.options;
+    const { image, device: path } = this.target;
+    const isDrive = image === undefined;
     const doing = this.doing("change");
     this.requireOpen(doing);
-    if (readOnly || session !== undefined) {
-      throw new XorrisoError(
-        "MEDIUM_NOT_WRITABLE",
-        `${doing}: it was opened for reading alone`,
-      );
-    }
-    if (image !== undefined) await requireWrite(image.path, "the image");
+    await requireOpenForWriting({ ...this.target, isDrive }, this.options);
     image?.requireWritable();
-    if (!writable) {
-      throw new XorrisoError(
-        "MEDIUM_NOT_WRITABLE",
-        `${doing}: write permission was granted only after it had been ` +
-          `opened; open it again`,
-      );
-    }
     if (erasing) return;
     if (this.foreign !== undefined) {
       const { code, messages } = this.foreign;
@@ -200,7 +191,7 @@ export class Session implements AsyncDisposable {
     }
     if (this.behind !== undefined) throw this.behind;
     // makeWritable() closes it.
-    if (!this.isInterrupted || recover) return;
+    if (!this.isInterrupted || this.options.recover) return;
     throw new XorrisoError(
       "IMAGE_DAMAGED",
       `${doing}: the burn of its last session was interrupted; open it with ` +

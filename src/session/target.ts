@@ -9,6 +9,7 @@ import {
   requireWrite,
   resolveForRead,
 } from "../disk/permissions.ts";
+import { XorrisoError } from "../errors.ts";
 import type { XorrisoOptions } from "../options.ts";
 
 /** The target of a session. */
@@ -94,6 +95,35 @@ export async function acquire(
   const image = await ImageFile.open(device, { writable, create, ...locking });
   const address = `stdio:${image.path}`;
   return { device, path: image.path, address, image, writable };
+}
+
+/**
+ * Makes sure that a device was opened for writing, and may be written by now.
+ *
+ * @throws {XorrisoError} MEDIUM_NOT_WRITABLE where it was opened for reading.
+ * @throws {Deno.errors.NotCapable} When write permission is missing.
+ */
+export async function requireOpenForWriting(
+  { device, path, isDrive, writable }:
+    & Pick<Target, "device" | "path" | "writable">
+    & Pick<Located, "isDrive">,
+  { readOnly = false, session }: {
+    readonly readOnly?: boolean;
+    readonly session?: unknown;
+  },
+): Promise<void> {
+  const isReader = readOnly || session !== undefined;
+  if (!isReader) await requireWrite(path, isDrive ? "the drive" : "the image");
+  if (writable) return;
+  const why = isReader
+    ? "it was opened for reading alone"
+    : "write permission was granted only after it had been opened; open it " +
+      "again";
+  throw new XorrisoError(
+    "MEDIUM_NOT_WRITABLE",
+    `Cannot change "${device}": ${why}`,
+    { path: device },
+  );
 }
 
 /**
