@@ -147,7 +147,6 @@ export { putTree } from "./src/tree/put.ts";
 export { getTree } from "./src/tree/get.ts";
 export { compareTree } from "./src/tree/compare.ts";
 export { compareEntries } from "./src/tree/difference.ts";
-export type { Stored as TreeEntry } from "./src/tree/difference.ts";
 export type {
   Attribute,
   CompareTreeOptions,

@@ -14,13 +14,10 @@ import type { XorrisoOptions } from "../options.ts";
 import { exclusive } from "../session/changes.ts";
 import { commit } from "../session/commit.ts";
 import { openSession } from "../session/open.ts";
+import type { BackendEntry } from "./index.ts";
 
-/** An entry of a folder, as far as it matters here. */
-export interface FolderEntry {
-  /** Its name in the folder. */
-  readonly name: string;
-  /** What it is. */
-  readonly type: "file" | "directory" | "link" | "other";
+/** An entry of a folder; its name is relative to this. */
+export interface FolderEntry extends Pick<BackendEntry, "name" | "type"> {
   /** Where a link leads to. */
   readonly link?: string | undefined;
 }

@@ -1,14 +1,14 @@
-/** Files that are being written, or whose size is not what reading gives: they are stored from a copy. */
+/** Files that are stored from a copy: they are being written, or their size is not what reading gives. */
 
 import { CHUNK, lstat } from "../disk/files.ts";
 import { MAX_SIZE, openRegular, unreadableBy } from "../disk/sources.ts";
 import type { CopiedFile } from "./options.ts";
 import type { Found } from "./walk.ts";
 
-/** Milliseconds that a file must have been left alone to be stored from its place. */
+/** Milliseconds without a change after which a file is stored from its own place. */
 const SETTLED = 2000;
 
-/** Milliseconds until a file has been left alone for long enough; 0, too, if it is gone. */
+/** Milliseconds until a file has not changed for long enough; also 0 if it is gone. */
 export async function timeToSettle({ path }: Found): Promise<number> {
   try {
     const age = Date.now() - ((await lstat(path)).mtime?.getTime() ?? 0);
@@ -19,13 +19,12 @@ export async function timeToSettle({ path }: Found): Promise<number> {
 }
 
 /**
- * Whether reading a file gives another length than the file system tells, as
- * in `/proc` and `/sys`.
- *
- * @returns `false`, too, if it cannot be read, or is too large: who stores it is told.
+ * Whether reading a file gives another length than the file system tells, as in
+ * `/proc` and `/sys`; also false if it cannot be stored at all, which is reported
+ * when it is tried.
  */
 export async function isLying({ path, size, isOdd }: Found): Promise<boolean> {
-  // What has blocks has content; that of a file without any is looked at.
+  // Only the length of a file without blocks may be wrong.
   if (!isOdd || size > MAX_SIZE) return false;
   try {
     const { file } = await openRegular(path);
@@ -39,44 +38,41 @@ export async function isLying({ path, size, isOdd }: Found): Promise<boolean> {
   }
 }
 
-/** A file as it is at this moment, by a copy of which it is stored. */
+/** A copy of a file, from which it is stored as it was at that moment. */
 export class Copy {
   readonly #found: Found;
   #reason: CopiedFile["reason"];
   #bytes = 0;
-  /** When it had been modified as its copy was begun, in milliseconds since 1970. */
+  /** Time of modification when the copy was begun, in milliseconds since 1970. */
   #begun = 0;
 
-  /**
-   * @param reason Why its own place will not do.
-   */
   constructor(found: Found, reason: CopiedFile["reason"]) {
     this.#found = found;
     this.#reason = reason;
   }
 
-  /** Why its own place will not do, as far as is known by now. */
+  /** Why it is copied; `recent` becomes `changing` if it changes while it is read. */
   get reason(): CopiedFile["reason"] {
     return this.#reason;
   }
 
-  /** Bytes that it turned out to have. */
+  /** Bytes that were read. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Its content as it is read, from the first reading on. */
+  /** The content, which is read with the stream. */
   content(signal?: AbortSignal): ReadableStream<Uint8Array> {
     return ReadableStream.from(this.#read(signal));
   }
 
   /**
-   * Whether it was modified since the copy was begun, but within the second
-   * that is recorded as its time: nothing would show later that the copy lacks it.
+   * Whether the file was modified since the copy was begun, but within the second
+   * that is recorded as its time: then nothing would show later that the copy is older.
    */
   async isOutdated(): Promise<boolean> {
     const { path, mtime } = this.#found;
-    // Soon after, the time proves nothing yet, and checksums are compared.
+    // So soon the time proves nothing, and the next call compares checksums.
     if (Date.now() < (mtime + 2) * 1000) return false;
     try {
       const info = await lstat(path);

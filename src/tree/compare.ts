@@ -1,4 +1,4 @@
-/** Comparing a folder on disk with what is stored of it. */
+/** Comparing a folder on disk with what is stored of it: `compareTree()`. */
 
 import { breathe } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
@@ -12,12 +12,12 @@ import { walkSources } from "./sources.ts";
  * `putTree` with `mirror` would change.
  *
  * Contents are compared by size and time, and by checksum where these prove
- * nothing; with `checksums` all are.
+ * nothing; with `checksums` always by checksum.
  *
  * @param backend The medium.
  * @param folder A folder or file on disk.
- * @returns The differences, sorted by name; empty if there are none. What
- * cannot be stored, as FIFOs, is no difference.
+ * @returns The differences, sorted by name. What cannot be stored, such as a
+ * FIFO, is none.
  * @throws {XorrisoError} SOURCE_UNREADABLE when the folder is not there, or
  * when the medium cannot be read.
  * @throws {Deno.errors.NotCapable} When a permission is missing.

@@ -1,54 +1,31 @@
-/** What differs between a name on disk and the same name on a medium, or between two trees. Pure. */
+/** Differences between a name on disk and the same name on a medium, or between two trees. Pure. */
 
+import type { ListedEntry } from "../backend/options.ts";
 import type { Attribute, TreeChange } from "./options.ts";
 
-/** What this part needs to know of a name on a medium. */
-export interface Stored {
-  /** Relative to the backend's directory. */
-  readonly name: string;
-  /** What it is. */
-  readonly type: "file" | "directory" | "link" | "other";
-  /** Bytes of a file. */
-  readonly size: number;
-  /** When it was last modified, to the second. */
-  readonly mtime: Date;
-  /** Permission bits. */
-  readonly mode: number;
-  /** Number of its owner. */
-  readonly uid: number;
-  /** Number of its group. */
-  readonly gid: number;
-  /** Where a link points to. */
-  readonly link?: string | undefined;
-  /** Where the content lies; hard links have the same. */
-  readonly extents: readonly { readonly lba: number }[];
-  /** Recorded MD5, where asked for. */
-  readonly md5?: string | undefined;
-}
-
-/** The same of a name on disk, whose time is in seconds since 1970. */
+/** The attributes of a name on disk; times are in seconds since 1970. */
 export type FoundAttributes =
-  & Pick<Stored, "type" | "mode" | "uid" | "gid">
+  & Pick<ListedEntry, "type" | "mode" | "uid" | "gid">
   & { readonly mtime: number };
 
 /** The first and the last second that Rock Ridge can record: years 1900 to 2155. */
 const FIRST = Date.UTC(1900, 0, 1) / 1000;
 const LAST = Date.UTC(2156, 0, 1) / 1000 - 1;
 
-/** The nearest time that a medium can record, in seconds since 1970. */
+/** The nearest time that Rock Ridge can record, in seconds since 1970. */
 export function recordable(seconds: number): number {
   return Math.min(Math.max(seconds, FIRST), LAST);
 }
 
-/** Whole seconds of a time. */
+/** A time in whole seconds since 1970. */
 export function secondsOf(time: Date): number {
   return Math.floor(time.getTime() / 1000);
 }
 
-/** Which attributes of a name on disk are not as they are on the medium. */
+/** The attributes of a name on disk that differ from those on the medium. */
 export function differingAttributes(
   found: FoundAttributes,
-  entry: Stored,
+  entry: ListedEntry,
 ): Attribute[] {
   const differing: Attribute[] = [];
   // The mode of a link means nothing.
@@ -65,10 +42,11 @@ export function differingAttributes(
 }
 
 /**
- * What a newer tree has changed of an older one, both as `list({ all: true,
- * md5: true })` gives them: of two sessions of a medium, for example.
+ * Compares two lists of entries, of two sessions of a medium for example.
  *
- * @returns Sorted by name.
+ * @param older Entries as `list({ all: true, md5: true })` gives them.
+ * @param newer The same.
+ * @returns What differs, sorted by name.
  *
  * @example What the last session has changed
  * ```ts ignore
@@ -79,10 +57,10 @@ export function differingAttributes(
  * ```
  */
 export function compareEntries(
-  older: Iterable<Stored>,
-  newer: Iterable<Stored>,
+  older: Iterable<ListedEntry>,
+  newer: Iterable<ListedEntry>,
 ): TreeChange[] {
-  const before = new Map<string, Stored>();
+  const before = new Map<string, ListedEntry>();
   for (const entry of older) before.set(entry.name, entry);
   const changes: TreeChange[] = [];
   for (const entry of newer) {
@@ -97,14 +75,10 @@ export function compareEntries(
   return sortChanges(changes);
 }
 
-/**
- * What has become of a name.
- *
- * @param isOther Whether its content is another.
- */
+/** What has changed of a name; `isOther` if its content has. */
 export function changeBetween(
-  old: Stored | undefined,
-  found: FoundAttributes & Pick<Stored, "name">,
+  old: ListedEntry | undefined,
+  found: FoundAttributes & Pick<ListedEntry, "name">,
   isOther: boolean,
 ): TreeChange | undefined {
   if (old === undefined) return changeOf("added", found);
@@ -119,13 +93,13 @@ export function changeBetween(
     : changeOf(kind, found, attributes);
 }
 
-function hasSameContent(a: Stored, b: Stored): boolean {
+function hasSameContent(a: ListedEntry, b: ListedEntry): boolean {
   if (a.link !== b.link || a.size !== b.size) return false;
   if (a.md5 !== undefined && b.md5 !== undefined) return a.md5 === b.md5;
   return a.size === 0 || a.extents[0]?.lba === b.extents[0]?.lba;
 }
 
-/** A difference. */
+/** Makes a difference. */
 export function changeOf(
   kind: TreeChange["kind"],
   { name, type }: Pick<TreeChange, "name" | "type">,

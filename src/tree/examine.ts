@@ -1,12 +1,13 @@
-/** Finding out what is to be stored of what was found on disk. */
+/** Comparing what was found on disk with the medium, and planning what is to be stored. */
 
 import { pooledMap } from "@std/async/pool";
 import { breathe, nextTurn } from "../async.ts";
+import type { XorrisoBackend } from "../backend/backend.ts";
+import type { ListedEntry } from "../backend/options.ts";
 import { md5Of } from "../disk/sources.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import { parents } from "../names.ts";
-import { differingAttributes, type Stored } from "./difference.ts";
-import type { XorrisoBackend } from "../backend/backend.ts";
+import { differingAttributes } from "./difference.ts";
 import type { PutTreeOptions } from "./options.ts";
 import {
   type Examined,
@@ -25,14 +26,14 @@ import type { Found } from "./walk.ts";
 /** Files whose checksums are computed at a time. */
 const HASHED_AT_ONCE = 8;
 
-/** What is to be done, and what it rests on. */
+/** What is to be done to store a tree. */
 export interface TreePlan {
   readonly steps: readonly TreeStep[];
   /** Names that are as they should be. */
   readonly unchanged: readonly Found[];
 }
 
-/** Compares what was found with what is on the medium; checksums are read only where they tell more. */
+/** Compares what was found with what is on the medium; checksums are read only where size and time prove nothing. */
 export async function examine(
   backend: XorrisoBackend,
   { sources, found, left, excluded }: WalkedSources,
@@ -59,7 +60,7 @@ export async function examine(
   }
   if (!mirror) return { entries, verdicts, gone: [] };
   await nextTurn();
-  // The folders above a source need not be in another one that they are below.
+  // The folders above a source are not gone, though no other source may have them.
   for (const { name } of sources) {
     for (const parent of parents(`/${name}`)) names.add(parent.slice(1));
   }
@@ -97,16 +98,20 @@ export async function planTree(
 /** Refuses to mirror an empty folder, which may be one where nothing is mounted. */
 function refuseEmpty(
   { sources, found, left, excluded }: WalkedSources,
-  gone: readonly Stored[],
+  gone: readonly ListedEntry[],
 ): void {
+  const files = new Set<string>();
+  const names = [...excluded];
+  for (const { name } of left) names.push(name);
+  for (const { name, type } of found) {
+    names.push(name);
+    if (type !== "directory") files.add(name);
+  }
   for (const { name, path } of sources) {
     const isBelow = (each: string) =>
       name === "" || each.startsWith(`${name}/`);
-    const isEmpty = gone.some((entry) => isBelow(entry.name)) &&
-      !found.some((each) =>
-        isBelow(each.name) || each.name === name && each.type !== "directory"
-      ) && ![...excluded, ...left.map(({ name }) => name)].some(isBelow);
-    if (!isEmpty) continue;
+    if (files.has(name) || names.some(isBelow)) continue;
+    if (!gone.some((entry) => isBelow(entry.name))) continue;
     throw new XorrisoError(
       "SOURCE_UNREADABLE",
       `Cannot mirror "${path}": it is empty, as where nothing is mounted; to ` +
@@ -120,23 +125,23 @@ function refuseEmpty(
 export async function listStored(
   backend: XorrisoBackend,
   md5 = false,
-): Promise<Map<string, Stored>> {
+): Promise<Map<string, ListedEntry>> {
   const entries = await backend.list({ all: true, md5 });
   await nextTurn();
   return new Map(entries.map((entry) => [entry.name, entry]));
 }
 
-/** Which files have moved, of those that may have: their checksums tell. */
+/** Finds files that have moved, by the checksums of those that may have. */
 async function findMoves(
   backend: XorrisoBackend,
-  candidates: ReadonlyMap<Found, readonly Stored[]>,
+  candidates: ReadonlyMap<Found, readonly ListedEntry[]>,
   signal: AbortSignal | undefined,
-): Promise<Map<Found, Stored>> {
-  const moves = new Map<Found, Stored>();
+): Promise<Map<Found, ListedEntry>> {
+  const moves = new Map<Found, ListedEntry>();
   if (candidates.size === 0) return moves;
   const entries = await listStored(backend, true);
   const sums = await sumsOf([...candidates.keys()], signal);
-  const taken = new Set<Stored>();
+  const taken = new Set<ListedEntry>();
   for (const [found, list] of candidates) {
     const md5 = sums.get(found);
     const from = list.find((entry) =>
@@ -149,10 +154,10 @@ async function findMoves(
   return moves;
 }
 
-/** What a file needs whose checksum was compared. */
+/** Judges a file by its checksum. */
 function compareSums(
   found: Found,
-  entry: Stored | undefined,
+  entry: ListedEntry | undefined,
   md5: string | undefined,
 ): Verdict {
   if (entry === undefined || md5 === undefined || md5 !== entry.md5) {
@@ -176,7 +181,7 @@ async function sumsOf(
         const source = { name: each.path, path: each.path };
         sums.set(each, await md5Of(source, () => signal?.throwIfAborted()));
       } catch (error) {
-        // Whoever stores it is told what is wrong.
+        // To store it fails in the same way, and that is reported.
         if (!isCode(error, "SOURCE_UNREADABLE")) throw error;
       }
     },

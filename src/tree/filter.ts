@@ -1,4 +1,4 @@
-/** Which names of a tree are left out: glob patterns, of which the last that matches wins. */
+/** Which names of a tree are left out, by glob patterns. */
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 
@@ -6,29 +6,28 @@ import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 interface Pattern {
   /** Whether it takes back what patterns before it have left out. */
   readonly takesBack: boolean;
-  /** Whether it is about folders alone. */
+  /** Whether it matches folders alone. */
   readonly isForFolders: boolean;
-  /** The name itself. */
+  /** Matches the name itself. */
   readonly own: RegExp;
-  /** What is below it. */
+  /** Matches names below it. */
   readonly below: RegExp;
 }
 
-/** Tells which names are left out. */
+/** Leaves out names by patterns, of which the last that matches wins. */
 export class Filter {
   readonly #rules: readonly Pattern[];
 
   /**
-   * @param patterns Globs on the path relative to the folder, as of
-   * {@linkcode parsePatterns}. What matches is left out with all below it; `!`
-   * before a pattern takes back; `/` behind it makes it match folders alone.
+   * Compiles patterns, as of the option `exclude`.
+   *
    * @throws {TypeError} If a pattern is empty.
    */
   constructor(patterns: readonly string[]) {
     this.#rules = patterns.map(compile);
   }
 
-  /** Whether something below a folder that is left out may be taken back. */
+  /** Whether any pattern takes back, perhaps below a folder that is left out. */
   get takesBack(): boolean {
     return this.#rules.some(({ takesBack }) => takesBack);
   }
@@ -43,7 +42,7 @@ export class Filter {
   }
 }
 
-/** The patterns in the text of a file: one a line, `#` begins a comment. */
+/** The patterns in a file: one a line; `#` begins a comment. */
 export function parsePatterns(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => !/^\s*(#|$)/.test(line));
 }

@@ -2,6 +2,7 @@
 
 import { breathe, notify } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
+import type { ListedEntry as Stored } from "../backend/options.ts";
 import { SET_ID } from "../backend/reading.ts";
 import {
   type DiskAttributes,
@@ -19,7 +20,6 @@ import { md5Of } from "../disk/sources.ts";
 import { alreadyThere, unwritableBy } from "../disk/targets.ts";
 import { isCode, reasonOf, XorrisoError } from "../errors.ts";
 import { folderOf, show } from "../names.ts";
-import type { Stored } from "./difference.ts";
 import { listStored } from "./examine.ts";
 import { Filter } from "./filter.ts";
 import type {

@@ -1,5 +1,7 @@
 /** Options and results of storing, restoring and comparing whole trees. */
 
+import type { EntryType } from "../backend/index.ts";
+import type { GetOptions, PutOptions } from "../backend/options.ts";
 import type { Progress } from "../options.ts";
 
 /** A file or folder to be stored, and under which name. */
@@ -13,7 +15,7 @@ export interface TreeSource {
   readonly as?: string | undefined;
 }
 
-/** Which names of a folder on disk take part. */
+/** Which names of a folder on disk are stored or compared. */
 export interface TreeFilterOptions {
   /**
    * Globs on the path relative to the folder: what matches is left out, with
@@ -21,11 +23,11 @@ export interface TreeFilterOptions {
    * takes back, one that ends with `/` is for folders alone. @default {[]}
    */
   readonly exclude?: readonly string[];
-  /** File with such patterns, one a line; `exclude` comes behind them. */
+  /** File with such patterns, one a line; those of `exclude` follow them. */
   readonly excludeFrom?: string | URL;
-  /** Leave out folders that a valid `CACHEDIR.TAG` marks. @default {false} */
+  /** Leave out folders with a valid `CACHEDIR.TAG`. @default {false} */
   readonly cacheTags?: boolean;
-  /** Store folders where another file system begins empty. @default {false} */
+  /** Store a folder where another file system is mounted as an empty one. @default {false} */
   readonly oneFileSystem?: boolean;
   /**
    * Store symbolic links, or what they point to, or nothing for them.
@@ -36,41 +38,38 @@ export interface TreeFilterOptions {
 
 /** How to store or restore a tree. */
 export interface TreeOptions {
-  /** Only tell what would be done. @default {false} */
+  /** Change nothing, only tell what would be done. @default {false} */
   readonly dryRun?: boolean;
-  /**
-   * Gives up: nothing is stored then; what is restored by then stays, complete
-   * files all.
-   */
+  /** Gives up: nothing is stored then; files that have been restored stay, and are complete. */
   readonly signal?: AbortSignal;
   /** Takes progress reports. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Takes what becomes of each name. */
+  /** Called for each name when it is known what becomes of it. */
   readonly onEntry?: (event: TreeEvent) => void;
 }
 
 /** How to store a tree. */
-export interface PutTreeOptions extends TreeFilterOptions, TreeOptions {
+export interface PutTreeOptions
+  extends TreeFilterOptions, TreeOptions, Pick<PutOptions, "verify"> {
   /**
    * Its name on the medium; "" stores what is in the folder in the backend's
    * directory itself. @default {the last part of the path}
    */
   readonly as?: string;
   /**
-   * Remove names from the medium that are gone from the folder; those that
-   * were left out stay. A file that has moved is moved on the medium. A folder
-   * that is empty is refused with SOURCE_UNREADABLE, where anything would be
-   * removed: what belongs there may not be mounted. @default {false}
+   * Remove names from the medium that are no longer in the folder, but not
+   * those that were left out. A file that has moved is moved on the medium. An
+   * empty folder of which anything would be removed is SOURCE_UNREADABLE: what
+   * belongs there may not be mounted. @default {false}
    */
   readonly mirror?: boolean;
   /**
-   * What shows that a file has not changed: `time` is size and time of
-   * modification, and checksums where that time is too young to prove anything;
-   * `checksum` compares all; `store` stores all again. @default {"time"}
+   * What shows that a file has not changed: by `time` its size and time of
+   * modification, and its checksum where that time is too recent to prove
+   * anything; by `checksum` this alone; `store` stores all again.
+   * @default {"time"}
    */
   readonly unchanged?: "time" | "checksum" | "store";
-  /** Read each stored file back and compare it. @default {false} */
-  readonly verify?: boolean;
 }
 
 /** What has become of one name. */
@@ -84,7 +83,7 @@ export interface TreeEvent {
     | "moved"
     | "removed"
     | "left";
-  /** Why it was stored, as {@linkcode compareTree} tells it. */
+  /** Why it was stored: see {@linkcode TreeChange}. */
   readonly change?: "added" | "type" | "content";
   /** Its name on the medium, relative to the backend's directory. */
   readonly name: string;
@@ -97,11 +96,19 @@ export interface TreeEvent {
 }
 
 /**
- * Why something was left: it is no file, folder or link; it is the image
- * itself; it cannot be read; no medium, or not this disk, takes its name; it
- * kept changing; something else has its name; it is a link that cannot be
- * followed or made; or its content could not be written. With `attributes` it
- * is restored, but for some of these.
+ * Why something was not stored or restored.
+ *
+ * | reason | when |
+ * |---|---|
+ * | special | it is no file, folder or link |
+ * | image | it is the image that is written to |
+ * | unreadable | it cannot be read |
+ * | name | the medium, or this disk, cannot have its name |
+ * | changed | it kept changing |
+ * | exists | something else has its name |
+ * | links | it is a link that cannot be followed or made |
+ * | attributes | it was restored, but some of its attributes could not be set |
+ * | failed | it could not be written |
  */
 export type LeftReason =
   | "special"
@@ -141,13 +148,13 @@ export interface CopiedFile {
 export interface TreeResult {
   /** Files whose content was written. */
   readonly files: number;
-  /** Bytes of that content. */
+  /** Bytes of their contents. */
   readonly bytes: number;
   /** Folders made. */
   readonly folders: number;
   /** Symbolic links made. */
   readonly links: number;
-  /** Names that were there already, and the same; of folders, stored ones alone. */
+  /** Names that were there already, and the same; folders only count when a tree is stored. */
   readonly unchanged: number;
   /** What was not stored or restored. */
   readonly left: readonly LeftOut[];
@@ -172,37 +179,27 @@ export interface PutTreeResult extends TreeResult {
 }
 
 /** How to restore a tree. */
-export interface GetTreeOptions extends TreeOptions {
+export interface GetTreeOptions
+  extends TreeOptions, Pick<GetOptions, "setId" | "verify" | "sync"> {
   /**
-   * Directory that the names on disk leave out. @default {the directory that
-   * is named alone}, or ""
+   * Directory whose name the names on disk do not begin with.
+   * @default {the one directory that is restored}, or ""
    */
   readonly base?: string;
   /** Globs on the names below `base`, as with {@linkcode TreeFilterOptions}. @default {[]} */
   readonly exclude?: readonly string[];
   /**
-   * What becomes of files and links that are there already: `never` leaves
-   * them, and tells those that differ; `differing` replaces those; `always`
-   * replaces all. @default {"never"}
+   * Which files and links that are there already are replaced. Those that
+   * differ and are not are in `left`. @default {"never"}
    */
   readonly overwrite?: "never" | "differing" | "always";
   /** Restore owners and groups. @default {true} for root */
   readonly owner?: boolean;
-  /** Restore set-uid, set-gid and sticky bits of files, too. @default {false} */
-  readonly setId?: boolean;
-  /** Compare with the recorded MD5, where one is recorded. @default {true} */
-  readonly verify?: boolean;
-  /**
-   * Have each file on the disk, past the system's memory, before it gets its
-   * name: so one that is there after a power failure is whole. @default {true}
-   */
-  readonly sync?: boolean;
 }
 
 /** How to compare a folder with what is stored of it. */
-export interface CompareTreeOptions extends TreeFilterOptions {
-  /** Its name on the medium. @default {the last part of the path} */
-  readonly as?: string;
+export interface CompareTreeOptions
+  extends TreeFilterOptions, Pick<PutTreeOptions, "as"> {
   /** Compare all files by their checksums. @default {false} */
   readonly checksums?: boolean;
   /** Gives up. */
@@ -223,7 +220,7 @@ export interface TreeChange {
   /** Name relative to the backend's directory. */
   readonly name: string;
   /** What it is in the newer tree, or was before it was removed. */
-  readonly type: "file" | "directory" | "link" | "other";
+  readonly type: EntryType;
   /** Attributes that differ. */
   readonly attributes: readonly Attribute[];
 }

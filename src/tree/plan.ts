@@ -1,37 +1,33 @@
-/** What is to be done so that a medium has what a folder on disk has. Pure. */
+/** Planning what is to be done so that a medium has what a folder on disk has. Pure. */
 
+import type { ListedEntry } from "../backend/options.ts";
 import { encodeName, folderOf, parents } from "../names.ts";
-import {
-  differingAttributes,
-  recordable,
-  secondsOf,
-  type Stored,
-} from "./difference.ts";
+import { differingAttributes, recordable, secondsOf } from "./difference.ts";
 import type { PutTreeOptions, TreeEvent } from "./options.ts";
 import type { Found } from "./walk.ts";
 
-/** What a name on disk needs: nothing, or the comparison of its checksum first. */
+/** What is to be written of a name on disk: nothing, attributes, content; or its checksum is to be compared first. */
 export type Verdict = "same" | "attributes" | "content" | "checksum";
 
-/** What names are judged by. */
+/** What names are judged by, besides size and attributes. */
 export interface Judging {
   /** What shows that a file has not changed. */
   readonly unchanged: NonNullable<PutTreeOptions["unchanged"]>;
-  /** When the session began that stored some content, in seconds since 1970. */
+  /** When the session with the content at a block was begun, in seconds since 1970. */
   readonly stored: (lba: number) => number | undefined;
 }
 
 /**
- * Seconds that a file must have been older than the session that stored it,
- * for its time to prove that it has not changed since: one for the seconds in
- * which times are recorded, one for a file system that rounds them.
+ * Seconds by which a file must be older than the session that stored it, so that
+ * its time proves that it has not changed since: one because times are recorded
+ * in seconds, one for file systems that round them.
  */
 const PROOF = 2;
 
-/** Judges a name by what is told of it on disk and on the medium. */
+/** Judges a name by what it is on disk and on the medium. */
 export function judge(
   found: Found,
-  entry: Stored | undefined,
+  entry: ListedEntry | undefined,
   { unchanged, stored }: Judging,
 ): Verdict {
   if (entry === undefined || entry.type !== found.type) return "content";
@@ -48,11 +44,7 @@ export function judge(
   return isLater || found.mtime >= begun - PROOF ? "checksum" : settled;
 }
 
-/**
- * Tells which session has stored some content.
- *
- * @param sessions Each with its first block and when it began.
- */
+/** Makes a function that tells when the session with a block was begun. */
 export function sessionTimes(
   sessions: readonly { readonly lba: number; readonly date?: Date }[],
 ): Judging["stored"] {
@@ -64,14 +56,12 @@ export function sessionTimes(
 }
 
 /**
- * Finds names whose links are not as they are on the medium: their content is
- * stored, too, so that all names of one inode share it, and no others do.
- *
- * @returns Names whose content is to be stored.
+ * Finds the names whose content is to be stored so that all names of one inode
+ * (hard links) share it on the medium, and no others do.
  */
 export function relinked(
   found: readonly Found[],
-  entries: ReadonlyMap<string, Stored>,
+  entries: ReadonlyMap<string, ListedEntry>,
   verdicts: ReadonlyMap<Found, Verdict>,
 ): Set<Found> {
   const files = found.filter(({ type, size }) => type === "file" && size > 0);
@@ -101,29 +91,33 @@ export type TreeStep =
     readonly change: TreeEvent["change"];
   }
   | { readonly kind: "attributes"; readonly found: Found }
-  /** Only so that the folder stays when it becomes empty. */
+  /** Names a folder, so that it stays when it becomes empty. */
   | { readonly kind: "keep"; readonly found: Found }
   | { readonly kind: "move"; readonly from: string; readonly found: Found }
-  | { readonly kind: "remove"; readonly entry: Stored; readonly count: number }
-  /** A folder on the medium that only a mirror would remove. */
+  | {
+    readonly kind: "remove";
+    readonly entry: ListedEntry;
+    readonly count: number;
+  }
+  /** Nothing: a folder on the medium has its name, which only a mirror would remove. */
   | { readonly kind: "blocked"; readonly found: Found };
 
 /** What was found on disk, compared with what is on the medium. */
 export interface Examined {
   /** What is on the medium, by name. */
-  readonly entries: ReadonlyMap<string, Stored>;
-  /** What each name on disk needs; none says `checksum` any more. */
+  readonly entries: ReadonlyMap<string, ListedEntry>;
+  /** What is to be written of each name on disk; none says `checksum`. */
   readonly verdicts: ReadonlyMap<Found, Verdict>;
-  /** What is on the medium, and gone from disk; only with `mirror`. */
-  readonly gone: readonly Stored[];
+  /** What is on the medium, but no longer on disk; only with `mirror`. */
+  readonly gone: readonly ListedEntry[];
 }
 
-/** What a plan rests on. */
+/** What a plan is made from. */
 export interface Facts extends Examined {
   /** What is on disk; a folder comes before what is in it. */
   readonly found: readonly Found[];
-  /** Files that are on the medium under a name that goes. */
-  readonly moves: ReadonlyMap<Found, Stored>;
+  /** Files that have moved, each with its entry under its old name. */
+  readonly moves: ReadonlyMap<Found, ListedEntry>;
   /** Whether a folder may give way to a file or link of its name. */
   readonly mirror: boolean;
 }
@@ -133,8 +127,8 @@ export function planSteps(
   { found, entries, verdicts, moves, gone, mirror }: Facts,
 ): TreeStep[] {
   const blocked: TreeStep[] = [];
-  const inTheWay: Stored[] = [];
-  const early: Stored[] = [];
+  const inTheWay: ListedEntry[] = [];
+  const early: ListedEntry[] = [];
   const folders: TreeStep[] = [];
   const contents: TreeStep[] = [];
   const attributes: TreeStep[] = [];
@@ -176,15 +170,15 @@ export function planSteps(
     touched.has(each.name) && verdicts.get(each) === "same"
   ).map((found): TreeStep => ({ kind: "keep", found }));
   return [
-    // Folders that are named stay when what is in them goes.
+    // Changes to folders come first: the backend keeps a folder that was named, even if it gets empty.
     ...[...blocked, ...attributes, ...kept],
     ...early.map((entry): TreeStep => ({ kind: "remove", entry, count: 0 })),
     ...[...folders, ...moved, ...removed, ...contents],
   ];
 }
 
-/** The highest of names that go: what is below them goes with them. */
-function removals(gone: readonly Stored[]): TreeStep[] {
+/** The removal of the topmost names: what is below goes with them. */
+function removals(gone: readonly ListedEntry[]): TreeStep[] {
   const names = new Set(gone.map(({ name }) => name));
   const top = (name: string): string => {
     for (const parent of parents(`/${name}`)) {
@@ -200,16 +194,16 @@ function removals(gone: readonly Stored[]): TreeStep[] {
 }
 
 /**
- * The entries whose names are gone from disk.
+ * The entries whose names are no longer on disk.
  *
- * @param names What is on disk.
- * @param kept Names that were left out: they, and all below, stay.
+ * @param names Names on disk.
+ * @param kept Names that were left out, which stay with all below them.
  */
 export function goneEntries(
-  entries: Iterable<Stored>,
+  entries: Iterable<ListedEntry>,
   names: ReadonlySet<string>,
   kept: ReadonlySet<string>,
-): Stored[] {
+): ListedEntry[] {
   const isKept = (stored: string) => {
     const name = asOnDisk(stored);
     return kept.has(name) ||
@@ -219,10 +213,7 @@ export function goneEntries(
     .filter(({ name }) => !names.has(name) && !isKept(name)).toArray();
 }
 
-/**
- * A name of the medium as Deno shows the same one on disk: with U+FFFD for what is not UTF-8. So
- * what cannot be seen on disk is not taken for gone.
- */
+/** A name as Deno shows it on disk, with U+FFFD for what is not UTF-8: so it is not taken for gone. */
 function asOnDisk(name: string): string {
   return name.isWellFormed() ? name : shown.decode(encodeName(name));
 }
@@ -230,22 +221,21 @@ function asOnDisk(name: string): string {
 const shown = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Pairs of files that may be one that has moved: the same size and time. The
- * checksum tells.
+ * Finds files that may have moved: with the entries of the same size and time
+ * under names that are gone. Their checksums tell.
  *
- * @param arrived Files that are to be stored under names that are not there yet.
- * @param gone Entries whose names are gone.
+ * @param arrived Names on disk that are not on the medium.
  */
 export function moveCandidates(
   arrived: readonly Found[],
-  gone: readonly Stored[],
-): Map<Found, Stored[]> {
+  gone: readonly ListedEntry[],
+): Map<Found, ListedEntry[]> {
   const key = (size: number, mtime: number) => `${size} ${mtime}`;
   const bySize = Map.groupBy(
     gone.filter(({ type, size }) => type === "file" && size > 0),
     ({ size, mtime }) => key(size, secondsOf(mtime)),
   );
-  const pairs = new Map<Found, Stored[]>();
+  const pairs = new Map<Found, ListedEntry[]>();
   for (const found of arrived) {
     if (found.type !== "file" || found.inode !== undefined) continue;
     const list = bySize.get(key(found.size, recordable(found.mtime)));

@@ -1,4 +1,4 @@
-/** Storing whole trees. */
+/** Storing whole trees: `putTree()`. */
 
 import { delay } from "@std/async/delay";
 import { breathe } from "../async.ts";
@@ -20,18 +20,17 @@ import type { Found } from "./walk.ts";
  * Stores a folder with all that is in it: files, folders, symbolic links, and
  * their times, modes and owners.
  *
- * What is on the medium already, and has not changed, is not written again: a
- * second call without changes writes no session. All changes of a call are in
- * one session. Names of one file (hard links) share their content. Files that
- * were written in the last 2 s are stored from a copy of this moment; those of
- * over 16 MiB are waited for.
+ * What has not changed since it was stored is not written again: a second call
+ * without changes writes no session. All changes of a call are in one session.
+ * Names of one file (hard links) share their content. A file that was written in
+ * the last 2 s is stored from a copy, or, with more than 16 MiB, waited for.
  *
  * @param backend The medium.
  * @param source A folder or file on disk, or several with their names.
  * @returns What was stored, and what was left and why.
  * @throws {XorrisoError} SOURCE_UNREADABLE when the source itself is not there,
- * MEDIUM_FULL, or as `XorrisoBackend.commit`: nothing of it is stored then.
- * @throws {TypeError} When a name or pattern cannot be.
+ * MEDIUM_FULL, or as `XorrisoBackend.commit`: then nothing is stored.
+ * @throws {TypeError} When a name cannot be stored, or a pattern is empty.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  *
  * @example Store a folder; again, when one file has changed
@@ -79,13 +78,13 @@ export async function putTree(
   return tally.result;
 }
 
-/** How files are stored: from a copy, or else as they are. */
+/** The files that are stored from a copy; undefined for one that is stored as it is. */
 type Copies = ReadonlyMap<TreeStep, Copy | undefined>;
 
-/** Bytes of a file that is copied if it was written just now; for a larger one it takes less to wait. */
+/** Bytes up to which a file that was written just now is copied; to wait for a larger one takes less. */
 const SMALL = 16 << 20;
 
-/** Does what is planned. */
+/** Does the steps of a plan. */
 class Storing {
   readonly #backend: XorrisoBackend;
   readonly #options: PutTreeOptions;
@@ -98,7 +97,7 @@ class Storing {
     this.#tally = tally;
   }
 
-  /** Stores all in one session; what has changed meanwhile again, from copies. */
+  /** Stores all in one session; and what has changed meanwhile in a second one, from copies. */
   async store(steps: readonly TreeStep[]): Promise<void> {
     const again = await this.#apply(steps, await this.#copiesFor(steps));
     if (again.size === 0) return;
@@ -106,7 +105,7 @@ class Storing {
     await this.#apply([...again.keys()], again);
   }
 
-  /** Finds the files that are to be copied, and waits for large ones that were written just now. */
+  /** Chooses the files that are copied, and waits for large ones that were written just now. */
   async #copiesFor(steps: readonly TreeStep[]): Promise<Copies> {
     const { signal } = this.#options;
     const copies = new Map<TreeStep, Copy>();
@@ -125,16 +124,12 @@ class Storing {
         copies.set(step, new Copy(found, "recent"));
       } else rest = Math.max(rest, time);
     }
-    // One that is still being written then is seen to change.
+    // If one is still being written then, it is found to have changed.
     if (rest > 0) await delay(rest, signal ? { signal } : {});
     return copies;
   }
 
-  /**
-   * Has steps done.
-   *
-   * @returns Those to be done once more, and how.
-   */
+  /** Does steps; returns those that are to be done once more, and how. */
   async #apply(steps: readonly TreeStep[], copies: Copies): Promise<Copies> {
     const changes: Change[] = [];
     const owners: TreeStep[] = [];
@@ -161,7 +156,7 @@ class Storing {
       const error = errors.get(step);
       const copy = copies.get(step);
       const next = await this.#nextTry(step, copy, error);
-      // A folder has gone with the last that was in it.
+      // A folder goes with its last entry.
       const isGone = step.kind === "remove" && isCode(error, "ENTRY_NOT_FOUND");
       if (next !== undefined) again.set(step, next.copy);
       else if (error === undefined || isGone) this.#tally.done(step, copy);
@@ -171,7 +166,7 @@ class Storing {
     return again;
   }
 
-  /** How a file is to be stored once more, if it is. */
+  /** How a file is to be stored once more; undefined if it is not. */
   async #nextTry(
     step: TreeStep,
     copy: Copy | undefined,
@@ -182,7 +177,7 @@ class Storing {
       ? await copy?.isOutdated()
       : isCode(error, "SOURCE_CHANGED");
     if (isChanging) return { copy: new Copy(step.found, "changing") };
-    // What only might be changing is stored as it is where there is no place for copies.
+    // Without place for a copy, a file that only may be changing is stored as it is.
     const isPlaceless = error instanceof Deno.errors.NotCapable ||
       isCode(error, "TARGET_UNWRITABLE");
     return isPlaceless && copy !== undefined && copy.reason !== "length"
@@ -190,7 +185,7 @@ class Storing {
       : undefined;
   }
 
-  /** What a step is to the backend. */
+  /** The changes of a step. */
   #changesOf(step: TreeStep, copy: Copy | undefined): Change[] {
     switch (step.kind) {
       case "blocked":
@@ -224,7 +219,7 @@ class Storing {
   }
 }
 
-/** The change of a name's attributes to those on disk. */
+/** The change that gives a name the attributes that it has on disk. */
 function changeTo({ name, type, mode, uid, gid, mtime }: Found) {
   const time = new Date(recordable(mtime) * 1000);
   const attributes: Attributes = {
@@ -233,7 +228,7 @@ function changeTo({ name, type, mode, uid, gid, mtime }: Found) {
   return { kind: "attributes", name, attributes } as const;
 }
 
-/** Errors that are about one name, whatever becomes of the others. */
+/** Errors of one name, which say nothing of the others. */
 const OF_ONE: ReadonlySet<XorrisoErrorCode> = new Set<XorrisoErrorCode>([
   ...["SOURCE_UNREADABLE", "SOURCE_CHANGED", "ENTRY_EXISTS"] as const,
   ...["ENTRY_NOT_FOUND", "NAME_TOO_LONG", "CHECKSUM_MISMATCH"] as const,

@@ -1,4 +1,4 @@
-/** The files and folders on disk that a call names, and what is in them. */
+/** The files and folders on disk that a call stores or compares, and what is in them. */
 
 import { basename } from "@std/path/posix/basename";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
@@ -9,7 +9,11 @@ import { systemError } from "../errors.ts";
 import { checkName, show } from "../names.ts";
 import { Filter, parsePatterns } from "./filter.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
-import type { TreeFilterOptions, TreeSource } from "./options.ts";
+import type {
+  PutTreeOptions,
+  TreeFilterOptions,
+  TreeSource,
+} from "./options.ts";
 import { type Found, walk, type Walked } from "./walk.ts";
 
 /** A file or folder to be stored. */
@@ -20,20 +24,17 @@ export interface ResolvedSource {
   readonly name: string;
 }
 
-/** What was found in files and folders. */
+/** What was found in sources. */
 export interface WalkedSources extends Walked {
-  /** Those themselves. */
+  /** The sources. */
   readonly sources: readonly ResolvedSource[];
 }
 
-/** Looks through files and folders. */
+/** Walks through all sources. */
 export async function walkSources(
   backend: XorrisoBackend,
   source: string | URL | readonly TreeSource[],
-  options: TreeFilterOptions & {
-    readonly as?: string;
-    readonly signal?: AbortSignal;
-  },
+  options: TreeFilterOptions & Pick<PutTreeOptions, "as" | "signal">,
 ): Promise<WalkedSources> {
   const resolving = resolveSources(source, options.as);
   const [filter, sources] = await Promise.all([openFilter(options), resolving]);
@@ -56,7 +57,7 @@ export async function walkSources(
   return { ...all, sources };
 }
 
-/** Finds out what is to be stored under which names. */
+/** Finds the paths and names of sources. */
 async function resolveSources(
   source: string | URL | readonly TreeSource[],
   as: string | undefined,
@@ -84,7 +85,7 @@ async function resolveSources(
   return sources;
 }
 
-/** The last part of a path, or where it says nothing, of what it stands for. */
+/** The last part of a path; of its real path where it is `.`, `..` or `/`. */
 function defaultName(given: string | URL, real: string): string {
   const path = typeof given === "string" ? given : fromFileUrl(given);
   const last = basename(path);

@@ -1,4 +1,4 @@
-/** Counting what is stored of a tree. */
+/** Counting and reporting what is stored of a tree. */
 
 import { notify } from "../async.ts";
 import { XorrisoError, type XorrisoErrorCode } from "../errors.ts";
@@ -21,7 +21,7 @@ type Counted =
   & { -readonly [Key in keyof PutTreeResult]: PutTreeResult[Key] }
   & { readonly left: LeftOut[]; readonly copied: CopiedFile[] };
 
-/** Counts what is done, and tells it. */
+/** Counts what is done, and reports it. */
 export class Tally {
   readonly #onEntry: PutTreeOptions["onEntry"];
   readonly #inodes = new Set<string>();
@@ -39,19 +39,19 @@ export class Tally {
       ...{ excluded: excluded.length, copied: [], left: [...left] },
     };
     for (const { name, error } of left) {
-      this.#tell({ kind: "left", name, error });
+      this.#report({ kind: "left", name, error });
     }
   }
 
-  /** What was done. */
+  /** The counts so far. */
   get result(): PutTreeResult {
     return this.#result;
   }
 
-  /** Counts what is as it should be. */
+  /** Counts a name that is stored already. */
   unchanged({ name }: Found): void {
     this.#result.unchanged++;
-    this.#tell({ kind: "unchanged", name });
+    this.#report({ kind: "unchanged", name });
   }
 
   /**
@@ -68,15 +68,15 @@ export class Tally {
       case "remove":
         if (step.count === 0) return;
         this.#result.removed += step.count;
-        return this.#tell({ kind: "removed", name: step.entry.name });
+        return this.#report({ kind: "removed", name: step.entry.name });
       case "move":
         this.#result.moved++;
-        return this.#tell({
+        return this.#report({
           ...{ kind: "moved", name: step.found.name, from: step.from },
         });
       case "attributes":
         this.#result.attributes++;
-        return this.#tell({ kind: "attributes", name: step.found.name });
+        return this.#report({ kind: "attributes", name: step.found.name });
       case "store":
         return this.#stored(step, copy);
     }
@@ -96,25 +96,28 @@ export class Tally {
       result.needed += blocksOf(size) * BLOCK;
     }
     if (inode !== undefined) this.#inodes.add(inode);
-    const told = { kind: "stored", name, ...(change && { change }) } as const;
-    this.#tell({ ...told, ...(type === "file" && { size }) });
+    this.#report({
+      ...{ kind: "stored", name },
+      ...(change && { change }),
+      ...(type === "file" && { size }),
+    });
   }
 
-  /** Notes what could not be done. */
+  /** Counts a step that could not be done. */
   fail(step: TreeStep, cause: unknown): void {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     const name = step.kind === "remove" ? step.entry.name : step.found.name;
     const path = step.kind === "remove" ? {} : { path: step.found.path };
-    this.#result.left.push({ name, ...path, reason: wordFor(error), error });
-    this.#tell({ kind: "left", name, error });
+    this.#result.left.push({ name, ...path, reason: reasonFor(error), error });
+    this.#report({ kind: "left", name, error });
   }
 
-  #tell(event: TreeEvent): void {
+  #report(event: TreeEvent): void {
     notify(this.#onEntry, event);
   }
 }
 
-/** Where each kind of thing is counted. */
+/** The counter of each type. */
 const COUNTERS = {
   ...{ file: "files", directory: "folders", link: "links" } as const,
 };
@@ -128,8 +131,8 @@ function blockedError({ name, path }: Found): XorrisoError {
   );
 }
 
-/** In one word, why a name could not be stored. */
-function wordFor(error: Error): LeftReason {
+/** The reason that an error is, in one word. */
+function reasonFor(error: Error): LeftReason {
   if (error instanceof TypeError) return "name";
   if (!(error instanceof XorrisoError)) return "unreadable";
   return REASONS[error.code] ?? "failed";

@@ -1,10 +1,11 @@
 /** What is at the place on disk where something is to be restored, and what comes there. */
 
+import type { ListedEntry as Stored } from "../backend/options.ts";
 import { lstat, readLink } from "../disk/files.ts";
 import { unwritableBy } from "../disk/targets.ts";
 import { XorrisoError } from "../errors.ts";
 import { show } from "../names.ts";
-import { secondsOf, type Stored } from "./difference.ts";
+import { secondsOf } from "./difference.ts";
 
 /** Something to be restored, and where. */
 export interface Destination {

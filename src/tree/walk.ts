@@ -1,4 +1,4 @@
-/** Looking through a folder on disk: what is in it, with the attributes that a medium keeps. */
+/** Walking through a folder on disk: all that can be stored, with the attributes that a medium keeps. */
 
 import { breathe } from "../async.ts";
 import { isSame, lstat, readDir, readLink, stat } from "../disk/files.ts";
@@ -26,15 +26,15 @@ export interface Found {
   readonly uid: number;
   /** Number of its group. */
   readonly gid: number;
-  /** What its other names share, if a file has any. */
+  /** Device and inode of a file with several names, which all of them share. */
   readonly inode?: string;
-  /** Whether its size may not be what reading gives: no block holds it. */
+  /** Whether it is a file without blocks, whose size may not be what reading gives. */
   readonly isOdd: boolean;
   /** Where a link points to. */
   readonly link?: string;
 }
 
-/** How to look through a folder. */
+/** How to walk. */
 export interface WalkOptions
   extends Pick<TreeFilterOptions, "cacheTags" | "oneFileSystem" | "links"> {
   /** What is left out. */
@@ -55,19 +55,17 @@ export interface Walked {
   readonly excluded: string[];
 }
 
-/** How a folder begins that holds only what can be made again (bford.info/cachedir). */
+/** How the file CACHEDIR.TAG begins, in a folder of what can be made again (bford.info/cachedir). */
 const CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55";
 
 /** What Deno shows in place of bytes that are not UTF-8. */
 const REPLACEMENT = "\ufffd";
 
 /**
- * Looks through a file or folder.
+ * Walks through a file or folder; what it finds is sorted by name.
  *
  * @param path Where on disk, without links.
- * @param name Its name on the medium; "" if what is in the folder is to stand
- * for itself.
- * @returns Everything below, sorted by name.
+ * @param name Its name on the medium; "" if the folder itself has none.
  */
 export async function walk(
   path: string,
@@ -89,7 +87,7 @@ interface Visit {
   readonly above: readonly Deno.FileInfo[];
 }
 
-/** Looks through one tree. */
+/** Walks through one tree. */
 class Walker implements Walked {
   readonly found: Found[] = [];
   readonly left: LeftOut[] = [];
@@ -103,7 +101,7 @@ class Walker implements Walked {
     this.#options = options;
   }
 
-  /** Takes one thing that is there. */
+  /** Finds one file, folder or link. */
   async enter(place: Visit, info: Deno.FileInfo): Promise<void> {
     const { image } = this.#options;
     if (image !== undefined && isSame(info, image)) {
@@ -147,17 +145,17 @@ class Walker implements Walked {
         name: name === "" ? entry.name : `${name}/${entry.name}`,
         above,
       };
-      await this.#look(below, entry, entry.name === last);
+      await this.#enterEntry(below, entry, entry.name === last);
       last = entry.name;
     }
   }
 
   /**
-   * Looks at an entry of a folder.
+   * Finds one entry of a folder, unless it is left out.
    *
-   * @param isDouble Whether Deno shows it as it does another: one of them is not what it seems.
+   * @param isDouble Whether Deno shows two of that name: then one of them is not UTF-8.
    */
-  async #look(
+  async #enterEntry(
     place: Visit,
     entry: Deno.DirEntry,
     isDouble: boolean,
@@ -182,13 +180,13 @@ class Walker implements Walked {
       } else if (!isGone) {
         this.#leave(place, "unreadable", "cannot look at it", cause);
       }
-      // What else is gone has been removed this moment.
+      // Else it has been removed this moment.
       return;
     }
     if (!isOut) return await this.enter(place, info);
     const index = this.found.length;
     await this.#enterFolder(place, info);
-    // The folder itself is stored for the sake of what a pattern takes back in it.
+    // A folder that is left out is only stored with something in it that a pattern takes back.
     if (this.found.length > index + 1) return;
     this.found.length = index;
     this.excluded.push(name);
@@ -264,7 +262,7 @@ async function hasCacheTag(folder: string): Promise<boolean> {
     await file.read(bytes);
     return new TextDecoder().decode(bytes) === CACHE_TAG;
   } catch {
-    // Without one, or one that cannot be read, it is a folder like any other.
+    // There is none, or it cannot be read.
     return false;
   }
 }

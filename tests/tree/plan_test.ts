@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Stored } from "../../src/tree/difference.ts";
+import type { ListedEntry } from "../../mod.ts";
 import {
   goneEntries,
   judge,
@@ -29,12 +29,12 @@ function folder(name: string, values: Partial<Found> = {}): Found {
 }
 
 /** What is on the medium of something on disk. */
-function stored(found: Found, values: Partial<Stored> = {}): Stored {
+function stored(found: Found, values: Partial<ListedEntry> = {}): ListedEntry {
   const { name, type, size, mode, uid, gid, link } = found;
   return {
-    ...{ name, type, size, mode, uid, gid, link },
+    ...{ name, type, size, mode, uid, gid, ...(link && { link }) },
     mtime: new Date(found.mtime * 1000),
-    extents: [{ lba: 100 }],
+    extents: [{ lba: 100, blocks: 1 }],
     md5: "md5",
     ...values,
   };
@@ -77,7 +77,7 @@ Deno.test("judge() takes no notice of a link's mode", () => {
 });
 
 Deno.test("judge() has the checksum compared where the time proves nothing", () => {
-  const of = (mtime: number, rest: Partial<Stored> = {}) => {
+  const of = (mtime: number, rest: Partial<ListedEntry> = {}) => {
     const found = file("a", { mtime });
     return judge(found, stored(found, rest), JUDGING);
   };
@@ -124,7 +124,7 @@ Deno.test("relinked() has all names of an inode stored if one is", () => {
   const b = file("b", { inode: "1" });
   const c = file("c");
   const entries = new Map([a, c].map((each) => [each.name, stored(each)]));
-  entries.set("c", stored(c, { extents: [{ lba: 7 }] }));
+  entries.set("c", stored(c, { extents: [{ lba: 7, blocks: 1 }] }));
   const verdicts = new Map<Found, Verdict>([[a, "same"], [b, "content"]]);
   assertEquals(relinked([a, b, c], entries, verdicts), new Set([a, b]));
 });
@@ -136,7 +136,7 @@ Deno.test("relinked() sees names that were linked or unlinked since", () => {
   assertEquals(relinked([a, b], shared, new Map()), new Set([b]));
   const own = new Map([
     ["a", stored(a)],
-    ["b", stored(b, { extents: [{ lba: 7 }] })],
+    ["b", stored(b, { extents: [{ lba: 7, blocks: 1 }] })],
   ]);
   const linked = [a, b].map((each) => ({ ...each, inode: "1" }));
   assertEquals(relinked(linked, own, new Map()), new Set(linked));
@@ -153,8 +153,8 @@ function told(steps: readonly TreeStep[]): string[] {
 
 function plan(
   found: readonly Found[],
-  entries: readonly Stored[],
-  { moves = new Map<Found, Stored>(), mirror = true } = {},
+  entries: readonly ListedEntry[],
+  { moves = new Map<Found, ListedEntry>(), mirror = true } = {},
 ): TreeStep[] {
   const known = new Map(entries.map((entry) => [entry.name, entry]));
   const verdicts = new Map(
