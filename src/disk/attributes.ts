@@ -25,17 +25,16 @@ export function setAttributesSync(
   if (mtime !== undefined) Deno.utimeSync(path, mtime, mtime);
 }
 
-/** Sets attributes of a symbolic link itself, which has no mode. */
-export async function setLinkAttributes(
-  path: string,
-  { uid, gid, mtime }: DiskAttributes,
-): Promise<void> {
+/** Loads what sets attributes of a symbolic link itself, which has no mode, by synchronous calls. */
+export async function loadLinkAttributes(): Promise<
+  (path: string, attributes: DiskAttributes) => void
+> {
   // Deno 2.9 has no calls of its own for this.
-  const { promises } = await import("node:fs");
-  if (uid !== undefined && gid !== undefined) {
-    await promises.lchown(path, uid, gid);
-  }
-  if (mtime !== undefined) await promises.lutimes(path, mtime, mtime);
+  const { lchownSync, lutimesSync } = await import("node:fs");
+  return (path, { uid, gid, mtime }) => {
+    if (uid !== undefined && gid !== undefined) lchownSync(path, uid, gid);
+    if (mtime !== undefined) lutimesSync(path, mtime, mtime);
+  };
 }
 
 /** Which attributes can be set on files in a folder. */

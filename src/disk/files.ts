@@ -62,6 +62,18 @@ export function lstat(path: string): Promise<Deno.FileInfo> {
   return quickly(() => Deno.lstatSync(path), () => Deno.lstat(path));
 }
 
+/** The same, or undefined where nothing is. */
+export async function lstatIfThere(
+  path: string,
+): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 /** `Deno.realPath()`. */
 export function realPath(path: string): Promise<string> {
   return quickly(() => Deno.realPathSync(path), () => Deno.realPath(path));

@@ -1,6 +1,7 @@
 /** Folders on disk that files are restored into. */
 import { systemError, XorrisoError } from "../errors.ts";
 import { join, show } from "../names.ts";
+import { lstatIfThere } from "./files.ts";
 import { resolveForWrite } from "./permissions.ts";
 import type { TargetFile } from "./targets.ts";
 
@@ -28,6 +29,29 @@ export function requireFileNames(path: string, name: string): void {
   );
 }
 
+/**
+ * Makes a folder to restore into, if it is not there.
+ *
+ * @param path Where; it may be a link to a folder.
+ * @returns Its path without links, and whether it was made.
+ * @throws {Deno.errors.NotCapable} When the script may not read and write there.
+ * @throws {XorrisoError} TARGET_UNWRITABLE when the folder cannot be made.
+ */
+export async function makeTarget(
+  path: string,
+): Promise<{ readonly path: string; readonly isNew: boolean }> {
+  const root = await resolveForWrite(path, "the target folder");
+  let isNew = false;
+  try {
+    isNew = await lstatIfThere(root) === undefined;
+    await Deno.mkdir(root, { recursive: true });
+  } catch (cause) {
+    throw noFolder(cause, path);
+  }
+  // Where the folders above could not be looked at, only now their links show.
+  return { path: await resolveForWrite(root, "the target folder"), isNew };
+}
+
 /** A folder that files are restored into, and never out of. */
 export class TargetFolder {
   readonly #root: string;
@@ -47,16 +71,8 @@ export class TargetFolder {
    * @throws {XorrisoError} TARGET_UNWRITABLE when the folder cannot be made.
    */
   static async open(path: string): Promise<TargetFolder> {
-    const root = await resolveForWrite(path, "the target folder");
-    const isNew = await Deno.mkdir(root).then(() => true, () => false);
-    if (!isNew) {
-      await Deno.mkdir(root, { recursive: true }).catch((cause) => {
-        throw noFolder(cause, path);
-      });
-    }
-    // Where the folders above could not be looked at, only now their links show.
-    const real = await resolveForWrite(root, "the target folder");
-    return new TargetFolder(real, isNew);
+    const { path: root, isNew } = await makeTarget(path);
+    return new TargetFolder(root, isNew);
   }
 
   /**

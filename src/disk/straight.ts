@@ -32,11 +32,39 @@ export class StraightPaths {
    * Makes sure that an absolute path leads without any links to what was made there.
    *
    * @throws {XorrisoError} TARGET_UNWRITABLE.
-   * @throws {Deno.errors.NotFound} When nothing is there.
    */
   requireSame(path: string, identity: Identity): void {
     this.require(path);
-    if (!isSame(Deno.lstatSync(path), identity)) throw exchanged(path);
+    if (!isSame(identify(path), identity)) throw exchanged(path);
+  }
+}
+
+/**
+ * Does something to what is at a path by its path, and makes sure before and after that it does not
+ * lead to something else.
+ *
+ * @throws {XorrisoError} TARGET_UNWRITABLE.
+ */
+export function whileSame(
+  path: string,
+  identity: Identity,
+  work: () => void,
+): void {
+  new StraightPaths().requireSame(path, identity);
+  work();
+  new StraightPaths().requireSame(path, identity);
+}
+
+/**
+ * Tells which file is at a path, where one has just been made or found.
+ *
+ * @throws {XorrisoError} TARGET_UNWRITABLE when it is not there any more.
+ */
+export function identify(path: string): Identity {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    throw error instanceof Deno.errors.NotFound ? exchanged(path) : error;
   }
 }
 
@@ -50,8 +78,8 @@ function hasLink(path: string): boolean {
 function exchanged(path: string): XorrisoError {
   return new XorrisoError(
     "TARGET_UNWRITABLE",
-    `Cannot write "${path}": a folder above it was exchanged meanwhile, so ` +
-      `that it may lie elsewhere`,
+    `Cannot write "${path}": it or a folder above it was exchanged ` +
+      `meanwhile, so that it may lie elsewhere`,
     { path },
   );
 }

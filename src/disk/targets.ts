@@ -220,7 +220,7 @@ const NO_LINKS: ReadonlySet<string> = new Set([
 ]);
 
 /** A name beside the target that is never too long and that nobody else uses. */
-function partPath(target: string): string {
+export function partPath(target: string): string {
   return `${dirname(target)}/.xorriso-${crypto.randomUUID()}.part`;
 }
 

@@ -4,22 +4,14 @@ import { breathe, notify } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { ListedEntry as Stored } from "../backend/options.ts";
 import { SET_ID } from "../backend/reading.ts";
-import {
-  type DiskAttributes,
-  probeAttributes,
-  setAttributesSync,
-  setLinkAttributes,
-} from "../disk/attributes.ts";
-import { requireFileNames } from "../disk/folders.ts";
-import {
-  absolutePath,
-  isGranted,
-  resolveForWrite,
-} from "../disk/permissions.ts";
+import { type DiskAttributes, setAttributesSync } from "../disk/attributes.ts";
+import { makeHardLink, makeSymlink } from "../disk/links.ts";
+import { absolutePath, isGranted } from "../disk/permissions.ts";
 import { md5Of } from "../disk/sources.ts";
-import { alreadyThere, unwritableBy } from "../disk/targets.ts";
+import { whileSame } from "../disk/straight.ts";
+import { unwritableBy } from "../disk/targets.ts";
 import { isCode, reasonOf, XorrisoError } from "../errors.ts";
-import { folderOf, show } from "../names.ts";
+import { show } from "../names.ts";
 import { listStored } from "./examine.ts";
 import { Filter } from "./filter.ts";
 import type {
@@ -31,14 +23,10 @@ import type {
 } from "./options.ts";
 import { selectEntries } from "./select.ts";
 import {
-  collision,
   type Destination,
   type Double,
-  isAlready,
-  isExists,
-  placed,
   separateLinks,
-  statAt,
+  TargetTree,
 } from "./target.ts";
 
 /**
@@ -105,8 +93,9 @@ export async function getTree(
     );
   }
   const base = options.base ?? baseOf(wanted, entries);
-  const root = await resolveForWrite(target, "the target folder");
-  return await new Restoring(backend, root, base, options).run(found);
+  const restoring = new Restoring(backend, base, options);
+  await restoring.run(found, target);
+  return restoring.result;
 }
 
 /** The directory that is named alone. */
@@ -117,68 +106,47 @@ function baseOf(names: readonly string[], entries: readonly Stored[]): string {
   return isAlone ? name : "";
 }
 
-/** Permissions of a folder until all in it is restored. */
-const OWN = 0o700;
-
 /** One call to restore. */
 class Restoring {
   readonly #backend: XorrisoBackend;
-  readonly #root: string;
   readonly #base: string;
   readonly #options: GetTreeOptions;
-  readonly #result = {
+  /** What was done so far. */
+  readonly result = {
     ...{ files: 0, bytes: 0, folders: 0, links: 0, unchanged: 0 },
     left: [] as LeftOut[],
   } satisfies TreeResult;
-  /** Folders on disk that can be restored into, by name, and whether they are new; "" is the target. */
-  readonly #folders = new Map<string, boolean>();
-  /** Which name each file and folder on disk stands for. */
-  readonly #taken = new Map<string, string>();
-  #owner = false;
-  #mode = true;
-  /** Seconds by which times on this disk may be wrong. */
-  #slack = 0;
+  /** Whether modes and owners are restored. */
+  #kept = { mode: true, owner: false };
 
   constructor(
     backend: XorrisoBackend,
-    root: string,
     base: string,
     options: GetTreeOptions,
   ) {
     this.#backend = backend;
-    this.#root = root;
     this.#base = base;
     this.#options = options;
   }
 
-  /** Restores entries. */
-  async run(entries: readonly Stored[]): Promise<TreeResult> {
-    const { dryRun = false } = this.#options;
+  /** Restores entries into a folder. */
+  async run(entries: readonly Stored[], folder: string): Promise<void> {
     const wanted = this.#wanted(entries);
-    this.#folders.set("", await this.#makeRoot());
-    if (!dryRun) await this.#probe();
-    const folders: Destination[] = [];
-    const files: Destination[] = [];
-    const links: Destination[] = [];
-    for (const entry of wanted) {
-      await this.#goOn();
-      try {
-        const target = await this.#prepare(entry);
-        if (entry.type === "directory") folders.push(target);
-        else (entry.type === "link" ? links : files).push(target);
-      } catch (error) {
-        this.#leave(entry, error);
-      }
-    }
+    const tree = await TargetTree.open(folder, {
+      ...{ ...this.#options, base: this.#base },
+      onFolder: ({ name }) => {
+        this.result.folders++;
+        this.#tell({ kind: "restored", name });
+      },
+    });
+    this.#adaptTo(tree);
+    const { folders, files, links } = await this.#prepare(tree, wanted);
     const [contents, doubles] = separateLinks(files);
-    await this.#copy(contents);
-    for (const double of doubles) await this.#link(double);
+    await this.#copy(tree, contents);
+    for (const double of doubles) await this.#link(tree, double);
     for (const link of links) await this.#symlink(link);
     // What is put into a folder changes its time.
-    if (!dryRun) {
-      for (const target of folders.toReversed()) await this.#finish(target);
-    }
-    return this.#result;
+    for (const target of folders.toReversed()) await this.#finish(target);
   }
 
   /** Lets all else come in between, and gives up if that is wanted. */
@@ -203,137 +171,65 @@ class Restoring {
     ).toSorted((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** Finds out what this disk keeps, and tells once what it does not. */
-  async #probe(): Promise<void> {
-    const { isRoot, mode, owner, slack } = await probeAttributes(
-      this.#root,
-    ).catch((cause) => {
-      throw unwritableBy(cause, this.#root);
-    });
+  /** Restores what this disk keeps of attributes, and tells once what it does not. */
+  #adaptTo({ root, abilities }: TargetTree): void {
+    const { isRoot, mode, owner } = abilities;
     const isWanted = this.#options.owner ?? isRoot;
-    this.#owner = isWanted && owner === undefined;
-    this.#mode = mode === undefined;
-    this.#slack = slack;
+    this.#kept = {
+      mode: mode === undefined,
+      owner: isWanted && owner === undefined,
+    };
     const problems = { modes: mode, owners: isWanted ? owner : undefined };
     for (const [what, cause] of Object.entries(problems)) {
       if (cause === undefined) continue;
       const error = new XorrisoError(
         "TARGET_UNWRITABLE",
-        `Cannot restore ${what} in "${this.#root}": ${reasonOf(cause)}`,
-        { path: this.#root, cause },
+        `Cannot restore ${what} in "${root}": ${reasonOf(cause)}`,
+        { path: root, cause },
       );
-      this.#result.left.push({ name: this.#base, reason: "attributes", error });
+      this.result.left.push({ name: this.#base, reason: "attributes", error });
     }
   }
 
-  /** Makes the target folder; tells whether it was not there. */
-  async #makeRoot(): Promise<boolean> {
-    const path = this.#root;
-    const info = await statAt(path);
-    if (info?.isDirectory) return false;
-    if (info) throw alreadyThere(path, "it is no folder", false);
-    if (!this.#options.dryRun) {
-      await Deno.mkdir(path, { recursive: true }).catch((cause) => {
-        throw unwritableBy(cause, path);
-      });
-    }
-    return true;
-  }
-
-  /** Finds out where something is to be restored, and makes it if it is a folder. */
-  async #prepare(entry: Stored): Promise<Destination> {
-    const name = this.#nameOf(entry);
-    if (name === "") return { entry, path: this.#root, there: "nothing" };
-    const path = `${this.#root}/${name}`;
-    if (entry.type === "directory") {
-      await this.#makeFolder(name, entry);
-      return { entry, path, there: "nothing" };
-    }
-    await this.#makeFolder(folderOf(name), entry);
-    if (entry.type === "other") {
-      throw new XorrisoError(
-        "TARGET_UNWRITABLE",
-        `Cannot restore ${show(entry.name)}: it is no file, folder or link`,
-        { path: entry.name },
-      );
-    }
-    // Nothing is in a new folder; should anything come in, it is not replaced.
-    const there = this.#folders.get(folderOf(name))
-      ? "nothing"
-      : await this.#look(path, entry);
-    return { entry, path, there };
-  }
-
-  /** Its name below the target folder. */
-  #nameOf({ name }: Stored): string {
-    const below = this.#base === "" ? name : name.slice(this.#base.length + 1);
-    if (below !== "") requireFileNames(below, name);
-    return below;
-  }
-
-  /** Makes a folder and those above that are not there; a link is none. */
-  async #makeFolder(name: string, entry: Stored): Promise<void> {
-    if (this.#folders.has(name)) return;
-    await this.#makeFolder(folderOf(name), entry);
-    const path = `${this.#root}/${name}`;
-    let isNew = false;
-    if (!this.#options.dryRun) {
+  /** Finds out where each entry is to be restored, and makes the folders. */
+  async #prepare(
+    tree: TargetTree,
+    entries: readonly Stored[],
+  ): Promise<Record<"folders" | "files" | "links", Destination[]>> {
+    const folders: Destination[] = [];
+    const files: Destination[] = [];
+    const links: Destination[] = [];
+    for (const entry of entries) {
+      await this.#goOn();
       try {
-        Deno.mkdirSync(path, { mode: OWN });
-        isNew = true;
-      } catch (cause) {
-        if (!isExists(cause)) throw unwritableBy(cause, path);
+        const target = await tree.prepare(entry);
+        if (entry.type === "directory") folders.push(target);
+        else {
+          if (target.there === "same") this.#leaveSame(target);
+          (entry.type === "link" ? links : files).push(target);
+        }
+      } catch (error) {
+        this.#leave(entry, error);
       }
     }
-    const info = await statAt(path);
-    if (info === undefined) isNew = true;
-    else {
-      if (!info.isDirectory) {
-        throw alreadyThere(path, "it is no folder", false);
-      }
-      this.#take(info, name, path, entry);
-    }
-    if (isNew) {
-      this.#result.folders++;
-      this.#tell({ kind: "restored", name: entry.name });
-    }
-    this.#folders.set(name, isNew);
+    return { folders, files, links };
   }
 
-  /** Looks whether something is there already. */
-  async #look(path: string, entry: Stored): Promise<Destination["there"]> {
-    const info = await statAt(path);
-    if (info === undefined) return "nothing";
-    if (info.isDirectory) {
-      throw alreadyThere(path, "a folder is there", false);
+  /** Leaves what is there as it is, but for its attributes where differences are to go. */
+  #leaveSame(target: Destination): void {
+    const { name, type } = target.entry;
+    if (this.#options.overwrite === "differing" && type === "file") {
+      this.#setAttributes(target);
     }
-    const { overwrite = "never" } = this.#options;
-    if (info.isFile) this.#take(info, entry.name, path, entry);
-    if (overwrite === "always") return "other";
-    if (await isAlready(path, info, entry, this.#slack)) {
-      if (overwrite === "differing" && info.isFile) {
-        this.#setAttributes(path, entry);
-      }
-      this.#result.unchanged++;
-      this.#tell({ kind: "unchanged", name: entry.name });
-      return "same";
-    }
-    if (overwrite === "differing") return "other";
-    throw alreadyThere(path, "something else is there");
-  }
-
-  /** Notes what stands for a name, so that nothing stands for two. */
-  #take(info: Deno.FileInfo, name: string, path: string, entry: Stored): void {
-    const key = `${info.dev}:${info.ino}`;
-    const other = this.#taken.get(key) ?? name;
-    // Files that have several names may have any of these.
-    const isAlone = info.isDirectory || (info.nlink ?? 1) < 2;
-    if (other !== name && isAlone) throw collision(path, entry, other);
-    this.#taken.set(key, name);
+    this.result.unchanged++;
+    this.#tell({ kind: "unchanged", name });
   }
 
   /** Restores contents. */
-  async #copy(targets: readonly Destination[]): Promise<void> {
+  async #copy(
+    { root }: TargetTree,
+    targets: readonly Destination[],
+  ): Promise<void> {
     if (this.#options.dryRun) {
       for (const { entry } of targets) this.#done(entry, entry.size);
       return;
@@ -343,10 +239,9 @@ class Restoring {
       if (group.length === 0) continue;
       const results = await this.#backend.getList(
         group.map(({ entry }) => entry.name),
-        this.#root,
+        root,
         {
-          ...{ ...this.#options, base: this.#base },
-          ...{ mode: this.#mode, owner: this.#owner },
+          ...{ ...this.#options, base: this.#base, ...this.#kept },
           overwrite: there === "other" ? "always" : "never",
         },
       );
@@ -361,28 +256,28 @@ class Restoring {
 
   /** Counts a file, and the bytes that were written of it. */
   #done({ name }: Stored, size: number): void {
-    this.#result.files++;
-    this.#result.bytes += size;
+    this.result.files++;
+    this.result.bytes += size;
     this.#tell({ kind: "restored", name, size });
   }
 
   /** Gives a file that is restored another name. */
-  async #link({ target, first }: Double): Promise<void> {
+  async #link(tree: TargetTree, { target, first }: Double): Promise<void> {
     await this.#goOn();
     const { entry, path, there } = target;
     // Size and time alone do not show that what is there has this content.
     if (first.there === "same" && !await this.#isSound(first)) {
-      return await this.#copy([target]);
+      return await this.#copy(tree, [target]);
     }
     try {
       if (!this.#options.dryRun) {
-        await placed(path, there, (part) => Deno.link(first.path, part));
+        makeHardLink(first.path, path, there === "other");
       }
       this.#done(entry, 0);
     } catch (error) {
-      if (isExists(error)) return this.#leave(entry, alreadyThere(path));
+      if (error instanceof XorrisoError) this.#leave(entry, error);
       // Not every file system knows links.
-      await this.#copy([target]);
+      else await this.#copy(tree, [target]);
     }
   }
 
@@ -400,35 +295,38 @@ class Restoring {
     try {
       await requireLinks(entry, path);
       if (!this.#options.dryRun) {
-        await placed(path, there, async (part) => {
-          await Deno.symlink(entry.link ?? "", part);
-          await setLinkAttributes(part, this.#attributesOf(entry));
-        });
+        const attributes = this.#attributesOf(entry);
+        await makeSymlink(
+          entry.link ?? "",
+          path,
+          there === "other",
+          attributes,
+        );
       }
-      this.#result.links++;
+      this.result.links++;
       this.#tell({ kind: "restored", name: entry.name });
     } catch (error) {
-      const cause = isExists(error)
-        ? alreadyThere(path)
-        : unwritableBy(error, path);
-      this.#leave(entry, cause, "links");
+      this.#leave(entry, unwritableBy(error, path), "links");
     }
   }
 
-  /** Gives a folder its attributes; the target only if it was made. */
-  async #finish({ entry, path }: Destination): Promise<void> {
+  /** Gives a folder its attributes, if it is not a target that was there. */
+  async #finish(target: Destination): Promise<void> {
+    if (target.there === "same") return;
     await breathe();
-    if (this.#nameOf(entry) === "" && !this.#folders.get("")) return;
     try {
-      this.#setAttributes(path, entry);
+      this.#setAttributes(target);
     } catch (error) {
-      this.#leave(entry, error, "attributes");
+      this.#leave(target.entry, error, "attributes");
     }
   }
 
-  #setAttributes(path: string, entry: Stored): void {
+  #setAttributes({ entry, path, identity }: Destination): void {
+    if (identity === undefined || this.#options.dryRun) return;
     try {
-      setAttributesSync(path, this.#attributesOf(entry));
+      whileSame(path, identity, () => {
+        setAttributesSync(path, this.#attributesOf(entry));
+      });
     } catch (cause) {
       throw unwritableBy(cause, path);
     }
@@ -437,16 +335,16 @@ class Restoring {
   #attributesOf({ type, mode, uid, gid, mtime }: Stored): DiskAttributes {
     const isKept = type === "directory" || this.#options.setId;
     return {
-      ...(this.#mode && { mode: isKept ? mode : mode & ~SET_ID }),
+      ...(this.#kept.mode && { mode: isKept ? mode : mode & ~SET_ID }),
       mtime,
-      ...(this.#owner && { uid, gid }),
+      ...(this.#kept.owner && { uid, gid }),
     };
   }
 
   #leave({ name }: Stored, cause: unknown, reason?: LeftReason): void {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     const word = isCode(error, "TARGET_EXISTS") ? "exists" : "failed";
-    this.#result.left.push({ name, reason: reason ?? word, error });
+    this.result.left.push({ name, reason: reason ?? word, error });
     this.#tell({ kind: "left", name, error });
   }
 

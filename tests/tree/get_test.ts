@@ -1,5 +1,10 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { getTree, putTree, type XorrisoBackend } from "../../mod.ts";
+import {
+  getTree,
+  putTree,
+  type TreeResult,
+  type XorrisoBackend,
+} from "../../mod.ts";
 import { openImage } from "../support/backends.ts";
 import {
   age,
@@ -10,6 +15,7 @@ import {
   runShell,
   toBytes,
 } from "../support/helpers.ts";
+import { exchange, giveBack } from "../support/stranger.ts";
 import { differences, tellTree } from "../support/trees.ts";
 import { absent, isRoot, unless, unmounting } from "../support/needs.ts";
 
@@ -293,4 +299,99 @@ Deno.test("getTree() gives no second name to a file that only looks the same", a
   await Deno.utime(there, time, time);
   await getTree(backend, "tree", `${folder.path}/to`);
   assertEquals(await textsIn(`${folder.path}/to`), { a: "WRONG", b: "right" });
+});
+
+Deno.test("getTree() changes nothing with dryRun, not even attributes that differ", async () => {
+  await using at = await makeStored({ a: "a" });
+  const { backend, to } = at;
+  await getTree(backend, "tree", to);
+  await Deno.chmod(`${to}/a`, 0o600);
+  const options = { dryRun: true, overwrite: "differing" } as const;
+  assertEquals((await getTree(backend, "tree", to, options)).unchanged, 1);
+  assertEquals(((await Deno.lstat(`${to}/a`)).mode ?? 0) & 0o777, 0o600);
+});
+
+/** An image with a folder `d` of a file with two names and a link, and another folder. */
+async function makeLinked(): Promise<
+  AsyncDisposable & { backend: XorrisoBackend; to: string; other: string }
+> {
+  const folder = await makeFolder();
+  const { path } = folder;
+  await age(await folder.file("tree/d/a", "one inode"));
+  await Deno.link(`${path}/tree/d/a`, `${path}/tree/d/b`);
+  await Deno.symlink("a", `${path}/tree/d/l`);
+  await Deno.chmod(`${path}/tree/d`, 0o770);
+  await Deno.mkdir(`${path}/other`);
+  await Deno.chmod(`${path}/other`, 0o700);
+  const backend = await openImage(folder);
+  await putTree(backend, `${path}/tree`);
+  return {
+    ...{ backend, to: `${path}/to`, other: `${path}/other` },
+    async [Symbol.asyncDispose]() {
+      await backend.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Has something done right before and after links are made, but for those of part files. */
+function aroundLinks(before: () => void, after: () => void): Disposable {
+  const { linkSync, symlinkSync } = Deno;
+  Deno.linkSync = (from, to) => {
+    if (String(from).endsWith(".part")) return linkSync(from, to);
+    before();
+    linkSync(from, to);
+    after();
+  };
+  Deno.symlinkSync = (text, to) => {
+    if (text !== "a") return symlinkSync(text, to);
+    before();
+    symlinkSync(text, to);
+    after();
+  };
+  return {
+    [Symbol.dispose]: () => void Object.assign(Deno, { linkSync, symlinkSync }),
+  };
+}
+
+function messagesOf({ left }: TreeResult): (readonly [string, string])[] {
+  return left.map(({ name, error }) =>
+    [name, /exchanged meanwhile/.exec(error.message)?.[0] ?? ""] as const
+  );
+}
+
+Deno.test("getTree() tells each link that may lie elsewhere since a folder was exchanged", async () => {
+  await using at = await makeLinked();
+  const { backend, to, other } = at;
+  await Deno.writeTextFile(`${other}/a`, "theirs");
+  using _ = aroundLinks(
+    () => exchange(`${to}/d`, other),
+    () => giveBack(`${to}/d`),
+  );
+  assertEquals(messagesOf(await getTree(backend, "tree", to)), [
+    ["tree/d/b", "exchanged meanwhile"],
+    ["tree/d/l", "exchanged meanwhile"],
+  ]);
+});
+
+Deno.test("getTree() makes no link and sets no attribute where a folder was exchanged before", async () => {
+  await using at = await makeLinked();
+  const { backend, to, other } = at;
+  await Deno.writeTextFile(`${other}/a`, "theirs");
+  const { mtime } = await Deno.stat(other);
+  const result = await getTree(backend, "tree", to, {
+    onEntry({ kind, name }) {
+      if (name === "tree/d/a" && kind === "restored") {
+        exchange(`${to}/d`, other);
+      }
+    },
+  });
+  assertEquals(messagesOf(result), [
+    ["tree/d/b", "exchanged meanwhile"],
+    ["tree/d/l", "exchanged meanwhile"],
+    ["tree/d", "exchanged meanwhile"],
+  ]);
+  assertEquals(await textsIn(other), { a: "theirs" });
+  const info = await Deno.stat(other);
+  assertEquals([info.mode, info.mtime], [(info.mode ?? 0) & ~0o77, mtime]);
 });
