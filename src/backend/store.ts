@@ -1,8 +1,7 @@
 /** One medium: read from its blocks, written through a session of xorriso. */
 
-import type { ImageFile } from "../disk/image.ts";
 import { MAX_TIMEOUT } from "../async.ts";
-import type { Medium, RecordedSession } from "../medium.ts";
+import type { ImageFile } from "../disk/image.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import {
   type FileBlocks,
@@ -10,13 +9,14 @@ import {
   type Session as RecordedVolume,
 } from "../iso/mod.ts";
 import { readSession } from "../iso/sessions.ts";
-import { settle } from "../session/settle.ts";
+import type { Medium, RecordedSession } from "../medium.ts";
 import { exclusive } from "../session/changes.ts";
 import { checkOptions, checkVolume } from "../session/checks.ts";
 import { readRoom } from "../session/maintain.ts";
 import { openBlocks, readMedium } from "../session/medium.ts";
 import { openSession } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
+import { settle } from "../session/settle.ts";
 import {
   locate,
   type Located,

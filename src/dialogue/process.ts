@@ -4,7 +4,7 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 import { running } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 
-/** Where the output of a {@linkcode Child} goes, line by line. */
+/** Receives the output of a {@linkcode Child}. */
 export interface ChildOutput {
   /** Takes the next line of standard output. */
   stdout(line: string): void;
@@ -12,7 +12,7 @@ export interface ChildOutput {
   stderr(line: string): void;
 }
 
-/** How a child process came to its end. */
+/** How a child process has ended. */
 export interface ChildStatus {
   /** The exit code; 128 and the signal's number if a signal ended it. */
   readonly code: number;
@@ -132,7 +132,8 @@ export class Child {
   async end(grace: number): Promise<void> {
     // Not awaited: a child that does not read keeps the pipe full.
     this.closeInput();
-    this.kill("SIGCONT"); // one that somebody has stopped would not see it
+    // A child that was stopped by a signal must go on to read that.
+    this.kill("SIGCONT");
     if (!await this.endsWithin(grace)) await this.terminate(grace, true);
   }
 
@@ -145,7 +146,8 @@ export class Child {
    */
   async terminate(grace: number, mayKill: boolean): Promise<void> {
     this.kill("SIGTERM");
-    this.kill("SIGCONT"); // a stopped one takes it only when it goes on
+    // A child that was stopped by a signal must go on to obey that.
+    this.kill("SIGCONT");
     // The signal may not reach xorriso behind a script; the end of its input does.
     this.closeInput();
     if (mayKill && !await this.endsWithin(grace)) this.kill("SIGKILL");

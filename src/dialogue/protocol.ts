@@ -53,7 +53,7 @@ export const ARGUMENTS: readonly string[] = [
   "-no_rc",
   ...SETTINGS,
   ...["-close_filter_list", "-launch_frontend", "--"],
-  // A boot record would go without a word that counts as a problem.
+  // Without it xorriso drops a boot record, and reports no problem.
   ...["-boot_image", "any", "keep"],
   ...["-dialog", "single_line", ...markWords(START_MARK)],
 ];
@@ -109,8 +109,8 @@ export function commandLine(words: readonly string[]): string {
 }
 
 /**
- * Makes one input line of commands and their words, whatever they are: each
- * word counts for what it would as an argument of the program.
+ * Makes one input line of any commands and their words, which mean what they
+ * would as arguments of the program.
  */
 export function wordsLine(words: readonly string[]): string {
   return checkLine(words.map(quote).join(" "), words[0]);

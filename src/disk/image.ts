@@ -184,7 +184,7 @@ export class ImageFile implements AsyncDisposable {
   }
 
   /**
-   * Makes sure that nobody else has written since the file was last
+   * Makes sure that no other program has written since the file was last
    * remembered, and keeps its head for `restore()` and `undo()`.
    *
    * From now on its time is recent until it is closed in order, so that other
@@ -217,7 +217,7 @@ export class ImageFile implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<Date> {
     let seen = await this.#stat();
-    // A time in the future tells nothing but whether it stays as it is.
+    // Of a time in the future, only its changes count.
     const age = Math.max(0, Date.now() - Number(seen.mtime));
     let since = performance.now() - age;
     for (let enough = await needed();;) {
@@ -300,7 +300,7 @@ export class ImageFile implements AsyncDisposable {
   }
 
   /**
-   * Takes back a commit whose success was not told to anybody, however far it
+   * Takes back a commit that no caller was told to have succeeded, however far it
    * was. xorriso must not be writing.
    */
   async restore(): Promise<void> {

@@ -30,7 +30,7 @@ const swept = new Set<string>();
 /** All folders of this program. */
 const folders = new Set<TempFolder>();
 
-/** A private folder for temporary files; it goes with all that is in it. */
+/** A private folder for temporary files, removed with all that is in it. */
 export class TempFolder implements AsyncDisposable {
   readonly #owner: Deno.FsFile | undefined;
   readonly #cleaning: Disposable;

@@ -37,7 +37,7 @@ export async function exclusive<T>(
 /**
  * The right to alter what xorriso holds: only work in `exclusive()` has one.
  *
- * It stages without a look at the tree: the caller knows that. Staging is
+ * It stages whatever the tree is: the caller knows that. Staging is
  * pipelined: calls in one turn of the event loop are sent together, in order.
  * Paths are absolute and have been checked.
  */
@@ -124,7 +124,7 @@ export class Changes {
    * Stages a symbolic link, where nothing is yet; missing folders above it are
    * made.
    *
-   * @param text What it leads to, as it is; not empty.
+   * @param text The text of the link, which is not empty.
    */
   async link(text: string, path: string): Promise<void> {
     await this.#stage("store", [path], [commandLine(["-lns", text, path])]);

@@ -48,7 +48,7 @@ export async function findRemains(image: ImageFile): Promise<Findings> {
         : "its beginning does not fit its sessions";
       const mend = head && (async () => {
         await image.replaceHead(head);
-        // The rest of a session that was cut off goes, too; nothing else does.
+        // The rest of a session that was cut off is removed, too; nothing else is.
         const { remains } = await findRemains(image);
         if (remains?.kind === "behind") await remains.mend?.();
       });

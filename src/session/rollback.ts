@@ -68,8 +68,8 @@ export async function undo(changes: Changes, base: number): Promise<Undone> {
 /**
  * Brings a session back to the state of the medium after something has failed.
  *
- * @param written Whether a session was written all the same; an image is made
- * what it was before.
+ * @param written Whether a session was written all the same; in an image it is
+ * taken back.
  */
 export async function resume(
   session: Session,

@@ -9,7 +9,7 @@ import { commandLine } from "../dialogue/protocol.ts";
 import { isCode, XorrisoError } from "../errors.ts";
 import type { Medium } from "../medium.ts";
 import type { XorrisoOptions } from "../options.ts";
-import { DriveLog } from "./drive.ts";
+import { DriveLog } from "./drive_log.ts";
 import {
   acquire,
   release,
@@ -67,7 +67,7 @@ export class Session implements AsyncDisposable {
   isStaged = false;
   /** Settles when the links that xorriso has damaged are staged anew; unset before that begins. */
   mended: Promise<void> | undefined;
-  /** Settles when the image has rested; unset where nobody waits for that. */
+  /** Settles when the image has rested; unset unless a call waits for that. */
   resting: Promise<boolean> | undefined;
   readonly #dialogue: Dialogue;
   /** Settles with the last work that has a turn or waits for one. */

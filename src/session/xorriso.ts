@@ -35,8 +35,8 @@ import { readMedium, readSessions } from "./medium.ts";
 import { openSession } from "./open.ts";
 import { revert, rollback } from "./rollback.ts";
 import type { Session } from "./session.ts";
-import { withAbsolutePaths } from "./target.ts";
 import { requireSources, stageFile, stageMove, stageRemoval } from "./stage.ts";
+import { withAbsolutePaths } from "./target.ts";
 
 /**
  * A dialogue with one xorriso process that has one drive or image file open.
