@@ -1,5 +1,5 @@
 /** The commands that change names on the medium: `delete` and `move`. */
-import { folderOf } from "../names.ts";
+import { folderOf, unspellName } from "../names.ts";
 import { UsageError } from "./exit.ts";
 import { findEntries } from "./find.ts";
 import { newestSession, open } from "./open.ts";
@@ -48,7 +48,7 @@ export async function remove(run: Run): Promise<void> {
 
 /** `move URL NAME NEW` */
 export async function move(run: Run): Promise<void> {
-  const [from = "", name = ""] = run.names;
+  const [from = "", name = ""] = run.names.map(unspellName);
   const { signal } = run;
   await using backend = await open(run);
   await backend.rename(from, name, { overwrite: run.has("overwrite"), signal });

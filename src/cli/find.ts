@@ -3,11 +3,12 @@ import type { XorrisoBackend } from "../backend/backend.ts";
 import type { ListedEntry, ListOptions } from "../backend/options.ts";
 import { parseLocation } from "../backend/url.ts";
 import { XorrisoError } from "../errors.ts";
-import { parents } from "../names.ts";
-import { selectEntries } from "../tree/select.ts";
+import { parents, unspellName } from "../names.ts";
+import { normalizeName, selectEntries } from "../tree/select.ts";
 import { suggest } from "./arguments.ts";
 import { open } from "./open.ts";
 import type { Run } from "./run.ts";
+import { escapeName } from "./terminal.ts";
 
 /** More names than these are not searched for one that is spelled alike. */
 const MANY = 10_000;
@@ -24,9 +25,9 @@ export async function findEntries(
   backend: XorrisoBackend,
   options: ListOptions = {},
 ): Promise<ListedEntry[]> {
-  const { names } = run;
   await requireDirectory(run, backend);
   const entries = sortByName(await backend.list({ ...options, all: true }));
+  const names = namesMeant(run, entries);
   if (names.length === 0) return entries;
   const { found, missing } = selectEntries(entries, names);
   const known = missing.length > 0 ? namesOf(entries) : [];
@@ -34,6 +35,23 @@ export async function findEntries(
     run.fail(notFound(`"${name}"`, name, known));
   }
   return found;
+}
+
+/**
+ * The names that the operands behind the URL mean: as they are, which a script relies on; else as a terminal
+ * shows them, or with bytes that are not UTF-8 as `\xHH`.
+ */
+export function namesMeant(
+  { names }: Run,
+  entries: readonly ListedEntry[],
+): string[] {
+  const typed = names.map(normalizeName);
+  if (!typed.some((name) => name.includes("\\"))) return typed;
+  const own = new Set(entries.map(({ name }) => name));
+  const shown = new Map(entries.map(({ name }) => [escapeName(name), name]));
+  return typed.map((name) =>
+    own.has(name) ? name : shown.get(name) ?? unspellName(name)
+  );
 }
 
 /**

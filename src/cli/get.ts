@@ -6,20 +6,20 @@ import { isCode } from "../errors.ts";
 import { baseName, folderOf } from "../names.ts";
 import { getTree } from "../tree/get.ts";
 import type { GetTreeOptions } from "../tree/options.ts";
-import { folderOfGlob, normalizeName } from "../tree/select.ts";
+import { folderOfGlob } from "../tree/select.ts";
 import { UsageError } from "./exit.ts";
-import { findEntries } from "./find.ts";
+import { findEntries, namesMeant } from "./find.ts";
 import { open } from "./open.ts";
 import { defined, type Run } from "./run.ts";
 import { formatCount } from "./terminal.ts";
 
 /** `get URL [NAME...]` */
 export async function get(run: Run): Promise<void> {
-  const names = run.names.map(normalizeName);
   const to = run.value("to");
   await using backend = await open(run, { readOnly: true });
   const entries = await findEntries(run, backend);
   if (run.exit !== 0) return;
+  const names = namesMeant(run, entries);
   const [name = ""] = names.length === 1 ? names : [];
   const named = entries.find((each) => each.name === name);
   const file = named?.type === "file" ? named : undefined;

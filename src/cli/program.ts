@@ -102,7 +102,7 @@ const GLOBS =
   'GLOBs match below the folder: "*.tmp" is in it, "**/*.tmp" at any depth.';
 
 const A_NAME =
-  'A NAME is a file, a folder with all below it, or a glob, quoted for the shell: "*.tar", "2026/**"; \\xHH is a byte that is not UTF-8. Exit 3 if nothing is found for one.';
+  'A NAME is a file, a folder with all below it, or a glob, quoted for the shell: "*.tar", "2026/**"; as it is, or as a terminal shows it: \\xHH is a byte that is not UTF-8. Exit 3 if nothing is found for one.';
 
 const A_DRIVE = [
   "A drive",

@@ -1,7 +1,7 @@
 /** One run of the program: what it was asked, and how it prints, fails and sums up. */
 import { abortable } from "@std/async/abortable";
 import type { Progress } from "../options.ts";
-import { encodeName, unspellName } from "../names.ts";
+import { encodeName } from "../names.ts";
 import { systemError, XorrisoError } from "../errors.ts";
 import type { LeftOut, TreeEvent } from "../tree/options.ts";
 import { EXIT, messageOf, OutputClosed, verdictOf } from "./exit.ts";
@@ -90,9 +90,9 @@ export class Run {
     return this.#io.stdout.columns();
   }
 
-  /** The names on the medium that stand behind the URL; `\xHH` is a byte that is not UTF-8. */
+  /** The operands behind the URL: names on the medium. */
   get names(): readonly string[] {
-    return this.operands.slice(1).map(unspellName);
+    return this.operands.slice(1);
   }
 
   /** What all calls that take long have in common. */

@@ -271,3 +271,20 @@ Deno.test("diff --from tells what sessions have changed", async () => {
   const none = await run(["diff", url, "--from", "1", "--session", "1"]);
   assertEquals(none.stderr, "No differences\n");
 });
+
+Deno.test("list, get and delete take names as they are, and as a terminal shows them", async () => {
+  await using folder = await makeFolder();
+  // One of these is what a terminal shows of another.
+  const names = ["a\tb", "a\\tb", "\\xe9", "c\\\\d", "c\\d"];
+  const files = names.map((name) => [name, name]);
+  const url = await putImage(folder.path, Object.fromEntries(files));
+  for (const name of names) {
+    assertEquals(await succeed("list", url, name), `${name}\n`);
+    assertEquals(await succeed("get", url, name, "--to", "-"), name);
+  }
+  assertEquals(await succeed("list", url, "\\\\xe9"), "\\xe9\n");
+  await succeed("delete", url, "c\\\\d", "a\\tb");
+  assertEquals(await succeed("list", url), "\\xe9\na\tb\nc\\d\n");
+  await succeed("delete", url, "c\\\\d", "a\\tb");
+  assertEquals(await succeed("list", url), "\\xe9\n");
+});
