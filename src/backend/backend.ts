@@ -1,4 +1,4 @@
-/** The storage: names and contents on one medium, through one session. */
+/** The public face of the storage: names and contents on one medium. */
 
 import { notify } from "../async.ts";
 import type { Medium, RecordedSession } from "../medium.ts";
@@ -45,10 +45,10 @@ import { findDevice, placeOf } from "./url.ts";
 /**
  * Stores files under names on one medium, and gets them back.
  *
- * All changes that come close together share one session on the medium; a
+ * Changes that are made within a short time share one session on the medium; a
  * resolved `put()` or `delete()` is on it. Calls may overlap at will; those
- * about one name take effect in call order. A folder is there as long as
- * something is in it.
+ * about one name take effect in call order. A folder exists as long as something
+ * is in it.
  *
  * @example Store, list, restore
  * ```ts
@@ -96,8 +96,9 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Opens the medium that a URL names.
    *
-   * The variables XORRISO_PATH, XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and
-   * XORRISO_ARGS are taken where env permission is granted; options win.
+   * Where env permission is granted, the variables XORRISO_PATH,
+   * XORRISO_WRITE_SPEED, XORRISO_ASSERT_VOLID and XORRISO_ARGS are used for
+   * options that are not given.
    *
    * @param place `xorriso://DEVICE[:/DIRECTORY]`, percent-encoded where needed
    * (`xorriso:///dev/sr0`, `xorriso:///backups/photos.iso:/2026`), or the paths
@@ -126,10 +127,10 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Stores a file under a name.
    *
-   * Resolves when it is on the medium and checked (with `autoCommit: false`
-   * when `commit()` will store it). A file on disk must not change meanwhile;
-   * bytes and streams are kept in `tempDir` until then. Behind a stream of the
-   * same name it waits for that, however long nothing comes from it.
+   * Resolves when it is on the medium and checked; with `autoCommit: false`,
+   * when `commit()` will store it. A file on disk must not change meanwhile;
+   * bytes and streams are kept in `tempDir` until then. A call waits for the
+   * earlier ones of the same name, also for a stream that stands still.
    *
    * @param source Path or `file:` URL of a regular file, bytes, a `Blob`, or a
    * stream.
@@ -171,12 +172,12 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Makes many changes in one session, in their order; what else is pending
-   * goes with them. One that fails keeps no other back.
+   * Makes many changes in one session, in their order, together with what else
+   * is pending. One that fails does not stop the others.
    *
    * @param changes What is to be done; their number is not limited.
-   * @returns One result for each change, in their order, when the session is
-   * on the medium, also with `autoCommit: false`.
+   * @returns One result for each change, in their order. The session is on the
+   * medium then, also with `autoCommit: false`.
    */
   async apply(
     changes: readonly Change[],
@@ -193,7 +194,7 @@ export class XorrisoBackend implements AsyncDisposable {
    * Restores a file.
    *
    * @param target Path on disk, under which the file appears when it is
-   * complete and right; or a stream, which is closed at the end.
+   * complete and checked; or a stream, which is closed at the end.
    * @throws {XorrisoError} ENTRY_NOT_FOUND, READ_ERROR, IMAGE_DAMAGED,
    * CHECKSUM_MISMATCH, TARGET_UNWRITABLE, or TARGET_EXISTS.
    */
@@ -240,7 +241,7 @@ export class XorrisoBackend implements AsyncDisposable {
 
   /**
    * Lists all files below the backend's directory, as of the last commit; with
-   * `all` also folders, links and others.
+   * `all` also folders, links and special files.
    *
    * @returns Names relative to the directory, in the order of the medium's
    * tree; empty if there is no such directory.
@@ -253,16 +254,16 @@ export class XorrisoBackend implements AsyncDisposable {
   /**
    * Looks for a name, as of the last commit.
    *
-   * @param name Relative name, taken literally; one that ends in `/` is that of a
-   * folder, "" the backend's directory.
+   * @param name Relative name, taken literally; a folder only with a `/` at the
+   * end, and "" is the backend's directory.
    * @returns Its entry; undefined if there is none.
-   * @throws {XorrisoError} When it cannot be told.
+   * @throws {XorrisoError} When the medium cannot be read.
    */
   async query(
     name: string,
     options: QueryOptions = {},
   ): Promise<ListedEntry | undefined> {
-    // Asked by the thousand, a name that is there costs one look into a map.
+    // For thousands of calls: a name that is known costs one lookup in a map.
     const known = this.#closing === undefined && !options.md5
       ? this.#reading.known(name)
       : undefined;
@@ -281,8 +282,8 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Removes a file or link from the newest session, or a folder; on no medium
-   * does it free space. A folder that gets empty by it goes, too.
+   * Removes a file, link or folder from the newest session, which frees no
+   * space on any medium. A folder that gets empty by it is removed, too.
    *
    * @param name Relative name, taken literally.
    * @throws {XorrisoError} ENTRY_NOT_FOUND, also for a folder without
@@ -323,14 +324,14 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Writes all changes that were asked for before, as one session. A stream
-   * from which nothing has come for 2 s, and what waits for it, is left to the
-   * next one.
+   * Writes all changes of earlier calls as one session; but not a stream that
+   * has given nothing for 2 s, nor what waits for it: these are left to the next
+   * one.
    *
    * @param options `signal` stops it in an orderly way, and every change in it
    * is rejected.
-   * @throws {XorrisoError} The first change that failed; sound ones are stored
-   * all the same, unless the commit itself failed.
+   * @throws {XorrisoError} The error of the first change that failed; the others
+   * are stored, unless the commit itself failed.
    */
   async commit(options: Omit<CommitOptions, "force"> = {}): Promise<void> {
     await this.#during(() => this.#queue.commit(options));
@@ -338,15 +339,14 @@ export class XorrisoBackend implements AsyncDisposable {
 
   /**
    * Discards all changes that are not being written yet; their calls reject
-   * with ABORTED. A commit under way goes on, and is not waited for: the signals
-   * of its calls, its own, or the backend's disposal stop it.
+   * with ABORTED. A commit under way goes on, and is not waited for.
    */
   async rollback(): Promise<void> {
     await this.#during(() => this.#queue.rollback());
   }
 
   /**
-   * Tells what medium it is, and how many bytes are free.
+   * Tells what the medium is, and how many bytes are free.
    *
    * @throws {XorrisoError} When the drive does not answer.
    */
@@ -400,8 +400,8 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Closes the medium for good: nothing can be appended any more. What is
-   * pending is committed before.
+   * Closes the medium, so that nothing can be appended any more. What is pending
+   * is committed before.
    *
    * @throws {XorrisoError} As `Xorriso.finish`.
    */
@@ -429,9 +429,10 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Commits what is pending, then ends the session. Streams under way end; one
-   * that is being stored and has nothing more to give for 2 s is not waited
-   * for. Later calls reject with CLOSED; a second `close()` waits for the first.
+   * Commits what is pending, then ends the session and all streams of
+   * `readable()`. A stream that is being stored is given up when it has given
+   * nothing for 2 s. Later calls reject with CLOSED; a second `close()` waits for
+   * the first.
    *
    * @throws {XorrisoError} When the commit fails; all is ended nevertheless.
    */
@@ -441,11 +442,11 @@ export class XorrisoBackend implements AsyncDisposable {
   }
 
   /**
-   * Ends the session; what has not been committed is discarded. A commit under
-   * way is stopped in an orderly way, and an image is as before it.
+   * Ends the session, and discards what has not been committed. A commit under
+   * way is stopped in an orderly way; an image is as before it.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    // What made close() fail has been told.
+    // If it failed, close() has rejected.
     if (this.#closing !== undefined) return await this.#closing.catch(() => {});
     if (this.#options.autoCommit === false && this.#queue.size > 0) {
       notify(
@@ -469,7 +470,7 @@ export class XorrisoBackend implements AsyncDisposable {
     }
   }
 
-  /** Does something to the medium itself, when nothing is pending. */
+  /** Commits what is pending, then does something to the medium itself. */
   async #maintain<T, Options extends { readonly signal?: AbortSignal }>(
     work: (changes: Changes, options: Options) => Promise<T>,
     options: Options,
@@ -485,7 +486,7 @@ export class XorrisoBackend implements AsyncDisposable {
     return await this.#during(() => this.#queue.between(alone, options.signal));
   }
 
-  /** Does what a call asks for; rejects when the backend is closed. */
+  /** Does the work of a call; CLOSED if the backend is closed. */
   async #during<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closing !== undefined) throw closedError(this.device);
     using _use = this.#store.use();

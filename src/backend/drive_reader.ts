@@ -1,4 +1,4 @@
-/** Reading a medium in a drive: its table of contents, and blocks by xorriso. */
+/** Reading a medium in a drive, through xorriso: its sessions by the table of contents, names by its blocks. */
 
 import { BLOCK, blocksOf, type RecordedSession } from "../medium.ts";
 import { isCode } from "../errors.ts";
@@ -14,7 +14,7 @@ import {
   type SnapshotOptions,
 } from "./snapshot.ts";
 
-/** Blocks that every session has at least, its descriptors among them. */
+/** Blocks that every session has at least; they hold its descriptors. */
 const LEAST = 32;
 
 /** Reads the medium that a session has open. */
@@ -28,7 +28,7 @@ export class DriveReader {
     this.#session = session;
   }
 
-  /** Opens the blocks up to the end of the last session that is known. */
+  /** Opens the blocks, up to the end of the last session unless told otherwise. */
   #open(end = this.#end): Blocks {
     const session = this.#session;
     return driveBlocks({
@@ -38,7 +38,7 @@ export class DriveReader {
     });
   }
 
-  /** Reads what the medium shows; or what a session that was written has. */
+  /** Reads the session that is wanted, else the newest; or with `since`, what has changed. */
   async read(options: SnapshotOptions): Promise<Snapshot> {
     const { directory, wanted, since } = options;
     if (since !== undefined) return await this.#readNext(since, options);
@@ -48,7 +48,7 @@ export class DriveReader {
       return new Snapshot(directory);
     }
     const dated = wanted instanceof Date ? await this.dated() : sessions;
-    // xorriso may have gone back to an older session, or to none.
+    // With `recover`, xorriso may have loaded an older session, or none.
     const shown = wanted === undefined && loaded === 0
       ? undefined
       : findSession(dated, wanted ?? loaded, device);
@@ -59,7 +59,7 @@ export class DriveReader {
     return await readSnapshot(blocks, session, options, { sessions, open });
   }
 
-  /** Reads a session that has been written: the drive need not tell where. */
+  /** Reads a session that this program has written, without asking the drive for it. */
   async #readNext(
     { known, lba }: NonNullable<SnapshotOptions["since"]>,
     options: SnapshotOptions,
@@ -76,7 +76,7 @@ export class DriveReader {
     return await readSnapshot(blocks, session, options, { sessions, open });
   }
 
-  /** The sessions as the drive tells them. */
+  /** The sessions in the drive's table of contents. */
   async sessions(): Promise<RecordedSession[]> {
     const sessions = await readSessions(this.#session);
     this.#end = sessions.reduce(
@@ -86,7 +86,7 @@ export class DriveReader {
     return sessions;
   }
 
-  /** The same with the dates in their descriptors, where they can be read. */
+  /** The same, with the dates in their descriptors if these can be read. */
   async dated(): Promise<RecordedSession[]> {
     const dated: RecordedSession[] = [];
     const sessions = await this.sessions();

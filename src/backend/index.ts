@@ -1,4 +1,4 @@
-/** The names below one directory of a medium, as one of its sessions has them. */
+/** The names below one directory of a medium, in one of its sessions. */
 
 import type { Entry, EntryType as IsoType, Extent, Tree } from "../iso/mod.ts";
 import { join, parents, relative } from "../names.ts";
@@ -35,13 +35,10 @@ export class Index {
   /** Absolute path of the directory, `/` or `/a/b`. */
   readonly directory: string;
 
-  /** What lies above the directory, itself included, as far as it exists. */
+  /** Types of the directory and of all above it, by path, as far as they exist. */
   readonly above: ReadonlyMap<string, EntryType>;
 
-  /**
-   * @param directory Absolute path on the medium.
-   * @param tree All names of the medium; undefined if it is blank.
-   */
+  /** Takes all names of the medium; undefined if it is blank. */
   constructor(directory: string, tree: Tree | undefined) {
     this.directory = directory;
     this.#tree = tree;
@@ -54,13 +51,13 @@ export class Index {
     this.above = above;
   }
 
-  /** What the medium has under a name; `""` is the directory. */
+  /** The entry of a name; `""` is the directory. */
   entry(name: string): Entry | undefined {
     const { directory } = this;
     return this.#tree?.get(name === "" ? directory : join(directory, name));
   }
 
-  /** The same as it is told to others. */
+  /** The same, in the form that `list()` gives. */
   get(name: string): BackendEntry | undefined {
     const entry = this.entry(name);
     return entry && listed(name, entry);
@@ -77,7 +74,7 @@ export class Index {
     return this.entry(folder)?.children?.size ?? 0;
   }
 
-  /** All names below a folder, those above others first. */
+  /** All names below a folder, each folder before what it holds. */
   *below(folder: string): Generator<[name: string, entry: Entry]> {
     const { directory } = this;
     const path = folder === "" ? directory : join(directory, folder);
@@ -87,7 +84,7 @@ export class Index {
   }
 }
 
-/** What an entry is to others. */
+/** An entry in the form that `list()` gives. */
 export function listed(name: string, entry: Entry): BackendEntry {
   const { size, mtime, mode, uid, gid, extents, target } = entry;
   const all = { name, type: entryTypeOf(entry), size, mtime, mode, uid, gid };
@@ -96,6 +93,7 @@ export function listed(name: string, entry: Entry): BackendEntry {
     : { ...all, extents, link: target };
 }
 
+/** Types in the words of the backend. */
 const TYPES: Readonly<Record<IsoType, EntryType>> = {
   file: "file",
   directory: "directory",
@@ -106,7 +104,6 @@ const TYPES: Readonly<Record<IsoType, EntryType>> = {
   socket: "other",
 };
 
-/** What an entry is, in the words of the backend. */
 function entryTypeOf({ type }: Entry): EntryType {
   return TYPES[type];
 }

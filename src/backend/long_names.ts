@@ -2,9 +2,9 @@
  * Long names that xorriso 1.5.4 cannot write, found before anything is written.
  *
  * With recorded checksums a name of more than 104 bytes does not fit into its
- * record; what does not fit goes to blocks behind the folder. 1.5.4 counts one
- * block too many where an entry's part ends in the last 27 bytes of one, and
- * then writes a session that cannot be used. Each folder stands for itself.
+ * directory record: the rest goes to blocks behind the folder. Where the part of an
+ * entry ends in the last 27 bytes of a block, 1.5.4 counts one block too many,
+ * and writes a session that cannot be used. This concerns each folder alone.
  */
 
 import { byteLength, show } from "../names.ts";
@@ -25,24 +25,24 @@ export interface FolderEntry extends Pick<BackendEntry, "name" | "type"> {
 /** The one version that has the fault (1.5.2, 1.5.6 and 1.5.8 were tried). */
 const FAULTY = "1.5.4";
 
-/** Bytes of a name up to which nothing goes behind the folder. */
+/** Bytes of a name that fits into its record. */
 const FITS = 104;
 
-/** Bytes of a longer name that stay in its record. */
+/** Bytes of a longer name that are in its record. */
 const STAY = 72;
 
-/** Bytes behind a folder up to which no entry can end where the fault is. */
+/** Bytes behind a folder up to which no entry ends in the last 27 bytes of a block. */
 const SAFE = 2020;
 
-/** Bytes of it that the root takes, for the signatures of the extensions used. */
+/** Bytes behind the root for its own entries of SUSP. */
 const ROOT = 342;
 
-/** Whether a name alone can make its folder one that has to be looked at. */
+/** Whether a name does not fit into its record, so that its folder is to be checked. */
 export function isLong(name: string): boolean {
   return name.length * 3 > FITS && byteLength(name) > FITS;
 }
 
-/** Bytes that an entry takes behind its folder, or somewhat more. */
+/** Bytes that an entry takes behind its folder, at most. */
 function bytesBehind({ name, link }: FolderEntry): number {
   const bytes = byteLength(name) +
     (link === undefined ? 0 : byteLength(link) + PART * partsOf(link));
@@ -56,7 +56,7 @@ function partsOf(link: string): number {
   return link.split("/").length + 2;
 }
 
-/** Whether every xorriso writes a folder with these entries. */
+/** Whether every xorriso can write a folder with these entries. */
 export function isSafe(path: string, entries: Iterable<FolderEntry>): boolean {
   let sum = path === "/" ? ROOT : 0;
   for (const entry of entries) sum += bytesBehind(entry);
@@ -64,15 +64,12 @@ export function isSafe(path: string, entries: Iterable<FolderEntry>): boolean {
 }
 
 /**
- * Finds folders whose names xorriso cannot write: those beyond the rule are
- * rehearsed, with empty files in a temporary image, where they fail in the
+ * Finds folders whose names xorriso cannot write. Those that may be affected are
+ * written to a temporary image first, with empty files, where they fail in the
  * same way.
  *
- * @param version Version of the xorriso that is to write them.
- * @param folders All entries of each folder that gets a long name, as they
- * will be, by the path of the folder.
- * @param options How the medium is opened.
- * @returns The error for the long names of each such folder, by its path.
+ * @param folders All entries that each folder will have, by its path.
+ * @returns The error of each such folder, by its path.
  */
 export async function refusedFolders(
   version: string,

@@ -1,11 +1,11 @@
-/** The options of the calls of a backend, and what they tell. */
+/** The options and results of a backend. */
 
 import type { Content } from "../disk/temp.ts";
 import type { Progress, RestoreOptions, XorrisoOptions } from "../options.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { BackendEntry } from "./index.ts";
 
-/** Where a backend is, by paths as they are. */
+/** Where a backend is, by paths without any encoding. */
 export interface Place {
   /** Path of the drive or of the image file. */
   readonly device: string;
@@ -16,18 +16,18 @@ export interface Place {
 /** When changes are committed. */
 export interface AutoCommitOptions {
   /**
-   * Whether changes are committed by themselves. Without it they wait for
-   * `commit()`, all in one session. @default {true}
+   * Commit changes without a call of `commit()`; if not, they wait for it, and
+   * share one session. @default {true}
    */
   readonly autoCommit?: boolean;
   /**
-   * Milliseconds without a new change after which what has come is committed.
+   * Milliseconds after the last change until all are committed.
    * @default {2} on an image, 1000 on a drive
    */
   readonly commitDelay?: number;
   /**
-   * Milliseconds after the first change when what has come is committed anyway.
-   * @default {1000} on an image, 30,000 on a drive
+   * Milliseconds after the first change until all are committed, whatever
+   * follows. @default {1000} on an image, 30,000 on a drive
    */
   readonly commitMax?: number;
 }
@@ -36,15 +36,15 @@ export interface AutoCommitOptions {
 export interface BackendOptions
   extends AutoCommitOptions, Omit<XorrisoOptions, "session"> {
   /**
-   * An older session to look at: its number, or a time, for the newest that
-   * was written then. Nothing can be written.
+   * An older session to read: its number, or a time, for the newest one at that
+   * time. Nothing can be written.
    */
   readonly session?: number | Date;
   /**
-   * Milliseconds without a call after which the drive or image is given back,
-   * so that other programs can use it; the next call opens it again, and fails
-   * with MEDIUM_CHANGED if it is another one then. What waits for `commit()`
-   * stays. @default {Infinity}
+   * Milliseconds without a call after which the drive or image is released, so
+   * that other programs can use it. The next call opens it again, and fails with
+   * MEDIUM_CHANGED if it is another one by then. Changes that wait for `commit()`
+   * stay. @default {Infinity}
    */
   readonly idleClose?: number;
 }
@@ -54,7 +54,7 @@ export type PutSource = string | URL | Content;
 
 /** How to store one file. */
 export interface PutOptions {
-  /** Replace a file of the same name; else ENTRY_EXISTS. @default {true} */
+  /** Replace a file of the same name; if not, ENTRY_EXISTS. @default {true} */
   readonly overwrite?: boolean;
   /** Read the stored file back and compare it. @default {false} */
   readonly verify?: boolean;
@@ -63,15 +63,15 @@ export interface PutOptions {
   /** Time of the last change to record. @default {the file's}, or now */
   readonly mtime?: Date;
   /**
-   * Bytes that a stream will have, as far as known: refused with MEDIUM_FULL
-   * before it is read where they cannot fit.
+   * Bytes that a stream will have, if known: with too many it is MEDIUM_FULL
+   * before it is read.
    */
   readonly size?: number;
-  /** Takes reports while a stream is read, and while the session is written. */
+  /** Takes progress reports while a stream is read, and while the session is written. */
   readonly onProgress?: (progress: Progress) => void;
   /**
-   * Takes the call back. A session that is being written is stopped only when
-   * all its changes are taken back; else the name may be stored all the same.
+   * Aborts the call. A session that is being written is stopped only when all
+   * its changes are aborted; otherwise the file may be stored nevertheless.
    */
   readonly signal?: AbortSignal;
 }
@@ -80,11 +80,11 @@ export interface PutOptions {
 export interface DeleteOptions {
   /** Delete a folder with all below it. @default {false} */
   readonly recursive?: boolean;
-  /** Takes the call back, as with `put`. */
+  /** Aborts the call, as with `put`. */
   readonly signal?: AbortSignal;
 }
 
-/** How to rename: what is replaced, and the signal that takes the call back. */
+/** How to rename one name. */
 export type RenameOptions = Pick<PutOptions, "overwrite" | "signal">;
 
 /** One change of many; names are relative to the backend's directory. */
@@ -128,10 +128,7 @@ export type Change =
     }
   );
 
-/**
- * How to make many changes: what takes reports, and the signal that stops, as
- * with `commit`: an image is as before.
- */
+/** How to make many changes; `signal` stops the session as with `commit`, and an image is as before. */
 export type ApplyOptions = Pick<PutOptions, "onProgress" | "signal">;
 
 /** How to list files. */
@@ -140,23 +137,20 @@ export interface ListOptions {
   readonly glob?: string;
   /** Only names that begin so, taken literally. */
   readonly prefix?: string;
-  /** Tell folders, links and others, too. @default {false} */
+  /** List folders, links and special files, too. @default {false} */
   readonly all?: boolean;
-  /** Tell the recorded MD5 of each, too. @default {false} */
+  /** Give the recorded MD5 of each, too. @default {false} */
   readonly md5?: boolean;
 }
 
 /** How to look for names. */
-export interface QueryOptions {
-  /** Tell the recorded MD5, too. @default {false} */
-  readonly md5?: boolean;
-}
+export type QueryOptions = Pick<ListOptions, "md5">;
 
 /** How to restore a file. */
 export interface GetOptions extends RestoreOptions {
   /**
-   * Whether what is there is replaced when the file is complete, or kept:
-   * TARGET_EXISTS. @default {"always"}
+   * Whether a file that is there already is replaced, when the new one is
+   * complete; if not, TARGET_EXISTS. @default {"always"}
    */
   readonly overwrite?: "never" | "always";
   /** Restore the permission bits. @default {true} */
@@ -172,19 +166,19 @@ export interface GetOptions extends RestoreOptions {
 /** How to restore many files. */
 export interface GetListOptions extends GetOptions {
   /**
-   * Directory that the names on disk leave out; all names must be below it.
-   * @default {""}
+   * Directory whose name the names on disk do not begin with; all names must be
+   * below it. @default {""}
    */
   readonly base?: string;
 }
 
-/** What is on the medium, as `list` and `query` tell it. */
+/** What is on the medium under a name, as `list` and `query` give it. */
 export interface ListedEntry extends BackendEntry {
   /** 32 hexadecimal digits, where asked for and recorded. */
   readonly md5?: string;
 }
 
-/** What became of one name in a call with many. */
+/** The result for one name of a call with many. */
 export interface NameResult {
   /** Name relative to the backend's directory. */
   readonly name: string;
@@ -195,8 +189,8 @@ export interface NameResult {
 /** What `verify` found out about one file. */
 export interface VerifyResult extends NameResult {
   /**
-   * Its content is what was stored, it is not or could not be read (`error`
-   * tells), or no checksum was recorded to compare it with.
+   * `verified`: its content is what was stored; `failed`: it is not, or could not
+   * be read, as `error` tells; `unverifiable`: no checksum was recorded.
    */
   readonly state: "verified" | "failed" | "unverifiable";
 }

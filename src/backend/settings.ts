@@ -1,26 +1,18 @@
-/** Settings of a session: the caller's options, then the `XORRISO_*` variables. */
+/** Options from `XORRISO_*` variables, and checks of options. */
 
 import { parseWriteSpeed } from "../options.ts";
 import type { BackendOptions } from "./options.ts";
 
-/** The settings that can also come from environment variables. */
+/** The options that environment variables can give. */
 export type Settings = Pick<
   BackendOptions,
   "xorrisoPath" | "writeSpeed" | "assertVolumeId" | "xorrisoArgs"
 >;
 
-/** Where variables are looked up: `Deno.env` has this shape. */
-export interface Environment {
-  /** The value of a variable, `undefined` if it is not set. */
-  get(name: string): string | undefined;
-}
+/** Where variables are looked up, as in `Deno.env`. */
+export type Environment = Pick<Deno.Env, "get">;
 
-/**
- * The process environment as far as the script may see it.
- *
- * A variable without env permission counts as not set. The permission is only queried: `Deno.env.get`
- * would ask the user.
- */
+/** The variables that the script may read; the permission is queried, since `Deno.env.get` would ask for it. */
 const GRANTED: Environment = {
   get(variable) {
     const { state } = Deno.permissions.querySync({ name: "env", variable });
@@ -29,10 +21,8 @@ const GRANTED: Environment = {
 };
 
 /**
- * Completes options from the `XORRISO_*` variables.
- *
- * An option wins over its variable, which is then not even read. An empty
- * variable counts as not set.
+ * Completes options by variables. The variable of an option that is given is not
+ * read; an empty one counts as not set.
  *
  * @throws {TypeError} When a write speed is not `min` or `max`, or
  * `XORRISO_ARGS` cannot be split.
@@ -57,7 +47,7 @@ export function readSettings(
   };
 }
 
-/** What a backslash takes the meaning from inside double quotes (POSIX shell, 2.2.3). */
+/** What a backslash escapes inside double quotes (POSIX shell, 2.2.3). */
 const ESCAPABLE = '$`"\\\n';
 
 /**
@@ -98,7 +88,7 @@ export function splitArgs(text: string): string[] {
   return words;
 }
 
-/** Makes sure that options in milliseconds can be times. */
+/** Checks options in milliseconds; a RangeError if one cannot be a time. */
 export function checkTimes(
   times: Readonly<Record<string, number | undefined>>,
 ): void {

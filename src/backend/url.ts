@@ -1,4 +1,5 @@
-/** `xorriso://` locations: a text in, the device and the directory on its medium out. */
+/** Locations, `xorriso://DEVICE[:/DIRECTORY]`: their device, and the directory on its medium. */
+
 import { normalize } from "@std/path/posix/normalize";
 import { absolutePath, isGranted } from "../disk/permissions.ts";
 import type { Place } from "./options.ts";
@@ -8,8 +9,8 @@ const SCHEME = "xorriso://";
 /**
  * Reads a location of the form `xorriso://DEVICE[:/DIRECTORY]`.
  *
- * This is not left to `new URL()`, which throws on blanks, eats the colon after the device, folds
- * `..`, and cuts at `#` and `?`.
+ * `new URL()` would refuse blanks, drop the colon behind the device, resolve `..`, and cut off what
+ * follows `#` or `?`.
  *
  * @param url The location; a `%3A` in the device keeps a colon that is followed by a slash.
  * @returns The device, and the absolute path of the directory: `/` or `/a/b`.
@@ -47,7 +48,7 @@ export function placeOf(place: string | URL | Place): Required<Place> {
       directory: normal(directory),
     };
   }
-  // What is no path of a `URL` has been taken for a host, without its colon.
+  // Without a third slash, `URL` has taken the first part of the path for a host.
   if (place.host === "" && !/[?#]/.test(place.href)) {
     return parseLocation(place.href);
   }
@@ -56,7 +57,7 @@ export function placeOf(place: string | URL | Place): Required<Place> {
   );
 }
 
-/** Finds the device that a location means, of those that it can mean; its path is absolute. */
+/** Finds the device that a location names; its path is absolute. */
 export async function findDevice(device: string): Promise<string> {
   const [first = "", other] = deviceCandidates(device).map(absolutePath);
   if (other === undefined) return first;
@@ -85,7 +86,7 @@ function checkDevice(device: string, url: string): string {
   );
 }
 
-/** The directory without empty parts. */
+/** An absolute path of the directory, without empty parts. */
 function normal(directory: string, url: string = directory): string {
   const parts = directory.split("/").filter((part) => part !== "");
   if (!parts.includes(".") && !parts.includes("..")) {
@@ -96,7 +97,7 @@ function normal(directory: string, url: string = directory): string {
   );
 }
 
-/** Decodes the escapes of one part; what no path can hold is a TypeError. */
+/** Decodes the escapes of one part; a TypeError if no path can hold it. */
 function decode(part: string, url: string): string {
   let text: string;
   try {
@@ -110,7 +111,7 @@ function decode(part: string, url: string): string {
   return checkText(text, url);
 }
 
-/** Makes sure that a text can be a path. */
+/** Makes sure that a text can be part of a path. */
 function checkText(text: string, url: string): string {
   if (!text.includes("\0") && text.isWellFormed()) return text;
   throw new TypeError(
