@@ -4,7 +4,7 @@ import { notify } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
 import type { Progress } from "../options.ts";
 import { type Answer, Exchange, type ExchangeOptions } from "./exchange.ts";
-import { Child, type ChildStatus } from "./process.ts";
+import { Child } from "./process.ts";
 import { parseProgress, withoutRate } from "./progress.ts";
 import {
   ARGUMENTS,
@@ -432,7 +432,7 @@ export class Dialogue {
   }
 
   /** Fails all exchanges that are left; `status` is undefined if xorriso was left to itself. */
-  #settle(status: ChildStatus | undefined): void {
+  #settle(status: Deno.CommandStatus | undefined): void {
     this.#silence.stop();
     const unsettled = this.#unsettled();
     const current = first(this.#flight);
@@ -457,7 +457,7 @@ export class Dialogue {
   }
 
   /** Whether the process has ended because a file may not grow further. */
-  #hasHitLimit(status: ChildStatus | undefined): boolean {
+  #hasHitLimit(status: Deno.CommandStatus | undefined): boolean {
     return status?.signal === "SIGXFSZ" ||
       this.#errors.some((line) => SIGXFSZ_LINE.test(line));
   }

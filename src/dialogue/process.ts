@@ -12,14 +12,6 @@ export interface ChildOutput {
   stderr(line: string): void;
 }
 
-/** How a child process has ended. */
-export interface ChildStatus {
-  /** The exit code; 128 and the signal's number if a signal ended it. */
-  readonly code: number;
-  /** The signal that ended it, if one did. */
-  readonly signal: Deno.Signal | null;
-}
-
 const NOBODY: ChildOutput = { stdout: () => {}, stderr: () => {} };
 
 /**
@@ -42,7 +34,7 @@ export class Child {
    * keep open, and the process is reaped; with undefined when it was left to
    * itself.
    */
-  readonly ended: Promise<ChildStatus | undefined>;
+  readonly ended: Promise<Deno.CommandStatus | undefined>;
 
   private constructor(process: Deno.ChildProcess, output: ChildOutput) {
     this.#process = process;
@@ -75,7 +67,7 @@ export class Child {
     }
   }
 
-  async #end(): Promise<ChildStatus> {
+  async #end(): Promise<Deno.CommandStatus> {
     await Promise.all([
       readLines(this.#process.stdout, (line) => this.#output.stdout(line)),
       readLines(this.#process.stderr, (line) => this.#output.stderr(line), {

@@ -1,7 +1,7 @@
 /** Sources that have become FIFOs: xorriso would wait for their writers for ever. */
 
 import { eachOf } from "../async.ts";
-import { XorrisoError } from "../errors.ts";
+import { systemName, XorrisoError } from "../errors.ts";
 import { isGranted } from "./permissions.ts";
 
 /** The sources of one commit, some of which may have become FIFOs. */
@@ -54,8 +54,7 @@ async function openAndClose(
     return "opened";
   } catch (error) {
     // Without a reader, xorriso is not waiting for this one.
-    const code = error instanceof Error && "code" in error && error.code;
-    return code === "ENXIO" ? "unread" : "refused";
+    return systemName(error) === "ENXIO" ? "unread" : "refused";
   }
 }
 

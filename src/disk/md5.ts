@@ -2,16 +2,11 @@
 
 import type { Hash } from "node:crypto";
 
-/** Begins a new MD5. */
-export type NewMd5 = () => Hash;
-
 /**
- * Loads what computes MD5.
- *
- * `node:crypto` takes 25 ms to load (Deno 2.9), which a program that only
- * looks for a name should not have to wait for.
+ * Loads what begins a new MD5: that takes 25 ms (Deno 2.9), for which a program
+ * that only lists names should not have to wait.
  */
-export async function loadMd5(): Promise<NewMd5> {
+export async function loadMd5(): Promise<() => Hash> {
   const { createHash } = await import("node:crypto");
   return () => createHash("md5");
 }

@@ -78,7 +78,8 @@ export async function createFile(
     return { file, created: true, path };
   } catch (error) {
     // With the lock: else another program may be using the file already.
-    if (await file.tryLock(true)) await Deno.remove(target).catch(() => {});
+    const isLocked = await file.tryLock(true).catch(() => false);
+    if (isLocked) await Deno.remove(target).catch(() => {});
     file.close();
     throw error;
   }

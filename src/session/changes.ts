@@ -46,7 +46,11 @@ export class Changes {
   readonly session: Session;
   readonly #isMending: boolean;
 
-  /** For `exclusive()`. */
+  /**
+   * For `exclusive()` alone.
+   *
+   * @param isMending Whether it is the one by which `mend()` stages.
+   */
   constructor(session: Session, isMending = false) {
     this.session = session;
     this.#isMending = isMending;

@@ -23,7 +23,7 @@ const ROOM_FOR_NAMES = 16 * BLOCK;
  */
 export async function readRoom({ session }: Changes): Promise<number> {
   const medium = await readMedium(session);
-  if (!session.target.writable || session.behind || !medium.appendable) {
+  if (!session.target.writable || session.refusal || !medium.appendable) {
     return 0;
   }
   const doing = session.doing("measure what is staged for");

@@ -23,7 +23,7 @@ export async function preview(
 ): Promise<"drive" | "blank" | "iso"> {
   const { device, image, writable } = session.target;
   if (image === undefined) return "drive";
-  if (writable) session.behind = await requireSound(session, image);
+  if (writable) session.refusal = await requireSound(session, image);
   const state = await image.inspect();
   if (state === "iso" && !await readFirst?.(image)) {
     await readNames(image, session.options);

@@ -60,7 +60,7 @@ export class Session implements AsyncDisposable {
   /** Why the content of the medium cannot be used, though it can be erased. */
   foreign: XorrisoError | undefined;
   /** Why an image cannot be written: a commit would overwrite what lies behind its newest session. */
-  behind: XorrisoError | undefined;
+  refusal: XorrisoError | undefined;
   /** Files on disk that are staged. */
   readonly sources = new Set<string>();
   /** Whether xorriso has confirmed a change that is not committed yet. */
@@ -189,7 +189,7 @@ export class Session implements AsyncDisposable {
         { path, messages, cause: this.foreign },
       );
     }
-    if (this.behind !== undefined) throw this.behind;
+    if (this.refusal !== undefined) throw this.refusal;
     // makeWritable() closes it.
     if (!this.isInterrupted || this.options.recover) return;
     throw new XorrisoError(
@@ -362,8 +362,8 @@ export class Session implements AsyncDisposable {
         try {
           return await work();
         } catch (error) {
-          if (!isCode(error, "NOT_READY") || this.lost) throw error;
-          if (performance.now() > deadline) throw error;
+          const isLate = performance.now() > deadline;
+          if (!isCode(error, "NOT_READY") || this.lost || isLate) throw error;
         }
         await delay(TICK, signal ? { signal } : {});
       }
