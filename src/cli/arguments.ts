@@ -2,7 +2,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { UsageError } from "./exit.ts";
-import { type Command, type Flag, PROGRAM } from "./program.ts";
+import { type Command, type Flag, PROGRAM, wordsFor } from "./program.ts";
 import type { Flags } from "./run.ts";
 
 /** A command line that has been read. */
@@ -29,12 +29,10 @@ const NAMES = ALL_FLAGS.map(({ name }) => name);
  * @throws {UsageError} When there is none; it names the one that is spelled almost like it.
  */
 export function findCommand(word: string): Command {
-  const found = commands.find(({ name, alias }) =>
-    word === name || word === alias
-  );
+  const found = commands.find((each) => wordsFor(each).includes(word));
   if (found !== undefined) return found;
-  const names = commands.flatMap(({ name, alias = name }) => [name, alias]);
-  throw new UsageError(`Unknown command "${word}"${suggest(word, names)}`);
+  const alike = suggest(word, commands.flatMap(wordsFor));
+  throw new UsageError(`Unknown command "${word}"${alike}`);
 }
 
 /**

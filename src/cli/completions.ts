@@ -1,7 +1,7 @@
 /** Completions of the command line for shells, made from the table of commands. */
 import { encodeName } from "../names.ts";
 import { UsageError } from "./exit.ts";
-import { type Command, type Flag, PROGRAM } from "./program.ts";
+import { type Command, type Flag, PROGRAM, wordsFor } from "./program.ts";
 import type { Run } from "./run.ts";
 
 /** How the script for a shell is written. */
@@ -30,11 +30,6 @@ const { commands, topics, name } = PROGRAM;
 
 /** What `help` is given. */
 const PAGES = [...commands, ...topics].map(({ name }) => name).join(" ");
-
-/** The words that a command can be called by. */
-function wordsFor({ name, alias }: Command): string[] {
-  return alias === undefined ? [name] : [name, alias];
-}
 
 /** The flags of a command, those of all commands included. */
 function flagsOf({ flags = [] }: Command): Flag[] {

@@ -4,7 +4,7 @@ import { encodeName } from "../names.ts";
 import { parseArguments } from "./arguments.ts";
 import { EXIT, Interrupted, OutputClosed } from "./exit.ts";
 import { showHelp } from "./help.ts";
-import { type CommandName, PROGRAM } from "./program.ts";
+import { type CommandName, PROGRAM, wordsFor } from "./program.ts";
 import { type Io, Run } from "./run.ts";
 
 /** Loads what runs each command; only when it is called, so that help and usage errors are at once. */
@@ -59,7 +59,8 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     if (io.signal.aborted) run.fail(new Interrupted("Interrupted"));
     else if (!(error instanceof OutputClosed)) run.fail(error);
     if (run.exit === EXIT.usage) {
-      const command = words.find(isCommand) ?? "";
+      const known = PROGRAM.commands.flatMap(wordsFor);
+      const command = words.find((word) => known.includes(word)) ?? "";
       const name = command === "help" ? "" : command;
       run.note(`Try "${`${PROGRAM.name} help ${name}`.trimEnd()}"`);
     }
@@ -68,10 +69,4 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     run.clearProgress();
   }
   return run.exit;
-}
-
-function isCommand(word: string): boolean {
-  return PROGRAM.commands.some(({ name, alias }) =>
-    name === word || alias === word
-  );
 }

@@ -37,6 +37,11 @@ interface Description {
   readonly details?: string | readonly string[];
 }
 
+/** The words that a command can be called by. */
+export function wordsFor({ name, alias }: Command): string[] {
+  return alias === undefined ? [name] : [name, alias];
+}
+
 /** A page of help that is not about a command. */
 export interface Topic {
   readonly name: string;
