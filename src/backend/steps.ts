@@ -1,7 +1,7 @@
 /** What xorriso is told for each change of a batch. */
 
 import { breathe } from "../async.ts";
-import { join } from "../names.ts";
+import { folderOf, join } from "../names.ts";
 import type { Changes } from "../session/changes.ts";
 import type { Pending } from "./change.ts";
 import type { EntryType, Index } from "./index.ts";
@@ -88,7 +88,37 @@ export async function stepsOf(
     } else if (lines.length > 0) steps.push({ operation, lines });
   }
   last.sort((a, b) => b.depth - a.depth);
-  return { steps, last, refused, view };
+  return { steps: await sortFiles(steps), last, refused, view };
+}
+
+/**
+ * Has the files of a folder come in falling order of their names, where nothing
+ * else comes between: xorriso goes through the names before a new one (100,000
+ * files in one folder take it 1 s so, and 7 minutes as they come).
+ */
+async function sortFiles(steps: readonly Step[]): Promise<Step[]> {
+  const runs: Step[][] = [];
+  const inFolders = new Map<string, Step[]>();
+  for (const step of steps) {
+    await breathe();
+    const { kind, name } = step.operation.last;
+    if (kind !== "file") inFolders.clear();
+    const folder = folderOf(name);
+    const run = inFolders.get(folder) ?? [];
+    if (run.length === 0) runs.push(run);
+    run.push(step);
+    if (kind === "file") inFolders.set(folder, run);
+  }
+  for (const run of runs) {
+    await breathe();
+    run.sort((a, b) => compareNames(b, a));
+  }
+  return runs.flat();
+}
+
+function compareNames({ operation: a }: Step, { operation: b }: Step): number {
+  if (a.last.name === b.last.name) return 0;
+  return a.last.name < b.last.name ? -1 : 1;
 }
 
 /** Whether there is nothing to remove, since it was put in the same batch. */

@@ -340,6 +340,23 @@ Deno.test("stepsOf() does again what Plan.add() has taken, whatever comes and go
   }
 });
 
+Deno.test("stepsOf() stores the files of a folder last name first, but past no other change", async () => {
+  const plan = new Plan<Pending>(indexOf({}, "/"));
+  const caller = new Caller(undefined, () => {});
+  const more = { prepared: undefined, caller, tell: () => {} };
+  for (const name of ["a/1", "b", "a/2", "a/3"]) {
+    plan.add({ ...put(name), ...more });
+  }
+  plan.add({ kind: "move", from: "a/2", name: "a/0", ...more });
+  plan.add({ ...put("a/2"), ...more });
+  plan.add({ ...put("a/4"), ...more });
+  const { steps } = await stepsOf(indexOf({}, "/"), plan.operations);
+  assertEquals(
+    steps.map(({ operation: { last: { name } } }) => name),
+    ["a/3", "a/2", "a/1", "b", "a/0", "a/4", "a/2"],
+  );
+});
+
 Deno.test("stepsOf() lets others on the event loop go on between thousands", async () => {
   const plan = new Plan<Pending>(indexOf({}, "/"));
   const caller = new Caller(undefined, () => {});
