@@ -11,6 +11,7 @@ import {
   isNoise,
   markWords,
   parsePacket,
+  requireBearable,
   SETTINGS,
   START_MARK,
   wordsLine,
@@ -140,6 +141,7 @@ export class Dialogue {
   ): Promise<Dialogue> {
     const { signal } = options;
     signal?.throwIfAborted();
+    requireBearable(words);
     const dialogue = new Dialogue(command, options);
     const doing = `Cannot start "${command}"`;
     const exchange = { doing, signal };

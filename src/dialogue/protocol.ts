@@ -43,6 +43,12 @@ export const SETTINGS: readonly string[] = [
 ];
 
 /**
+ * Commands that cannot be undone behind the user's words: after the first nothing is understood any
+ * more, by the second names are lost on the medium, by the third in what is listed.
+ */
+const REFUSED = /^-+(use_readline|rockridge|sh_style_result)$/;
+
+/**
  * All arguments of the program: nothing untrusted is among them.
  *
  * `-no_rc` counts only as the very first one; startup files may hold any
@@ -86,6 +92,19 @@ export function octalCodes(character: string): string {
     encodeName(character),
     (byte) => `\\${byte.toString(8).padStart(3, "0")}`,
   ).join("");
+}
+
+/**
+ * Refuses words of the user's without whose default the module cannot do.
+ *
+ * @throws {TypeError} If one is such a command.
+ */
+export function requireBearable(words: readonly string[]): void {
+  const word = words.find((word) => REFUSED.test(word));
+  if (word === undefined) return;
+  throw new TypeError(
+    `Cannot give "${word}" to xorriso: the module relies on its default`,
+  );
 }
 
 /** Makes one input line, without newline, of a command and its words. */

@@ -1,7 +1,12 @@
 /** The public face of a session: what a user may ask of one drive or image. */
 
 import type { Answer } from "../dialogue/exchange.ts";
-import { commandLine } from "../dialogue/protocol.ts";
+import {
+  commandLine,
+  requireBearable,
+  SETTINGS,
+  wordsLine,
+} from "../dialogue/protocol.ts";
 import { absolutePath, requireArgs } from "../disk/permissions.ts";
 import type { Entry, Medium, Node, RecordedSession } from "../medium.ts";
 import {
@@ -388,9 +393,11 @@ export class Xorriso implements AsyncDisposable {
    * @param words The command, with its dash, and its arguments; each is quoted.
    * Commands that can name a file on disk need `--allow-read` and
    * `--allow-write` without a path, since xorriso itself is not sandboxed.
+   * What the module relies on, as patterns and packets, is set again behind it.
    * @returns xorriso's result lines and messages.
    * @throws {XorrisoError} With the code of the problem that xorriso reports.
-   * @throws {TypeError} When the first word is no command.
+   * @throws {TypeError} When the first word is no command, or one that the
+   * module could not go on after.
    * @throws {RangeError} When the line is longer than 8000 bytes.
    */
   async command(
@@ -398,15 +405,21 @@ export class Xorriso implements AsyncDisposable {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Answer> {
     const line = commandLine(words);
+    requireBearable(words);
     const { signal } = options;
     const session = this.#session;
     return await exclusive(session, async () => {
       await requireArgs(words);
-      const { results, messages } = await session.run(line, {
-        doing: session.doing(`run ${words[0]} on`),
-        signal,
-      });
-      return { results, messages };
+      const doing = session.doing(`run ${words[0]} on`);
+      try {
+        const { results, messages } = await session.run(line, {
+          doing,
+          signal,
+        });
+        return { results, messages };
+      } finally {
+        if (!session.lost) await session.run(wordsLine(SETTINGS), doing);
+      }
     }, signal);
   }
 

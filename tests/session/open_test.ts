@@ -348,6 +348,12 @@ Deno.test("Xorriso.open() leaves nothing behind when it fails", async () => {
     assertEquals(codeOf(error), code);
     assertEquals(await exists(path), false);
   }
+  const xorrisoArgs = ["-rockridge", "off"];
+  await assertRejects(
+    () => Xorriso.open(path, { create: true, xorrisoArgs }),
+    TypeError,
+    "rockridge",
+  );
   await assertRejects(
     () => Xorriso.open(path, { create: true, xorrisoPath: "no-such-xorriso" }),
     Deno.errors.NotFound,

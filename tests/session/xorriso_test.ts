@@ -629,6 +629,33 @@ Deno.test("Xorriso.command() sends any command, and no second one", async () => 
   assertEquals((await session.ls()).length, 6);
 });
 
+Deno.test("Xorriso.command() leaves all as the module needs it", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/*": "1", "/a": "2", "/b": "3" });
+  {
+    await using session = await Xorriso.open(image);
+    const bending = [
+      ["-iso_rr_pattern", "on"],
+      ["-overwrite", "off"],
+      ["-backslash_codes", "off"],
+      ["-reassure", "on"],
+      ["-page", "10", "80"],
+      ["-md5", "off"],
+    ];
+    for (const words of bending) await session.command(words);
+    await rejection(session.command(["-pkt_output", "off"]));
+    for (const name of ["use_readline", "rockridge", "sh_style_result"]) {
+      await assertRejects(() => session.command([`-${name}`, "on"]), TypeError);
+    }
+    await session.rm(["/*"]);
+    await session.map(await folder.file("new", "4"), "/a");
+    await session.map(await folder.file("other", "5"), "/\\n");
+    await session.commit();
+    assertEquals((await session.md5("/a"))?.length, 32);
+  }
+  assertEquals(await listImage(image), ["/\\n", "/a", "/b"]);
+});
+
 Deno.test("Xorriso.command() starts no other program", async () => {
   await using folder = await makeFolder();
   const marker = `${folder.path}/marker`;
