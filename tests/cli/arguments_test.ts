@@ -5,7 +5,7 @@ import { type Flag, PROGRAM } from "../../src/cli/program.ts";
 import { Random } from "../torture/random.ts";
 
 /** What the parser makes of a command line. */
-function parse(...words: string[]) {
+function parse(...words: string[]): unknown[] {
   const { command, operands, flags } = parseArguments(words);
   return [command?.name, operands, Object.fromEntries(flags)];
 }
