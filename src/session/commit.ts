@@ -29,14 +29,6 @@ export interface Committed {
   readonly problem: XorrisoError | undefined;
 }
 
-/** Names the volume of a first session. */
-async function nameVolume(session: Session): Promise<void> {
-  const { volumeId, assertVolumeId, requireVolumeId } = session.options;
-  const name = volumeId ?? assertVolumeId ?? requireVolumeId;
-  if (name === undefined) return;
-  await session.run(["-volid", name], session.doing("name"));
-}
-
 /** Commits what is staged. */
 export async function commit(
   changes: Changes,
@@ -91,6 +83,14 @@ export async function commit(
     else await resume(session, written);
     throw error;
   }
+}
+
+/** Names the volume of a first session. */
+async function nameVolume(session: Session): Promise<void> {
+  const { volumeId, assertVolumeId, requireVolumeId } = session.options;
+  const name = volumeId ?? assertVolumeId ?? requireVolumeId;
+  if (name === undefined) return;
+  await session.run(["-volid", name], session.doing("name"));
 }
 
 /**

@@ -53,10 +53,10 @@ async function openFrom(
   } catch (error) {
     const isBurn = isCode(error, "IMAGE_DAMAGED") && !session.isImage;
     const { recover = false } = options;
-    const bases: Base[] = [];
+    let bases: Base[] = [];
     try {
       if (isBurn && recover && base === undefined && !session.lost) {
-        bases.push(...await findBases(session));
+        bases = await findBases(session);
       }
     } finally {
       await session.end();

@@ -97,22 +97,19 @@ export class Session implements AsyncDisposable {
     options: XorrisoOptions,
   ): Promise<Session> {
     const target = await acquire(device, options);
-    const log = new DriveLog(options.readyTimeout ?? READY_TIMEOUT);
+    const { xorrisoPath = "xorriso", xorrisoArgs = [] } = options;
+    const { timeout = TIMEOUT, readyTimeout = READY_TIMEOUT } = options;
+    const { onMessage, onProgress, signal } = options;
+    const log = new DriveLog(readyTimeout);
     try {
-      const dialogue = await Dialogue.start(
-        options.xorrisoPath ?? "xorriso",
-        options.xorrisoArgs ?? [],
-        {
-          timeout: options.timeout ?? TIMEOUT,
-          grace: GRACE,
-          mayKill: target.image !== undefined,
-          device: target.address,
-          onMessage: options.onMessage,
-          onProgress: options.onProgress,
-          onLog: (line) => log.take(line),
-          signal: options.signal,
-        },
-      );
+      const dialogue = await Dialogue.start(xorrisoPath, xorrisoArgs, {
+        timeout,
+        grace: GRACE,
+        mayKill: target.image !== undefined,
+        device: target.address,
+        onLog: (line) => log.take(line),
+        ...{ onMessage, onProgress, signal },
+      });
       return new Session(dialogue, target, options, log);
     } catch (error) {
       await release(target.image, true);
