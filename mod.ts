@@ -142,7 +142,7 @@ export type {
   NodeType,
   RecordedSession,
 } from "./src/medium.ts";
-export type { Content } from "./src/disk/temp.ts";
+export type { Content } from "./src/disk/spool.ts";
 export { putTree } from "./src/tree/put.ts";
 export { getTree } from "./src/tree/get.ts";
 export { compareTree } from "./src/tree/compare.ts";

@@ -1,6 +1,6 @@
 /** The options and results of a backend. */
 
-import type { Content } from "../disk/temp.ts";
+import type { Content } from "../disk/spool.ts";
 import type { Progress, RestoreOptions, XorrisoOptions } from "../options.ts";
 import type { Attributes } from "../session/changes.ts";
 import type { BackendEntry } from "./index.ts";
