@@ -233,8 +233,11 @@ export function systemName(error: unknown): string | undefined {
   return UNNAMED[number] ?? `E${number}`;
 }
 
-/** The reason that the operating system gives, without the call and the path that Deno adds. */
+/** The reason that the operating system gives, without what Deno and node:fs, each in its way, add to it. */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/ \(os error \d+\).*$/s, "");
+  return text.replace(/ \(os error \d+\).*$/s, "").replace(
+    /^E[A-Z0-9]+: (.)(.*?), \w+( '.*)?$/s,
+    (_, first, rest) => first.toUpperCase() + rest,
+  );
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   advice,
+  reasonOf,
   systemError,
   type SystemFailure,
   systemName,
@@ -102,6 +103,19 @@ Deno.test("systemError() gives a failure of the system its code, words and cause
   });
   const { message } = assertCode(other, "MEDIUM_CHANGED");
   assertEquals(message, 'Cannot read "/a": it is gone; look for it');
+});
+
+Deno.test("reasonOf() gives the words of Deno's calls and of node:fs alike", () => {
+  for (
+    const said of [
+      "Permission denied (os error 13)",
+      "Permission denied (os error 13): open '/a, b'",
+      "EACCES: permission denied, open '/a, b'",
+      "EACCES: permission denied, link '/a' -> '/b'",
+      "EACCES: permission denied, read",
+      "Permission denied",
+    ]
+  ) assertEquals(reasonOf(new Error(said)), "Permission denied");
 });
 
 Deno.test("systemError() leaves what is no failure of the system", () => {
