@@ -68,14 +68,14 @@ async function endWith(
 ): Promise<void> {
   const module = new URL("../../src/disk/temp.ts", import.meta.url).href;
   const { stdout } = await runDeno(
-    `import { keepTempFiles, spool, TempFolder } from ${JSON.stringify(module)};
+    `import { keepTempFiles, TempFolder } from ${JSON.stringify(module)};
      const folder = await TempFolder.make(${JSON.stringify(parent)});
-     await spool(new Uint8Array(9), folder.next());
+     await Deno.writeFile(folder.next(), new Uint8Array(9));
      console.log((await Array.fromAsync(Deno.readDir(folder.path))).length);
      ${code}`,
     wrapper,
   );
-  assertEquals(stdout, "2\n"); // it has come that far
+  assertEquals(stdout, "2\n"); // the file, and the one that tells the owner
 }
 
 /** Names of the temporary folders in a folder. */
