@@ -6,6 +6,7 @@ import type { XorrisoErrorCode } from "../../src/errors.ts";
 import { openImage, store, textsOf } from "../support/backends.ts";
 import {
   assertCode,
+  assertRejectsCode,
   makeFolder,
   makeScript,
   toBytes,
@@ -127,4 +128,31 @@ Deno.test("XorrisoBackend.apply() takes back what xorriso has done otherwise, an
       assertEquals(await textsOf(backend), { ...BEFORE, good: "source" });
     });
   }
+});
+
+Deno.test("XorrisoBackend.put() compares what was read where its folder was another for a while", async () => {
+  await using folder = await makeFolder();
+  const source = await folder.file("sources/file", "right");
+  await folder.file("others/file", "WRONG");
+  const xorrisoPath = await makeScript(
+    folder,
+    "xorriso-beside",
+    `cd '${folder.path}'
+     while IFS= read -r line; do
+       case $line in
+         -map*) mv sources away; mv others sources ;;
+         -toc) [ "$last" != -commit ] || { mv sources others; mv away sources; } ;;
+       esac
+       case $line in -mark*) ;; *) last=$line ;; esac
+       printf '%s\\n' "$line"
+     done | xorriso "$@"`,
+  );
+  await using backend = await openImage(folder, { xorrisoPath });
+  const { message } = await assertRejectsCode(
+    backend.put(source, "a"),
+    "CHECKSUM_MISMATCH",
+  );
+  assertStringIncludes(message, "a");
+  assertEquals(await Deno.readTextFile(source), "right");
+  assertEquals(await backend.list(), []);
 });

@@ -18,9 +18,11 @@ import {
   outcome,
   patch,
   rejection,
+  runDeno,
   runProgram,
   writeSession,
 } from "../support/helpers.ts";
+import { withoutRights } from "../support/needs.ts";
 
 const READ = { writable: false, create: false };
 const WRITE = { writable: true, create: false };
@@ -244,6 +246,29 @@ Deno.test("ImageFile.inspect() tells images from other files", async () => {
   assertEquals(await inspect(image), "interrupted");
   await patch(image, 0, new Uint8Array([1]));
   assertEquals(await inspect(image), "damaged");
+});
+
+Deno.test("ImageFile writes nothing to a file that may only be read", async () => {
+  await using folder = await makeFolder();
+  const path = await folder.file("a.iso", "content");
+  await Deno.chmod(path, 0o444);
+  const module = new URL("../../src/disk/image.ts", import.meta.url).href;
+  const { stdout, stderr } = await runDeno(
+    `import { ImageFile } from ${JSON.stringify(module)};
+     const image = await ImageFile.open(${JSON.stringify(path)}, {
+       writable: true, create: false });
+     console.log(await image.inspect());
+     const tell = ({ code }) => console.log(code);
+     try { image.requireWritable() } catch (error) { tell(error) }
+     await image.beforeCommit().catch(tell);
+     await image.cut(0).catch(tell);
+     await image.replaceHead(new Uint8Array(1)).catch(tell);
+     await image[Symbol.asyncDispose]();`,
+    await withoutRights(),
+  );
+  const refused = "PERMISSION_DENIED\n".repeat(4);
+  assertEquals([stdout, stderr], [`foreign\n${refused}`, ""]);
+  assertEquals(await Deno.readTextFile(path), "content");
 });
 
 Deno.test("ImageFile.cut() makes the file blank", async () => {

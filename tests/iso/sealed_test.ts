@@ -14,6 +14,7 @@ import {
   makeFolder,
   noise,
   readAll,
+  rejection,
   runXorriso,
   writeSession,
 } from "../support/helpers.ts";
@@ -103,4 +104,28 @@ Deno.test("sealed() tells damage from a session that is gone", async () => {
   const at = image.newest.volume.root.lba * BLOCK;
   bytes.fill(0xff, at, at + BLOCK);
   await assertRejectsCode(steady.read(buffer, bytes.length), "MEDIUM_CHANGED");
+});
+
+Deno.test("sealed() tells why it cannot look whether the session is there", async () => {
+  await using folder = await makeFolder();
+  const bytes = await Deno.readFile(await makeSessions(folder, 1));
+  await using blocks = memoryBlocks(bytes);
+  const image = await readImage(blocks);
+  const reason = new Error("unplugged");
+  let left = Infinity;
+  const steady = await sealed(
+    {
+      ...{ name: "a drive", byteLength: bytes.length },
+      read: (...args) =>
+        left-- > 0 ? blocks.read(...args) : Promise.reject(reason),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    },
+    image,
+    image.newest,
+  );
+  const buffer = new Uint8Array(BLOCK);
+  await steady.read(buffer, 0);
+  // What is asked for is read, and then one of the marks is not.
+  left = 1;
+  assertEquals(await rejection(steady.read(buffer, 0)), reason);
 });

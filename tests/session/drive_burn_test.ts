@@ -261,7 +261,8 @@ together("put() with verify reads back what a drive has stored", async () => {
   await backend.put(noise(100_000), "good", { verify: true });
   const { extents } = await backend.query("good") ?? { extents: [] };
   const next = (extents[0]?.lba ?? 0) + (extents[0]?.blocks ?? 0);
-  await burner.fault(`read_error=${next + 64}`, "read_error_count=1000");
+  // In the middle of its 1536 blocks, far from what xorriso itself reads again.
+  await burner.fault(`read_error=${next + 1000}`, "read_error_count=100");
   const bad = backend.put(noise(3 << 20), "bad", { verify: true });
   await assertRejectsCode(bad, "READ_ERROR");
   await burner.clearFault();

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Burner, burnerTests, type MediumType } from "../burner/burner.ts";
 import { store, textOf, textsOf } from "../support/backends.ts";
 import {
+  onMedia,
   openDrive,
   sideBySide,
   storedTexts,
@@ -88,6 +89,13 @@ together(
     assertEquals(await backend.list(), []);
   },
 );
+
+together("open() finds no session on a blank medium", async () => {
+  await onMedia(["bd-r", "dvd+rw"], async (burner) => {
+    const opening = openDrive(burner, { session: 1 });
+    await assertRejectsCode(opening, "SESSION_NOT_FOUND");
+  });
+});
 
 together("load() waits for the medium to become ready, too", async () => {
   await using burner = await Burner.start("dvd+rw");

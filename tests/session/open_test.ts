@@ -33,7 +33,7 @@ import {
   until,
   writeSession,
 } from "../support/helpers.ts";
-import { isRoot, unless } from "../support/needs.ts";
+import { isRoot, unless, withoutRights } from "../support/needs.ts";
 
 /** The ways to open an image. */
 const WAYS: readonly XorrisoOptions[] = [
@@ -821,9 +821,7 @@ async function openUnprivileged(
        await session.commit({ force: true });
        console.log("committed");
      } catch (error) { console.log(error.code ?? error); }`,
-    await isRoot()
-      ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-      : [],
+    await withoutRights(),
   );
   assertEquals(stderr, "");
   return stdout.trim().replaceAll("\n", " ");

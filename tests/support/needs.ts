@@ -41,6 +41,13 @@ export async function isRoot(): Promise<boolean> {
   return await runProgram("id", ["-u"]) === "0\n";
 }
 
+/** The words before a program for which the permissions of files count, be this root. */
+export async function withoutRights(): Promise<string[]> {
+  return await isRoot()
+    ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    : [];
+}
+
 /** Why the kernel mounts no image here; undefined if it does. */
 export async function cannotMount(): Promise<string | undefined> {
   if (!await isRoot()) return "only root may mount";
