@@ -32,7 +32,8 @@ export class DriveReader {
   #open(end = this.#end): Blocks {
     const session = this.#session;
     return driveBlocks({
-      ...{ name: session.device, blocks: end },
+      name: session.device,
+      blocks: end,
       tempDir: session.options.tempDir,
       copy: (range, target) => copyBlocks(session, range, target),
     });

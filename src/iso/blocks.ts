@@ -235,9 +235,11 @@ async function requireRegular(
   identity: Identity | undefined,
 ): Promise<void> {
   const noDrive = (why: string, cause?: unknown) =>
-    new XorrisoError("NO_DRIVE", `Cannot open "${path}": ${why}`, {
-      ...{ path, cause },
-    });
+    new XorrisoError(
+      "NO_DRIVE",
+      `Cannot open "${path}": ${why}`,
+      { path, cause },
+    );
   await requireRead(path, "the image");
   const info = await Deno.stat(path).catch((error) => {
     throw identity === undefined && systemName(error) === "ENOENT"

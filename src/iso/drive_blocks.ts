@@ -110,8 +110,12 @@ class DriveBlocks implements Blocks {
     const blocks = Math.min(wanted, this.#options.blocks - lba);
     const unreadable = this.#options.copy({ lba, blocks }, path);
     const piece: Piece = {
-      ...{ lba, blocks, path, unreadable },
-      ...{ users: 1, isForgotten: false },
+      lba,
+      blocks,
+      path,
+      unreadable,
+      users: 1,
+      isForgotten: false,
     };
     this.#pieces.push(piece);
     unreadable.catch(() => this.#forget(piece));

@@ -15,8 +15,6 @@ export type EntryType =
   | "fifo"
   | "socket";
 
-export type { Extent };
-
 /** A table of MD5s, which libisofs writes behind the content of a session. */
 export interface ChecksumTable {
   /** Its first block. */

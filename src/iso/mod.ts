@@ -39,13 +39,13 @@ export type { Identity } from "../disk/files.ts";
 export { type Checksums, readChecksums } from "./checksums.ts";
 export { content, type ContentOptions } from "./content.ts";
 export { sealed } from "./sealed.ts";
+export type { Extent } from "../medium.ts";
 export {
   type ChecksumTable,
   type DeviceNumbers as Device,
   Entry,
   type EntryFields,
   type EntryType,
-  type Extent,
   type FileContent,
   type RareFields,
 } from "./entry.ts";

@@ -14,7 +14,7 @@ import {
   isSelfOrParent,
   nameOf,
   type Naming,
-  NOTHING,
+  NO_SECTIONS,
   recordAt,
   recordType,
 } from "./record.ts";
@@ -167,9 +167,11 @@ class TreeReader {
     const whole = this.#since?.changed.has("/") ?? true;
     this.#queue.push({ path: "/", bytes: 0, section, children, whole });
     const fields = fieldsOf(self, rockRidge, this.#naming, {
-      checksums: this.#checksums,
-      ...{ type: "directory", name: "", sections: NOTHING },
+      type: "directory",
+      name: "",
       folder: undefined,
+      sections: NO_SECTIONS,
+      checksums: this.#checksums,
     });
     return new Entry({ ...fields, sections: [section], children });
   }
@@ -286,7 +288,7 @@ class TreeReader {
     const section = sectionAt(record.bytes, record.at);
     if (section.size > 0) this.#sections.push(section);
     if ((record.flags & FLAGS.multiExtent) !== 0) return;
-    const sections = this.#sections.length > 0 ? this.#sections : NOTHING;
+    const sections = this.#sections.length > 0 ? this.#sections : NO_SECTIONS;
     if (sections.length > 0) this.#sections = [];
     const name = nameOf(record, rockRidge, this.#naming);
     const bytes = directory.bytes + 1 + (own?.length ?? 3 * name.length);
@@ -301,15 +303,19 @@ class TreeReader {
       throw damaged(this.#blocks, record.lba, why);
     }
     let fields = fieldsOf(record, rockRidge, this.#naming, {
-      checksums: this.#checksums,
-      ...{ type, name, sections },
+      type,
+      name,
       folder: directory.path,
+      sections,
+      checksums: this.#checksums,
     });
     if (type === "directory") {
       const place = child === undefined ? section : { lba: child, size: 0 };
       const children = this.#childrenOf({
         path: join(directory.path, name),
-        ...{ bytes, section: place, children: new Map() },
+        bytes,
+        section: place,
+        children: new Map(),
         whole: directory.whole,
       });
       fields = { ...fields, sections: [place], children };

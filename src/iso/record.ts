@@ -50,7 +50,7 @@ const TYPES: Readonly<Record<number, EntryType>> = {
 };
 
 /** The sections of all entries without content. */
-export const NOTHING: readonly never[] = [];
+export const NO_SECTIONS: readonly never[] = [];
 
 const utf16 = new TextDecoder("utf-16be", { ignoreBOM: true });
 
@@ -120,19 +120,22 @@ export function fieldsOf(
     "type" | "name" | "folder" | "sections" | "checksums"
   >,
 ): EntryFields {
-  const { type, name, folder, sections, checksums } = known;
   const { uid, gid, mtime, inflated, checksumIndex } = rockRidge;
-  const isFile = type === "file";
+  const { sections } = known;
+  const isFile = known.type === "file";
   const compression = isFile ? rockRidge.compression : undefined;
   // What xorriso shows where there is no Rock Ridge.
   const mode = naming === "rock ridge" ? rockRidge.mode ?? 0 : 0o555;
   const time = Number.isNaN(mtime) ? shortDate(bytes, at + 18) : mtime;
   return {
-    ...{ type, name, folder, uid, gid, checksumIndex, checksums },
+    ...known,
+    uid,
+    gid,
+    checksumIndex,
     size: !isFile ? 0 : compression ? inflated : storedSize({ sections }),
     mode: mode & 0o7777,
     seconds: Number.isNaN(time) ? 0 : Math.floor(time / 1000),
-    sections: isFile ? sections : NOTHING,
+    sections: isFile ? sections : NO_SECTIONS,
     children: undefined,
     rare: rareOf(rockRidge, compression),
   };

@@ -6,10 +6,9 @@
 import { bigEndian, longDate, shortDate, u32 } from "../bytes.ts";
 
 /** Signatures of system use entries, as numbers. */
-const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, Z2, ZF] = [
-  ...["AA", "AL", "CE", "CL", "NM", "PN", "PX"],
-  ...["RE", "SL", "SP", "ST", "TF", "Z2", "ZF"],
-].map((name) => name.charCodeAt(0) << 8 | name.charCodeAt(1));
+const [AA, AL, CE, CL, NM, PN, PX, RE, SL, SP, ST, TF, Z2, ZF] =
+  "AA AL CE CL NM PN PX RE SL SP ST TF Z2 ZF".split(" ")
+    .map((name) => name.charCodeAt(0) << 8 | name.charCodeAt(1));
 
 /** Continuation areas that a record may have, and bytes of one: attributes may be long. */
 const MAX_AREAS = 64;

@@ -221,17 +221,23 @@ class Storing {
 
 /** The change that gives a name the attributes that it has on disk. */
 function changeTo({ name, type, mode, uid, gid, mtime }: Found) {
-  const time = new Date(recordable(mtime) * 1000);
   const attributes: Attributes = {
-    ...{ ...(type !== "link" && { mode }), uid, gid, mtime: time },
+    ...(type !== "link" && { mode }),
+    uid,
+    gid,
+    mtime: new Date(recordable(mtime) * 1000),
   };
   return { kind: "attributes", name, attributes } as const;
 }
 
 /** Errors of one name, which say nothing of the others. */
 const OF_ONE: ReadonlySet<XorrisoErrorCode> = new Set<XorrisoErrorCode>([
-  ...["SOURCE_UNREADABLE", "SOURCE_CHANGED", "ENTRY_EXISTS"] as const,
-  ...["ENTRY_NOT_FOUND", "NAME_TOO_LONG", "CHECKSUM_MISMATCH"] as const,
+  "SOURCE_UNREADABLE",
+  "SOURCE_CHANGED",
+  "ENTRY_EXISTS",
+  "ENTRY_NOT_FOUND",
+  "NAME_TOO_LONG",
+  "CHECKSUM_MISMATCH",
 ]);
 
 async function isOfOne(

@@ -42,9 +42,8 @@ export async function walkSources(
   const all: Walked = { found: [], left: [], excluded: [] };
   const names = new Set<string>();
   for (const { path, name } of sources) {
-    const { found, left, excluded } = await walk(path, name, {
-      ...{ ...options, filter, image },
-    });
+    const walking = { ...options, filter, image };
+    const { found, left, excluded } = await walk(path, name, walking);
     for (const each of found) {
       if (!names.has(each.name)) names.add(each.name);
       else if (each.type !== "directory") throw twice(each);

@@ -34,9 +34,18 @@ export class Tally {
   ) {
     this.#onEntry = onEntry;
     this.#result = {
-      ...{ files: 0, bytes: 0, folders: 0, links: 0, unchanged: 0 },
-      ...{ attributes: 0, moved: 0, removed: 0, needed: 0 },
-      ...{ excluded: excluded.length, copied: [], left: [...left] },
+      files: 0,
+      bytes: 0,
+      folders: 0,
+      links: 0,
+      unchanged: 0,
+      attributes: 0,
+      moved: 0,
+      removed: 0,
+      needed: 0,
+      excluded: excluded.length,
+      copied: [],
+      left: [...left],
     };
     for (const { name, error } of left) {
       this.#report({ kind: "left", name, error });
@@ -72,7 +81,9 @@ export class Tally {
       case "move":
         this.#result.moved++;
         return this.#report({
-          ...{ kind: "moved", name: step.found.name, from: step.from },
+          kind: "moved",
+          name: step.found.name,
+          from: step.from,
         });
       case "attributes":
         this.#result.attributes++;
@@ -97,7 +108,8 @@ export class Tally {
     }
     if (inode !== undefined) this.#inodes.add(inode);
     this.#report({
-      ...{ kind: "stored", name },
+      kind: "stored",
+      name,
       ...(change && { change }),
       ...(type === "file" && { size }),
     });
@@ -119,8 +131,10 @@ export class Tally {
 
 /** The counter of each type. */
 const COUNTERS = {
-  ...{ file: "files", directory: "folders", link: "links" } as const,
-};
+  file: "files",
+  directory: "folders",
+  link: "links",
+} as const;
 
 function blockedError({ name, path }: Found): XorrisoError {
   return new XorrisoError(

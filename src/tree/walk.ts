@@ -223,7 +223,9 @@ class Walker implements Walked {
     const { size, mtime, mode, uid, gid, nlink, dev, ino } = info;
     const isFile = type === "file";
     this.found.push({
-      ...{ name, path, type },
+      name,
+      path,
+      type,
       size: isFile ? size : 0,
       mtime: Math.floor((mtime?.getTime() ?? 0) / 1000),
       mode: (mode ?? 0) & 0o7777,
