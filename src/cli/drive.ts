@@ -1,7 +1,6 @@
 /** The commands that are about a drive and its medium as such: `blank`, `format`, `finish`, `eject`, `load`. */
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { BackendOptions } from "../backend/options.ts";
-import { parseLocation } from "../backend/url.ts";
 import { isDrivePath } from "../disk/permissions.ts";
 import { XorrisoError } from "../errors.ts";
 import type { BlankMode, FormatMode } from "../options.ts";
@@ -47,7 +46,7 @@ export async function eject(run: Run): Promise<void> {
 
 /** `load URL` */
 export async function load(run: Run): Promise<void> {
-  const { device } = parseLocation(run.operands[0] ?? "");
+  const { device } = run.location;
   if (!await isDrivePath(device)) {
     throw new XorrisoError(
       "NO_DRIVE",
@@ -65,7 +64,7 @@ async function openWhole(
   run: Run,
   options: BackendOptions = {},
 ): Promise<XorrisoBackend> {
-  const { directory } = parseLocation(run.operands[0] ?? "");
+  const { directory } = run.location;
   if (directory === "/") return await open(run, options);
   throw new UsageError(
     `This is done to the whole medium: leave out ":${directory}"`,

@@ -1,7 +1,6 @@
 /** The names of a command line, looked up on the medium: what matches nothing is a failure. */
 import type { XorrisoBackend } from "../backend/backend.ts";
 import type { ListedEntry, ListOptions } from "../backend/options.ts";
-import { parseLocation } from "../backend/url.ts";
 import { XorrisoError } from "../errors.ts";
 import { parents, unspellName } from "../names.ts";
 import { normalizeName, selectEntries } from "../tree/select.ts";
@@ -65,7 +64,7 @@ export async function requireDirectory(
   backend: XorrisoBackend,
   { mayMiss = false }: { readonly mayMiss?: boolean } = {},
 ): Promise<void> {
-  const { device, directory } = parseLocation(run.operands[0] ?? "");
+  const { device, directory } = run.location;
   if (directory === "/") return;
   const own = await backend.query("");
   if (own?.type === "directory") return;

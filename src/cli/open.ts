@@ -3,7 +3,6 @@ import { delay } from "@std/async/delay";
 import { XorrisoBackend } from "../backend/backend.ts";
 import type { BackendOptions, Place } from "../backend/options.ts";
 import { readSettings, splitArgs } from "../backend/settings.ts";
-import { parseLocation } from "../backend/url.ts";
 import { isCode } from "../errors.ts";
 import { parseWriteSpeed } from "../options.ts";
 import { type Device, devices } from "../session/devices.ts";
@@ -20,7 +19,7 @@ const WARNING = /^xorriso-backend : WARNING : ((?!.*discarded).*)$/s;
 export async function open(
   run: Run,
   options: BackendOptions = {},
-  place: Place = parseLocation(run.operands[0] ?? ""),
+  place: Place = run.location,
 ): Promise<XorrisoBackend> {
   const { signal } = run;
   const speed = run.value("write-speed");

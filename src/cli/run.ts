@@ -1,5 +1,7 @@
 /** One run of the program: what it was asked, and how it prints, fails and sums up. */
 import { abortable } from "@std/async/abortable";
+import type { Place } from "../backend/options.ts";
+import { parseLocation } from "../backend/url.ts";
 import type { Progress } from "../options.ts";
 import { encodeName } from "../names.ts";
 import { systemError, XorrisoError } from "../errors.ts";
@@ -88,6 +90,11 @@ export class Run {
   /** Columns that a line of output may have. */
   get columns(): number {
     return this.#io.stdout.columns();
+  }
+
+  /** What the first operand, the URL, means. */
+  get location(): Required<Place> {
+    return parseLocation(this.operands[0] ?? "");
   }
 
   /** The operands behind the URL: names on the medium. */
