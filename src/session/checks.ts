@@ -1,4 +1,4 @@
-/** Checks at opening: options, version of xorriso, state of an image, volume id. */
+/** Checks at opening: options, version of xorriso, volume id. */
 
 import { XorrisoError } from "../errors.ts";
 import type { Medium } from "../medium.ts";
@@ -27,38 +27,6 @@ export function checkSession(session: number): void {
   if (Number.isSafeInteger(session) && session > 0) return;
   throw new RangeError(
     `Cannot use the session ${session}: sessions are numbered from 1 on`,
-  );
-}
-
-/** Makes sure that xorriso has found in an image what the module has. */
-export function checkState(
-  state: string,
-  medium: Medium,
-  device: string,
-): void {
-  const blank = medium.status === "blank";
-  if (state === "iso" && blank) throw stateError("damaged", device);
-  if (state === "blank" && !blank) throw stateError("foreign", device);
-}
-
-/** Words for the states in which an image file cannot be opened. */
-const STATES: Readonly<Record<string, string>> = {
-  interrupted: "the writing of its first session was interrupted, so it " +
-    "holds nothing yet; open it for writing with recover to begin again",
-  headless: "the writing of its first session was interrupted at the very " +
-    "end; open it for writing with recover to complete it",
-  damaged: "its volume descriptor is damaged; read what it still has with " +
-    "readOnly, or open it with recover to have that mended",
-};
-
-/** The error for an image file in a state in which it cannot be opened. */
-export function stateError(state: string, path: string): XorrisoError {
-  const damage = STATES[state];
-  const why = damage ?? "it holds no ISO 9660 image; choose another file";
-  return new XorrisoError(
-    damage === undefined ? "NOT_ISO" : "IMAGE_DAMAGED",
-    `Cannot open "${path}": ${why}`,
-    { path },
   );
 }
 

@@ -6,13 +6,8 @@ import { isCode, XorrisoError } from "../errors.ts";
 import type { Medium } from "../medium.ts";
 import type { XorrisoOptions } from "../options.ts";
 import type { Changes } from "./changes.ts";
-import {
-  checkOptions,
-  checkState,
-  checkVersion,
-  checkVolume,
-} from "./checks.ts";
-import { preview, type ReadFirst } from "./preview.ts";
+import { checkOptions, checkVersion, checkVolume } from "./checks.ts";
+import { checkState, preview, type ReadFirst } from "./preview.ts";
 import { type Base, closeInterrupted, findBases } from "./recover.ts";
 import { Session } from "./session.ts";
 

@@ -1,10 +1,11 @@
 /** What the module itself reads of an image file before xorriso opens it. */
 
+import type { ImageState } from "../disk/head.ts";
 import type { ImageFile } from "../disk/image.ts";
 import { XorrisoError } from "../errors.ts";
 import { fileBlocks, readImage, readTree } from "../iso/mod.ts";
+import type { Medium } from "../medium.ts";
 import type { XorrisoOptions } from "../options.ts";
-import { stateError } from "./checks.ts";
 import { findRemains } from "./remains.ts";
 import type { Session } from "./session.ts";
 import { settle } from "./settle.ts";
@@ -13,9 +14,9 @@ import { settle } from "./settle.ts";
 export type ReadFirst = (image: ImageFile) => Promise<boolean>;
 
 /**
- * Judges what is to be opened; refuses an image file that cannot be.
+ * Refuses an image file that cannot be opened.
  *
- * @returns What xorriso must find there, too.
+ * @returns What is in it, for `checkState()`.
  */
 export async function preview(
   session: Session,
@@ -87,5 +88,37 @@ async function requireSound(
     `Cannot change "${device}": ${foreign}, and would be ` +
       `overwritten; store into another image`,
     { path: device },
+  );
+}
+
+/** Makes sure that xorriso has found in an image what the module has. */
+export function checkState(
+  state: "drive" | "blank" | "iso",
+  medium: Medium,
+  device: string,
+): void {
+  const blank = medium.status === "blank";
+  if (state === "iso" && blank) throw stateError("damaged", device);
+  if (state === "blank" && !blank) throw stateError("foreign", device);
+}
+
+/** Words for the states in which an image file cannot be opened. */
+const STATES: Readonly<Partial<Record<ImageState, string>>> = {
+  interrupted: "the writing of its first session was interrupted, so it " +
+    "holds nothing yet; open it for writing with recover to begin again",
+  headless: "the writing of its first session was interrupted at the very " +
+    "end; open it for writing with recover to complete it",
+  damaged: "its volume descriptor is damaged; read what it still has with " +
+    "readOnly, or open it with recover to have that mended",
+};
+
+/** The error for an image file in a state in which it cannot be opened. */
+function stateError(state: ImageState, path: string): XorrisoError {
+  const damage = STATES[state];
+  const why = damage ?? "it holds no ISO 9660 image; choose another file";
+  return new XorrisoError(
+    damage === undefined ? "NOT_ISO" : "IMAGE_DAMAGED",
+    `Cannot open "${path}": ${why}`,
+    { path },
   );
 }
