@@ -206,7 +206,10 @@ const COMMANDS = {
       AS,
       ...FILTERS,
       flag("--checksum", "Read all files to compare them"),
-      flag("--from N", "Show what has changed since session N, without PATH"),
+      flag(
+        "--from N|DATE",
+        "Show what has changed since session N, without PATH",
+      ),
       ...READ,
     ],
     permissions: [
