@@ -252,7 +252,9 @@ function unreadableSource(name: string, problem: string): XorrisoError {
 export function unreadableBy(cause: unknown, name: string): unknown {
   const doing = `Cannot store "${name}"`;
   return systemError(cause, {
-    ...{ doing, path: name, code: "SOURCE_UNREADABLE" },
+    doing,
+    path: name,
+    code: "SOURCE_UNREADABLE",
     reasons: { ENOENT: "there is no such file or folder" },
   });
 }

@@ -60,7 +60,9 @@ export async function commit(
       doing,
       tolerant: true,
       onStill: () => fifos.unblock(),
-      ...{ signal, onProgress, size },
+      signal,
+      onProgress,
+      size,
     });
     const problem = told ?? fifos.problem;
     const isSource = problem !== undefined && isSourceProblem(problem);

@@ -108,7 +108,10 @@ async function scan(options: DevicesOptions): Promise<Answer> {
   const { xorrisoPath = "xorriso", xorrisoArgs = [] } = options;
   const { signal, timeout = TIMEOUT } = options;
   const dialogue = await Dialogue.start(xorrisoPath, xorrisoArgs, {
-    ...{ timeout, grace: 10_000, mayKill: true, signal },
+    timeout,
+    grace: 10_000,
+    mayKill: true,
+    signal,
   });
   try {
     const answer = await dialogue.exchange("-devices", {

@@ -175,7 +175,10 @@ export async function loadMedium(
   const doing = `Cannot open "${device}"`;
   const command = writable ? "-dev" : "-indev";
   const { messages, problem } = await session.run([command, address], {
-    ...{ doing, path: device, tolerant: true, signal },
+    doing,
+    path: device,
+    tolerant: true,
+    signal,
   });
   session.foreign = undefined;
   if (problem !== undefined && isAcceptable(session, problem, messages)) {

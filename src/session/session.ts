@@ -108,7 +108,9 @@ export class Session implements AsyncDisposable {
         mayKill: target.image !== undefined,
         device: target.address,
         onLog: (line) => log.take(line),
-        ...{ onMessage, onProgress, signal },
+        onMessage,
+        onProgress,
+        signal,
       });
       return new Session(dialogue, target, options, log);
     } catch (error) {
