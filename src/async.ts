@@ -1,4 +1,4 @@
-/** What @std/async lacks: sharing the event loop, signals with many listeners, waiting while a program may be stopped. */
+/** What @std/async lacks: sharing the event loop, signals with many listeners, time of a running program. */
 
 import { delay } from "@std/async/delay";
 
@@ -105,7 +105,7 @@ export async function running(
   }
 }
 
-/** Calls a listener of the user. What it throws is an uncaught error, as with event listeners; the call goes on. */
+/** Calls a listener of the user. What it throws is an uncaught error, as with event listeners. */
 export function notify<T>(
   listener: ((value: T) => void) | undefined,
   value: T,

@@ -224,7 +224,7 @@ const UNNAMED: Readonly<Record<string, string>> = {
   122: "EDQUOT",
 };
 
-/** The name of an error in errno(3), `E` and its number if Deno knows none; undefined for all other errors. */
+/** The name of an error in errno(3), or `E` and its number; undefined for all other errors. */
 export function systemName(error: unknown): string | undefined {
   if (!(error instanceof Error) || error instanceof XorrisoError) return;
   const named = "code" in error && /^E[A-Z0-9]+$/.exec(String(error.code))?.[0];

@@ -136,7 +136,7 @@ export interface Medium {
   readonly free: number;
   /** Whether a session can be written. */
   readonly appendable: boolean;
-  /** What a further session would overwrite behind the newest one of an image, in words; mostly undefined. */
+  /** What a further session would overwrite behind the newest one of an image, in words. */
   readonly behind?: string | undefined;
   /** Number of sessions. */
   readonly sessions: number;

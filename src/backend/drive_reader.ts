@@ -1,4 +1,4 @@
-/** Reading a medium in a drive, through xorriso: its sessions by the table of contents, names by its blocks. */
+/** Reading a medium in a drive: sessions from its table of contents, names from its blocks. */
 
 import { BLOCK, blocksOf, type RecordedSession } from "../medium.ts";
 import { isCode } from "../errors.ts";

@@ -12,7 +12,7 @@ export type Settings = Pick<
 /** Where variables are looked up, as in `Deno.env`. */
 export type Environment = Pick<Deno.Env, "get">;
 
-/** The variables that the script may read; the permission is queried, since `Deno.env.get` would ask for it. */
+/** The variables that the script may read. The permission is queried: `Deno.env.get` would ask for it. */
 const GRANTED: Environment = {
   get(variable) {
     const { state } = Deno.permissions.querySync({ name: "env", variable });

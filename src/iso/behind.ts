@@ -1,4 +1,4 @@
-/** What lies behind the newest session of an image file: nothing, an interrupted commit, or other data. */
+/** What lies behind the newest session of an image file, such as an interrupted commit. */
 
 import { type Blocks, type BlocksReadOptions, readBytes } from "./blocks.ts";
 import { holds, isZero, u32 } from "../bytes.ts";
@@ -104,14 +104,14 @@ async function findBlock(
   return undefined;
 }
 
-/** Whether a block shows that a session began at `start`: by a tag of it, or as a directory of its own. */
+/** Whether a block is a trace of a session that began at `start`: a tag of it, or a directory. */
 function isTrace(block: Uint8Array, lba: number, start: number): boolean {
   const isDirectory = u32(block, 2) === lba && block[25] === 2 &&
     holds(block, 32, "\x01\x00");
   return isDirectory || parseTag(block, lba)?.start === start;
 }
 
-/** Blocks of the session that begins at `start`, by its descriptor or by traces of it; 0 if there is none. */
+/** Blocks of the session that begins at `start`, by its descriptor or by traces; 0 if there is none. */
 async function sizeAt(
   blocks: Blocks,
   start: number,

@@ -10,7 +10,7 @@ import { damaged } from "./volume.ts";
 /** Bytes of an MD5. */
 const SIZE = 16;
 
-/** Gives the MD5 of a file's content as it is stored, in 32 hexadecimal digits; undefined if none is recorded. */
+/** Gives the MD5 of a file's stored content, in 32 hexadecimal digits; undefined if none is recorded. */
 export type Checksums = (entry: Entry) => string | undefined;
 
 /**

@@ -180,12 +180,14 @@ class Finder {
     const partitionOffset = partitionOffsetIn(head);
     const chain = await this.#followChain(ALIGNMENT + partitionOffset);
     const shown = top && await this.#findShown(top);
-    const isSound = shown?.isSound && await this.#hasTree(shown.volume);
-    const found = top && isSound
+    const hasTree = shown?.isSound && await this.#hasTree(shown.volume);
+    // Where the root lies beyond the end of the file, there is a reason in place of `top`.
+    const broken = shown?.isSound || reason ? "cut" : top ? "torn" : "missing";
+    const found = top && hasTree
       ? await this.#withHead(top, shown.volume, chain)
       : await this.#withoutHead(
         [...chain, ...shown ? [shown.volume] : []],
-        shown?.isSound || reason ? "cut" : top ? "torn" : "missing",
+        broken,
       );
     const newest = found.sessions.at(-1);
     if (newest !== undefined) return { ...found, newest, partitionOffset };
@@ -237,7 +239,7 @@ class Finder {
     return { sessions: numbered(whole), head };
   }
 
-  /** Finds the session that the descriptors in the head are a copy of, and whether they are a true one. */
+  /** Finds the session that the head shows; it is sound if its descriptors are a true copy. */
   async #findShown(
     top: Volume,
   ): Promise<{ readonly volume: Volume; readonly isSound: boolean }> {
@@ -308,7 +310,10 @@ class Finder {
     return undefined;
   }
 
-  /** Looks in the whole file for sessions with checksum tags, whose block shows that they are no file's content. */
+  /**
+   * Looks in the whole file for sessions with checksum tags. A tag tells its own block, so that of an
+   * image that is stored as a file does not count.
+   */
   async #findTagged(): Promise<Volume[]> {
     const found: Volume[] = [];
     for (let lba = ALIGNMENT; lba < this.#count;) {
@@ -407,7 +412,7 @@ function isCopy(
   return true;
 }
 
-/** Whether two are the same but for the volume space size (ECMA-119, 8.4.8), which in a head counts from block 0. */
+/** Whether two are the same but for the volume space size, which in a head counts from block 0. */
 function isSameDescriptor(a: Uint8Array, b: Uint8Array): boolean {
   const from = FIELD.spaceSize;
   return a.every((byte, i) => byte === b[i] || i >= from && i < from + 8);

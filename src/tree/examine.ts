@@ -33,7 +33,7 @@ export interface TreePlan {
   readonly unchanged: readonly Found[];
 }
 
-/** Compares what was found with what is on the medium; checksums are read only where size and time prove nothing. */
+/** Compares what was found with the medium; by checksum only where size and time prove nothing. */
 export async function examine(
   backend: XorrisoBackend,
   { sources, found, left, excluded }: WalkedSources,

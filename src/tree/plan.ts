@@ -6,7 +6,7 @@ import { differingAttributes, recordable, secondsOf } from "./difference.ts";
 import type { PutTreeOptions, TreeEvent } from "./options.ts";
 import type { Found } from "./walk.ts";
 
-/** What is to be written of a name on disk: nothing, attributes, content; or its checksum is to be compared first. */
+/** What is to be written of a name on disk; with `checksum` that is to be compared first. */
 export type Verdict = "same" | "attributes" | "content" | "checksum";
 
 /** What names are judged by, besides size and attributes. */
