@@ -5,8 +5,8 @@ import { delay } from "@std/async/delay";
 /** Milliseconds that a timer can be set to at most; with more it would fire at once. */
 export const MAX_TIMEOUT = 2 ** 31 - 1;
 
-/** How many calls of `breathe()` return in one turn of the event loop. */
-const GROUP = 256;
+/** How many calls of `breathe()` return in one turn of the event loop, and how many items `eachOf()` works on at a time. */
+export const GROUP = 256;
 
 let count = 0;
 let gate: Promise<unknown> = Promise.resolve();
@@ -29,7 +29,7 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Does work on each item, on up to 256 at a time. */
+/** Does work on each item, in their order, on up to 256 at a time. */
 export async function eachOf<T>(
   items: Iterable<T>,
   work: (item: T) => Promise<void>,

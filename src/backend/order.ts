@@ -1,6 +1,6 @@
 /** Which call waits for which: those about one name are done in call order. */
 
-import { breathe, unlessAborted } from "../async.ts";
+import { breathe, GROUP, unlessAborted } from "../async.ts";
 import { foldersAbove } from "./index.ts";
 
 /** The names that a call is about. */
@@ -25,9 +25,11 @@ export class CallPlace {
    * For {@linkcode Order}.
    *
    * @param names The names that its call is about.
+   * @param together What it has in common with those that were taken with it.
    */
   constructor(
     readonly names: readonly string[],
+    readonly together: unknown,
     earlier: readonly CallPlace[],
     forget: (place: CallPlace) => void,
   ) {
@@ -111,7 +113,7 @@ export class Order {
   }
 
   /** Takes the next place for a call about some names. */
-  take({ name, from = name }: CallNames): CallPlace {
+  take({ name, from = name }: CallNames, together: unknown = {}): CallPlace {
     const earlier: CallPlace[] = [];
     const names = from === name ? [name] : [from, name];
     for (const each of names) {
@@ -120,7 +122,7 @@ export class Order {
         earlier.push(...this.#names.get(folder));
       }
     }
-    const place = new CallPlace(names, earlier, this.#forget);
+    const place = new CallPlace(names, together, earlier, this.#forget);
     this.#all.add(place);
     for (const each of names) {
       this.#names.add(each, place);
@@ -142,6 +144,7 @@ export class Order {
   /**
    * Takes the places of calls that are made together, after all that were made
    * before. Lets others on the event loop go on where there are thousands.
+   * They are to be gone through by `eachOf()`.
    */
   async takeAll<Call extends CallNames>(
     calls: readonly Call[],
@@ -152,7 +155,7 @@ export class Order {
       try {
         for (const [i, call] of calls.entries()) {
           if (i > 0) await breathe();
-          places.push([call, this.take(call)]);
+          places.push([call, this.take(call, places)]);
         }
         return places;
       } catch (error) {
@@ -183,17 +186,21 @@ export class Order {
       tick = Promise.withResolvers();
     }, patience / 4);
     const left = new Set<CallPlace>();
+    const counts = new Map<unknown, number>();
+    // Of calls that were made together, no more than so many are under way.
+    const isHeld = ({ earlier, together }: CallPlace) =>
+      earlier.some((each) => left.has(each)) ||
+      (counts.get(together) ?? 0) >= GROUP;
     try {
       for (const place of this.all) {
         while (!place.isLeft && !left.has(place)) {
-          const { arriving, earlier } = place;
+          const { arriving, together } = place;
           const isStalled = arriving !== undefined &&
             performance.now() - arriving.latest >= patience;
-          if (
-            isStalled && isLeft(arriving) ||
-            earlier.some((each) => left.has(each))
-          ) left.add(place);
-          else {
+          if (isStalled && isLeft(arriving) || isHeld(place)) {
+            left.add(place);
+            counts.set(together, (counts.get(together) ?? 0) + 1);
+          } else {
             const next = Promise.race([place.left(), tick.promise]);
             await unlessAborted(next, signal);
           }

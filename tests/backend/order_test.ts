@@ -85,3 +85,20 @@ Deno.test("Order.takeAll() goes on after calls of which one is none", async () =
   await order.takeAll([{ name: "a" }]);
   assertEquals(order.all.length, 1);
 });
+
+for (const [waiting, verb] of [[255, "waits for"], [256, "leaves"]] as const) {
+  Deno.test(`Order.done() ${verb} what comes after ${waiting} calls that a stream holds up`, async () => {
+    const order = new Order();
+    const stream = order.take({ name: "s" });
+    const controller = new AbortController();
+    stream.arriving = { name: "s", latest: -Infinity, controller };
+    const names = [...Array(waiting).fill("s"), "other"];
+    const places = await order.takeAll(names.map((name) => ({ name })));
+    let isDone = false;
+    const done = order.done(1000, () => true).then(() => isDone = true);
+    await new Promise((resolve) => setTimeout(resolve));
+    assertEquals(isDone, waiting === 256);
+    for (const [, place] of places) place.leave();
+    await done;
+  });
+}
