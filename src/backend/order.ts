@@ -37,6 +37,12 @@ export class CallPlace {
     this.#forget = forget;
   }
 
+  /** Whether its content has not gone on for some milliseconds. */
+  isStalled(patience: number): boolean {
+    return this.arriving !== undefined &&
+      performance.now() - this.arriving.latest >= patience;
+  }
+
   /** Resolves when all earlier calls that this one depends on are done. */
   async reached(signal?: AbortSignal): Promise<void> {
     for (const place of this.earlier) {
@@ -195,8 +201,7 @@ export class Order {
       for (const place of this.all) {
         while (!place.isLeft && !left.has(place)) {
           const { arriving, together } = place;
-          const isStalled = arriving !== undefined &&
-            performance.now() - arriving.latest >= patience;
+          const isStalled = arriving && place.isStalled(patience);
           if (isStalled && isLeft(arriving) || isHeld(place)) {
             left.add(place);
             counts.set(together, (counts.get(together) ?? 0) + 1);

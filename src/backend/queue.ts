@@ -53,8 +53,8 @@ export class Queue {
   readonly #entering = new Map<Caller, () => XorrisoError>();
   /** Changes that have been asked for and will soon be in the plan. */
   #coming = 0;
-  /** Calls whose changes all go into one batch. */
-  #held = 0;
+  /** Calls whose changes all go into one batch, with the places come to. */
+  readonly #held = new Map<Caller, readonly CallPlace[]>();
   /** Bytes that are free on the medium; undefined when it is to be asked. */
   #free: number | undefined;
   /** The question for them, under way. */
@@ -129,11 +129,14 @@ export class Queue {
     if (untold === 0) resolve();
     using caller = this.#caller(signal);
     this.#entering.set(caller, () => rolledBack());
-    this.#held++;
+    const begun: CallPlace[] = [];
+    this.#held.set(caller, begun);
+    const timer = setInterval(() => this.#relent(), STALLED);
     try {
       const entering = this.#order.takeAll(changes).then((places) =>
         // Few at a time: what is under way takes more memory than what is done.
         eachOf(places.entries(), async ([i, [change, place]]) => {
+          begun.push(place);
           const tell = (...error: unknown[]) => {
             if (error.length > 0) failures.set(i, error[0]);
             if (--untold === 0) resolve();
@@ -148,7 +151,8 @@ export class Queue {
       );
       await unlessAborted(entering, signal);
     } finally {
-      this.#held--;
+      clearInterval(timer);
+      this.#held.delete(caller);
       this.#entering.delete(caller);
       this.#schedule();
     }
@@ -357,7 +361,7 @@ export class Queue {
     caller.signal.throwIfAborted();
     plan.add(change);
     caller.isPlanned = true;
-    if (plan.size >= LIMIT && this.#held === 0 && this.#autoCommit) {
+    if (plan.size >= LIMIT && this.#held.size === 0 && this.#autoCommit) {
       this.#flush();
     }
   }
@@ -423,9 +427,24 @@ export class Queue {
   }
 
   #schedule(): void {
-    if (!this.#autoCommit || this.#held > 0) return;
+    if (!this.#autoCommit || this.#held.size > 0) return;
     if (this.#writing !== undefined || this.size === 0) return;
     this.#due.note(this.#coming > 0);
+  }
+
+  /**
+   * Writes what others have asked for when all calls that hold it for the sake
+   * of one session have content that stands still.
+   */
+  #relent(): void {
+    if (!this.#autoCommit || this.#writing !== undefined) return;
+    const isStill = this.#held.values().every((places) =>
+      places.some((place) => place.isStalled(STALLED))
+    );
+    const hasOthers = this.#plan?.plan.changes.values().some(({ caller }) =>
+      !this.#held.has(caller)
+    );
+    if (isStill && hasOthers) this.#flush();
   }
 
   /**

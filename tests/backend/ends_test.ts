@@ -98,6 +98,22 @@ Deno.test("XorrisoBackend.put() behind a stuck stream of its name goes on when o
   assertEquals(await textsOf(backend), { a: "3", other: "x" });
 });
 
+Deno.test("XorrisoBackend.apply() holds no other call while its stream stands still", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const changes: Change[] = [
+    { kind: "file", name: "stuck", source: stuckStream() },
+    { kind: "folder", name: "folder" },
+  ];
+  const applying = rejection(backend.apply(changes, { signal }));
+  await backend.put(toBytes("other"), "other");
+  assertEquals(await textsOf(backend), { other: "other" });
+  controller.abort(reason);
+  assertEquals(await applying, reason);
+});
+
 Deno.test("XorrisoBackend.apply() ends at once by its signal while it prepares, and stores nothing", async () => {
   await using folder = await makeFolder();
   await using backend = await openImage(folder, { autoCommit: false });
