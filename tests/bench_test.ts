@@ -1,8 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
   compete,
+  mergeRows,
   outcomeRow,
   replaceTables,
+  rowsOf,
   table,
   time,
 } from "./bench/bench.ts";
@@ -58,6 +60,17 @@ Deno.test("time() tells milliseconds so that they can be read", () => {
     "1.50 s",
     "-20.0 ms",
   ]);
+});
+
+Deno.test("mergeRows() puts newer rows in the place of those about the same", () => {
+  const rows = [["a", "1", "x"], ["b", "2", "x"]];
+  const text = `text\n\n${table(["of", "n", "on"], rows)}\n\nmore\n`;
+  assertEquals(rowsOf(text, ["of", "n", "on"]), rows);
+  assertEquals(rowsOf(text, ["no", "such", "table"]), []);
+  assertEquals(
+    mergeRows(rows, [["b", "3", "x"], ["b", "4", "y"]], [0, 2]),
+    [["a", "1", "x"], ["b", "3", "x"], ["b", "4", "y"]],
+  );
 });
 
 Deno.test("replaceTables() replaces what stands between its marks", () => {

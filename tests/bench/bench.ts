@@ -255,6 +255,34 @@ export function table(
   ].join("\n");
 }
 
+/** The rows of a table in a text, which {@linkcode table} has made. */
+export function rowsOf(text: string, titles: readonly string[]): string[][] {
+  const lines = text.split("\n").map((line) =>
+    line.split("|").slice(1, -1).map((cell) => cell.trim())
+  );
+  const head = lines.findIndex((cells) => cells.join() === titles.join());
+  if (head < 0) return [];
+  const rows = lines.slice(head + 2);
+  const end = rows.findIndex(({ length }) => length === 0);
+  return rows.slice(0, end < 0 ? undefined : end);
+}
+
+/**
+ * Puts newer rows in the place of those about the same, or behind all.
+ *
+ * @param about Columns that tell what a row is about.
+ */
+export function mergeRows(
+  rows: readonly string[][],
+  newer: readonly string[][],
+  about: readonly number[],
+): string[][] {
+  const keyOf = (row: string[]) => about.map((column) => row[column]).join("|");
+  const merged = new Map(rows.map((row) => [keyOf(row), row]));
+  for (const row of newer) merged.set(keyOf(row), row);
+  return [...merged.values()];
+}
+
 /** What stands around the tables in the README. */
 const MARKS = ["<!-- bench -->", "<!-- end of bench -->"] as const;
 

@@ -8,14 +8,14 @@ import { BLOCK } from "../../src/medium.ts";
 
 const GIB = 1 << 30;
 const CHUNK = 1 << 20;
-/** One large file, and many small ones. */
-export async function get(scene: Scene): Promise<void> {
-  await getLarge(scene);
+/** Many small files. */
+export async function small(scene: Scene): Promise<void> {
   await getMany(scene, 100);
   await getMany(scene, 10_000);
 }
 
-async function getLarge(scene: Scene): Promise<void> {
+/** One large file. */
+export async function get(scene: Scene): Promise<void> {
   const { folder } = scene;
   const source = `${folder}/large.bin`;
   const image = `${folder}/large.iso`;

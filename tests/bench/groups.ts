@@ -2,7 +2,7 @@
 
 import type { Group } from "./bench.ts";
 import { drive } from "./drive.ts";
-import { get } from "./get.ts";
+import { get, small } from "./get.ts";
 import { growth, idle } from "./growth.ts";
 import { iso } from "./iso.ts";
 import { kept, nights } from "./kept.ts";
@@ -15,6 +15,7 @@ export const GROUPS: readonly Group[] = [
   { name: "open", run: open },
   { name: "put", run: put },
   { name: "get", run: get },
+  { name: "small", run: small },
   { name: "trees", run: trees },
   { name: "iso", run: iso },
   { name: "list", run: list, once: true },

@@ -4,7 +4,7 @@
  *     deno task bench [--json] [--rounds N] [--disk FOLDER] [--on tmpfs|disk]
  *         [--update] [GROUP...]
  *
- * `--update` puts the tables into tests/bench/README.md, too.
+ * `--update` puts the tables into tests/bench/README.md, too; of some groups, their rows alone.
  *
  * Each round runs all sides in turn, so that all see the same machine. A commit
  * needs a fresh image and goes in steps of 0.1 s, so this is a runner of its
@@ -19,11 +19,13 @@ import {
   compete,
   FIGURE_TITLES,
   figureRow,
+  mergeRows,
   OUTCOME_TITLES,
   outcomeRow,
   type Place,
   replaceTables,
   type Results,
+  rowsOf,
   table,
 } from "./bench.ts";
 import { GROUPS } from "./groups.ts";
@@ -98,13 +100,27 @@ async function runGroups(
   return results;
 }
 
+/** The rows of both tables. */
+interface Rows {
+  readonly outcomes: string[][];
+  readonly figures: string[][];
+}
+
 /** The tables, in Markdown. */
-function show(about: string, { outcomes, figures }: Results): string {
+function show(about: string, { outcomes, figures }: Rows): string {
   const tables = [
-    table(OUTCOME_TITLES, outcomes.map(outcomeRow)),
-    table(FIGURE_TITLES, figures.map(figureRow)),
-  ].filter((_, index) => [outcomes, figures][index]?.length);
+    ...(outcomes.length > 0 ? [table(OUTCOME_TITLES, outcomes)] : []),
+    ...(figures.length > 0 ? [table(FIGURE_TITLES, figures)] : []),
+  ];
   return [`${about}; medians, in brackets minima:`, ...tables].join("\n\n");
+}
+
+/** The rows of a text, with newer ones in their places. */
+function merge(text: string, { outcomes, figures }: Rows): Rows {
+  return {
+    outcomes: mergeRows(rowsOf(text, OUTCOME_TITLES), outcomes, [0, 1, 3]),
+    figures: mergeRows(rowsOf(text, FIGURE_TITLES), figures, [0, 1]),
+  };
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -131,11 +147,15 @@ async function main(words: readonly string[]): Promise<number> {
     console.log(JSON.stringify({ machine: about, ...results }, undefined, 2));
     return 0;
   }
-  const tables = show(about, results);
-  console.log(`\n${tables}`);
+  const rows = {
+    outcomes: results.outcomes.map(outcomeRow),
+    figures: results.figures.map(figureRow),
+  };
+  console.log(`\n${show(about, rows)}`);
   if (args.update) {
     const text = await Deno.readTextFile(README);
-    await Deno.writeTextFile(README, replaceTables(text, tables));
+    const all = args.groups.length > 0 ? merge(text, rows) : rows;
+    await Deno.writeTextFile(README, replaceTables(text, show(about, all)));
   }
   return 0;
 }
