@@ -69,12 +69,8 @@ export class ImageFile implements AsyncDisposable {
   /** The absolute path, without links. */
   readonly path: string;
 
-  private constructor(
-    path: string,
-    info: Deno.FileInfo,
-    opened: Opened,
-  ) {
-    this.path = path;
+  private constructor(info: Deno.FileInfo, opened: Opened) {
+    this.path = opened.path;
     this.#file = opened.file;
     this.#refusal = opened.refusal;
     this.#created = opened.created;
@@ -110,18 +106,15 @@ export class ImageFile implements AsyncDisposable {
     options: ImageOptions,
   ): Promise<ImageFile | undefined> {
     const { writable, create } = options;
-    let path = await findImage(given);
-    let opened: Opened | undefined;
-    if (path === undefined) {
-      if (!create || !writable) throw missingImage(given, create);
-      const made = await createFile(given);
-      if (made === undefined) return undefined;
-      ({ path, ...opened } = made);
-    } else {
-      opened = await openFile(path, writable);
+    const found = await findImage(given);
+    if (found === undefined && !(create && writable)) {
+      throw missingImage(given, create);
     }
+    const opened = found === undefined
+      ? await createFile(given)
+      : await openFile(found, writable);
     if (opened === undefined) return undefined;
-    const { file, created, refusal } = opened;
+    const { path, file, created, refusal } = opened;
     const locks = writable && refusal === undefined && options.lock !== false;
     try {
       if (locks) await lock(file, path, options);
@@ -129,7 +122,7 @@ export class ImageFile implements AsyncDisposable {
       // Between opening and locking, its maker may have removed it.
       const there = await Deno.stat(path).catch(() => undefined);
       if (there !== undefined && isSame(there, info)) {
-        return new ImageFile(path, info, opened);
+        return new ImageFile(info, opened);
       }
     } catch (error) {
       // A program that has the lock uses the file.
@@ -152,16 +145,12 @@ export class ImageFile implements AsyncDisposable {
     return { dev, ino };
   }
 
-  /**
-   * Makes sure that the operating system lets it be written.
-   *
-   * Throws with PERMISSION_DENIED or MEDIUM_NOT_WRITABLE.
-   */
+  /** Throws PERMISSION_DENIED or MEDIUM_NOT_WRITABLE if the system refused to open it for writing. */
   requireWritable(): void {
     if (this.#refusal !== undefined) throw this.#refusal;
   }
 
-  /** Looks at the volume descriptor (ECMA-119, 6.2.1: block 16). */
+  /** Judges the file by its volume descriptor (ECMA-119, 6.2.1: block 16). */
   async inspect(): Promise<ImageState> {
     const { size } = await this.#file.stat();
     return await judgeHead(size, this.#read);

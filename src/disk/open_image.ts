@@ -9,6 +9,8 @@ import {
 
 /** A file that has been opened. */
 export interface Opened {
+  /** Its absolute path, without links. */
+  readonly path: string;
   readonly file: Deno.FsFile;
   /** Whether it was made now. */
   readonly created: boolean;
@@ -41,7 +43,7 @@ export async function openFile(
 ): Promise<Opened | undefined> {
   try {
     const file = await Deno.open(path, { read: true, write: writable });
-    return { file, created: false };
+    return { path, file, created: false };
   } catch (error) {
     const name = systemName(error) ?? "";
     if (name === "ENOENT") return undefined;
@@ -56,7 +58,7 @@ export async function openFile(
 /** Makes the file; undefined if another program was faster. */
 export async function createFile(
   given: string,
-): Promise<Opened & { path: string } | undefined> {
+): Promise<Opened | undefined> {
   const target = await resolveForWrite(given, "the image");
   let file: Deno.FsFile;
   try {
@@ -75,7 +77,7 @@ export async function createFile(
     // If the folder may not be read, its links show only now.
     const path = await resolveForRead(target, "the image");
     await requireWrite(path, "the image");
-    return { file, created: true, path };
+    return { path, file, created: true };
   } catch (error) {
     // With the lock: else another program may be using the file already.
     const isLocked = await file.tryLock(true).catch(() => false);
