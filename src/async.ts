@@ -110,7 +110,8 @@ export function notify<T>(
   listener: ((value: T) => void) | undefined,
   value: T,
 ): void {
-  if (listener === undefined) return;
+  // What a caller without types gives by mistake must not end its program.
+  if (typeof listener !== "function") return;
   try {
     listener(value);
   } catch (error) {

@@ -15,9 +15,11 @@ export const MAX_VOLUME_ID = 32;
  * @throws {TypeError} If it is not absolute or has parts that cannot be names.
  */
 export function checkPath(path: string): string {
-  if (!path.startsWith("/")) {
+  if (typeof path !== "string" || !path.startsWith("/")) {
     throw new TypeError(
-      `Cannot use the path ${show(path)}: a path on the medium begins with "/"`,
+      `Cannot use the path ${
+        show(String(path))
+      }: a path on the medium begins with "/"`,
     );
   }
   const parts = path.split("/").filter((part) => part !== "");
@@ -69,6 +71,11 @@ export function checkName(
   name: string,
   isNew: boolean,
 ): string {
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot use ${String(name)} as a name: it must be text`,
+    );
+  }
   if (name.split("/").includes("")) {
     throw new TypeError(
       `Cannot use the name ${show(name)}: it must be relative, without ` +
@@ -77,6 +84,22 @@ export function checkName(
   }
   const path = join(directory, name);
   return isNew ? checkNewPath(path) : checkPath(path);
+}
+
+/** Bytes that the text of a link has at most on Linux (symlink(7)); of more, xorriso 1.5.4 dies. */
+const MAX_LINK = 4095;
+
+/** Checks what a link is to lead to; a TypeError if it cannot be. */
+export function checkLink(text: string): void {
+  const isText = typeof text === "string" && text !== "" &&
+    text.isWellFormed() && !text.includes("\0");
+  if (isText && !isLonger(text, MAX_LINK)) return;
+  throw new TypeError(
+    `Cannot store a link to ${
+      show(String(text).slice(0, 40))
+    }: its text must have 1 to ` +
+      `${MAX_LINK} bytes without NUL`,
+  );
 }
 
 /** Checks a volume id; a TypeError if it is longer than 32 bytes or cannot be written. */

@@ -139,7 +139,8 @@ export class XorrisoBackend implements AsyncDisposable {
    * @throws {XorrisoError} SOURCE_UNREADABLE, SOURCE_CHANGED, ENTRY_EXISTS when
    * a directory would be replaced or a file turned into one, NAME_TOO_LONG,
    * MEDIUM_FULL with `needed` and `free`, or as `Xorriso.commit`.
-   * @throws {TypeError} When the name or the source cannot be stored.
+   * @throws {TypeError | RangeError} When the name, the source, the mode or the
+   * time cannot be stored.
    * @throws {Deno.errors.NotCapable} When a permission is missing.
    */
   async put(

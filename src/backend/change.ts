@@ -2,7 +2,7 @@
 
 import { notify, onAbort } from "../async.ts";
 import { XorrisoError } from "../errors.ts";
-import { checkName, show } from "../names.ts";
+import { checkLink, checkName, show } from "../names.ts";
 import type { Progress } from "../options.ts";
 import { md5Of, openSource, type Source } from "../disk/sources.ts";
 import { absolutePath } from "../disk/permissions.ts";
@@ -175,10 +175,19 @@ export function requestOf(
   },
 ): Request {
   const { kind, name } = change;
+  if (!KINDS.has(kind)) {
+    throw new TypeError(`Cannot make a change of the kind ${show(`${kind}`)}`);
+  }
   checkName(directory, name, kind !== "remove" && kind !== "attributes");
-  if (kind === "move") checkName(directory, change.from, false);
-  if (kind !== "file") return change;
-  const { source: given, verify = false, ...rest } = change;
+  if (kind === "remove") return change;
+  if (kind === "move") {
+    checkName(directory, change.from, false);
+    return change;
+  }
+  if (kind === "link") checkLink(change.text);
+  const attributes = recordedAttributes(change.attributes);
+  if (kind !== "file") return { ...change, attributes };
+  const { source: given, verify = false, ...rest } = { ...change, attributes };
   const source = given instanceof Uint8Array ? viewOf(given) : given;
   if (typeof source === "string" || source instanceof URL) {
     const path = absolutePath(source);
@@ -213,6 +222,54 @@ export function requestOf(
     },
   };
 }
+
+const KINDS: ReadonlySet<string> = new Set(
+  [
+    "file",
+    "folder",
+    "link",
+    "attributes",
+    "move",
+    "remove",
+  ] satisfies Change["kind"][],
+);
+
+/**
+ * The attributes to record; undefined if there are none.
+ *
+ * @throws {RangeError} When one cannot be recorded.
+ */
+function recordedAttributes(
+  attributes: Attributes = {},
+): Attributes | undefined {
+  const { mode, uid, gid, mtime } = attributes;
+  const limits = [["mode", mode, 0o7777], ["uid", uid, MAX_ID], [
+    "gid",
+    gid,
+    MAX_ID,
+  ]] as const;
+  for (const [what, value, most] of limits) {
+    if (value === undefined) continue;
+    if (Number.isInteger(value) && value >= 0 && value <= most) continue;
+    throw new RangeError(
+      `Cannot record the ${what} ${value}: it must be a whole number from 0 to ${most}`,
+    );
+  }
+  if (mtime !== undefined) {
+    const year = mtime instanceof Date ? mtime.getUTCFullYear() : NaN;
+    // Seven bytes, of which one is for the year (Rock Ridge, TF).
+    if (!(year >= 1900 && year <= 2155)) {
+      throw new RangeError(
+        `Cannot record the time ${mtime}: it must be a Date from 1900 to 2155`,
+      );
+    }
+  }
+  const isAny = [mode, uid, gid, mtime].some((value) => value !== undefined);
+  return isAny ? attributes : undefined;
+}
+
+/** The largest number of a user or group. */
+const MAX_ID = 2 ** 32 - 1;
 
 /** The change with a path that means the same file wherever the program goes. */
 export function withAbsoluteSource(change: Change): Change {

@@ -397,6 +397,40 @@ Deno.test("XorrisoBackend.apply() comes after what was called just before, and b
   });
 });
 
+Deno.test("XorrisoBackend.apply() refuses what cannot be recorded, before it writes", async () => {
+  await using folder = await makeFolder();
+  await using backend = await openImage(folder);
+  const changes = [
+    { kind: "nonsense", name: "a" },
+    { kind: "folder" },
+    { kind: "move", name: "a" },
+    { kind: "link", name: "a", target: "b" },
+    { kind: "link", name: "a", text: "x".repeat(5000) }, // xorriso 1.5.4 dies of it
+    { kind: "folder", name: "a", attributes: { mode: 0o10000 } },
+    { kind: "folder", name: "a", attributes: { uid: -1 } },
+    { kind: "folder", name: "a", attributes: { mtime: new Date(NaN) } },
+    { kind: "folder", name: "a", attributes: { mtime: new Date("2156") } },
+  ];
+  // What a caller without types may give.
+  const results = await apply(backend, changes as unknown as Change[]);
+  const wanted = [
+    ...Array(5).fill("TypeError"),
+    ...Array(4).fill("RangeError"),
+  ];
+  assertEquals(results, wanted);
+  await assertRejects(
+    () => backend.put(toBytes("a"), "a", { mode: -1 }),
+    RangeError,
+    "mode -1",
+  );
+  assertEquals(await backend.sessions(), []);
+  // No attributes at all are none to be changed.
+  await store(backend, { a: "a" });
+  const none = { kind: "attributes", name: "a", attributes: {} } as const;
+  assertEquals(await apply(backend, [none]), ["ok"]);
+  assertEquals((await backend.sessions()).length, 1);
+});
+
 Deno.test("XorrisoBackend.apply() does not store what was given away, nor what fails without a reason", async () => {
   await using folder = await makeFolder();
   await using backend = await openImage(folder);
