@@ -2,7 +2,7 @@
 
 import { breathe, notify } from "../async.ts";
 import type { XorrisoBackend } from "../backend/backend.ts";
-import type { ListedEntry as Stored } from "../backend/options.ts";
+import type { ListedEntry } from "../backend/options.ts";
 import { SET_ID } from "../backend/reading.ts";
 import { type DiskAttributes, setAttributesSync } from "../disk/attributes.ts";
 import { makeHardLink, makeSymlink } from "../disk/links.ts";
@@ -99,7 +99,10 @@ export async function getTree(
 }
 
 /** The directory that is named alone. */
-function baseOf(names: readonly string[], entries: readonly Stored[]): string {
+function baseOf(
+  names: readonly string[],
+  entries: readonly ListedEntry[],
+): string {
   const [name = "", ...more] = names;
   const isAlone = more.length === 0 &&
     entries.some((each) => each.name === name && each.type === "directory");
@@ -130,7 +133,7 @@ class Restoring {
   }
 
   /** Restores entries into a folder. */
-  async run(entries: readonly Stored[], folder: string): Promise<void> {
+  async run(entries: readonly ListedEntry[], folder: string): Promise<void> {
     const wanted = this.#wanted(entries);
     const tree = await TargetTree.open(folder, {
       ...{ ...this.#options, base: this.#base },
@@ -156,7 +159,7 @@ class Restoring {
   }
 
   /** The entries below the base that are not left out, folders before what is in them. */
-  #wanted(entries: readonly Stored[]): Stored[] {
+  #wanted(entries: readonly ListedEntry[]): ListedEntry[] {
     const filter = new Filter(this.#options.exclude ?? []);
     const prefix = this.#base === "" ? "" : `${this.#base}/`;
     for (const { name } of entries) {
@@ -194,7 +197,7 @@ class Restoring {
   /** Finds out where each entry is to be restored, and makes the folders. */
   async #prepare(
     tree: TargetTree,
-    entries: readonly Stored[],
+    entries: readonly ListedEntry[],
   ): Promise<Record<"folders" | "files" | "links", Destination[]>> {
     const folders: Destination[] = [];
     const files: Destination[] = [];
@@ -255,7 +258,7 @@ class Restoring {
   }
 
   /** Counts a file, and the bytes that were written of it. */
-  #done({ name }: Stored, size: number): void {
+  #done({ name }: ListedEntry, size: number): void {
     this.result.files++;
     this.result.bytes += size;
     this.#tell({ kind: "restored", name, size });
@@ -332,7 +335,7 @@ class Restoring {
     }
   }
 
-  #attributesOf({ type, mode, uid, gid, mtime }: Stored): DiskAttributes {
+  #attributesOf({ type, mode, uid, gid, mtime }: ListedEntry): DiskAttributes {
     const isKept = type === "directory" || this.#options.setId;
     return {
       ...(this.#kept.mode && { mode: isKept ? mode : mode & ~SET_ID }),
@@ -341,7 +344,7 @@ class Restoring {
     };
   }
 
-  #leave({ name }: Stored, cause: unknown, reason?: LeftReason): void {
+  #leave({ name }: ListedEntry, cause: unknown, reason?: LeftReason): void {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     const word = isCode(error, "TARGET_EXISTS") ? "exists" : "failed";
     this.result.left.push({ name, reason: reason ?? word, error });
@@ -354,7 +357,10 @@ class Restoring {
 }
 
 /** Makes sure that links may be made at all: `Deno.symlink()` asks on a terminal where it may not. */
-async function requireLinks({ name }: Stored, path: string): Promise<void> {
+async function requireLinks(
+  { name }: ListedEntry,
+  path: string,
+): Promise<void> {
   if (await isGranted("read") && await isGranted("write")) return;
   throw new XorrisoError(
     "TARGET_UNWRITABLE",

@@ -1,6 +1,6 @@
 /** What is at the place on disk where a tree is to be restored, and what comes there. */
 
-import type { ListedEntry as Stored } from "../backend/options.ts";
+import type { ListedEntry } from "../backend/options.ts";
 import { type Abilities, probeAttributes } from "../disk/attributes.ts";
 import { type Identity, lstatIfThere, readLink } from "../disk/files.ts";
 import { makeTarget, requireFileNames } from "../disk/folders.ts";
@@ -13,7 +13,7 @@ import type { GetTreeOptions } from "./options.ts";
 
 /** Something to be restored, and where. */
 export interface Destination {
-  readonly entry: Stored;
+  readonly entry: ListedEntry;
   readonly path: string;
   /** What is there under its name: nothing, something to be replaced, or the same. */
   readonly there: "nothing" | "other" | "same";
@@ -68,7 +68,7 @@ export interface TargetTreeOptions
   /** Directory that the names on disk leave out. */
   readonly base: string;
   /** Takes what a folder was made for, or would be. */
-  readonly onFolder: (entry: Stored) => void;
+  readonly onFolder: (entry: ListedEntry) => void;
 }
 
 /** A folder on disk that can be restored into. */
@@ -135,7 +135,7 @@ export class TargetTree {
    * @throws {XorrisoError} TARGET_EXISTS when something is there that is not to be replaced, or that
    * stands for another name; TARGET_UNWRITABLE when there can be no such file.
    */
-  async prepare(entry: Stored): Promise<Destination> {
+  async prepare(entry: ListedEntry): Promise<Destination> {
     const name = this.#nameOf(entry);
     const path = name === "" ? this.root : join(this.root, name);
     if (entry.type === "directory") {
@@ -158,7 +158,7 @@ export class TargetTree {
   }
 
   /** Its name below the root. */
-  #nameOf({ name }: Stored): string {
+  #nameOf({ name }: ListedEntry): string {
     const { base } = this.#options;
     const below = base === "" ? name : name.slice(base.length + 1);
     if (below !== "") requireFileNames(below, name);
@@ -166,7 +166,7 @@ export class TargetTree {
   }
 
   /** Makes a folder and those above that are not there; a link is none. */
-  async #makeFolder(name: string, entry: Stored): Promise<FolderOnDisk> {
+  async #makeFolder(name: string, entry: ListedEntry): Promise<FolderOnDisk> {
     const known = this.#folders.get(name);
     if (known !== undefined) return known;
     await this.#makeFolder(folderOf(name), entry);
@@ -186,7 +186,7 @@ export class TargetTree {
   }
 
   /** Looks what is there already. */
-  async #find(path: string, entry: Stored): Promise<Destination> {
+  async #find(path: string, entry: ListedEntry): Promise<Destination> {
     const info = await statAt(path);
     if (info === undefined) return { entry, path, there: "nothing" };
     if (info.isDirectory) {
@@ -204,7 +204,12 @@ export class TargetTree {
   }
 
   /** Notes what stands for a name, so that nothing stands for two. */
-  #take(info: Deno.FileInfo, name: string, path: string, entry: Stored): void {
+  #take(
+    info: Deno.FileInfo,
+    name: string,
+    path: string,
+    entry: ListedEntry,
+  ): void {
     const key = `${info.dev}:${info.ino}`;
     const other = this.#taken.get(key) ?? name;
     // Files that have several names may have any of these.
@@ -246,7 +251,7 @@ async function statAt(path: string): Promise<Deno.FileInfo | undefined> {
 async function isAlready(
   path: string,
   info: Deno.FileInfo,
-  { type, size, mtime, link }: Stored,
+  { type, size, mtime, link }: ListedEntry,
   slack: number,
 ): Promise<boolean> {
   if (type === "link") return info.isSymlink && await readLink(path) === link;

@@ -1,7 +1,14 @@
 /** Walking through a folder on disk: all that can be stored, with the attributes that a medium keeps. */
 
 import { breathe } from "../async.ts";
-import { isSame, lstat, readDir, readLink, stat } from "../disk/files.ts";
+import {
+  isSame,
+  lstat,
+  readDir,
+  readFull,
+  readLink,
+  stat,
+} from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
 import { reasonOf, XorrisoError } from "../errors.ts";
 import { join } from "../names.ts";
@@ -261,7 +268,7 @@ async function hasCacheTag(folder: string): Promise<boolean> {
     if (!(await lstat(tag)).isFile) return false;
     using file = await Deno.open(tag);
     const bytes = new Uint8Array(CACHE_TAG.length);
-    await file.read(bytes);
+    await readFull(file, bytes);
     return new TextDecoder().decode(bytes) === CACHE_TAG;
   } catch {
     // There is none, or it cannot be read.
