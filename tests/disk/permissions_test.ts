@@ -391,7 +391,7 @@ Deno.test("requireArgs() takes no permission with exceptions for a full one", as
   for (const name of ["read", "write"]) {
     assertStringIncludes(
       await runWith([...all, `--deny-${name}=/etc`], check),
-      `run again with --allow-${name}, and no --deny-${name}`,
+      `run again with --allow-${name} without a path, and no --deny-${name}`,
     );
   }
 });
@@ -408,7 +408,8 @@ Deno.test("requireArgs() passes with the flags that the README tells", async () 
     "true",
   );
   assertEquals(await runWith(flags, check), "granted");
-  const refused = "run again with --allow-write, and no --deny-write";
+  const refused =
+    "run again with --allow-write without a path, and no --deny-write";
   for (const denied of ["/etc", "/usr/bin/env", "/etc/missing/x"]) {
     assertStringIncludes(
       await runWith([...flags, `--deny-write=${denied}`], check),
