@@ -8,7 +8,7 @@ import {
   XorrisoError,
   type XorrisoErrorCode,
 } from "../src/errors.ts";
-import { assertCode, runDeno } from "./support/helpers.ts";
+import { assertCode, makeFolder, runDeno } from "./support/helpers.ts";
 
 Deno.test("XorrisoError is an Error with its own name, code and message", () => {
   const error = new XorrisoError("NO_MEDIUM", "Cannot open the drive");
@@ -130,6 +130,37 @@ Deno.test("systemError() leaves what is no failure of the system", () => {
       undefined,
     ]
   ) assertEquals(systemError(cause, failure), cause);
+});
+
+Deno.test("XorrisoBackend tells too many open files as such, whatever was to be opened", async () => {
+  await using folder = await makeFolder();
+  // Their checksums are made side by side.
+  for (const name of "abcd") await folder.file(`tree/${name}`, name);
+  const { stdout, stderr } = await runDeno(
+    `import { compareTree, putTree, XorrisoBackend } from "@xorriso/backend";
+     const open = (name) =>
+       XorrisoBackend.open("xorriso://${folder.path}/" + name, { create: true });
+     const backend = await open("a.iso");
+     const tree = "${folder.path}/tree";
+     await putTree(backend, tree);
+     const files = [];
+     const tell = async (left, call) => {
+       try {
+         for (;;) files.push(Deno.openSync("/dev/null"));
+       } catch {
+         for (const file of files.splice(0, left)) file.close();
+       }
+       const code = await call().catch(({ code }) => code);
+       for (const file of files.splice(0)) file.close();
+       console.log(code);
+     };
+     await tell(3, () => open("b.iso"));
+     await tell(1, () => compareTree(backend, tree, { checksums: true }));
+     await tell(0, async () => (await putTree(backend, tree)).left[0]?.error.code);
+     await backend.close();`,
+    ["sh", "-c", `ulimit -n 64; exec "$@"`, "sh"],
+  );
+  assertEquals([stdout, stderr], ["TOO_MANY_FILES\n".repeat(3), ""]);
 });
 
 Deno.test("systemError() tells too many open files as such, which may pass", async () => {

@@ -2,7 +2,7 @@
 
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { running } from "../async.ts";
-import { XorrisoError } from "../errors.ts";
+import { systemError, XorrisoError } from "../errors.ts";
 
 /** Receives the output of a {@linkcode Child}. */
 export interface ChildOutput {
@@ -201,5 +201,6 @@ function spawnError(command: string, cause: unknown): unknown {
       { path: command, cause },
     );
   }
-  return cause;
+  const doing = `Cannot start "${command}"`;
+  return systemError(cause, { doing, path: command, code: "UNKNOWN" });
 }

@@ -186,6 +186,11 @@ async function sumsOf(
       }
     },
   );
-  for await (const _ of done);
+  try {
+    for await (const _ of done);
+  } catch (error) {
+    // What has failed first, or the signal's reason, is in it.
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  }
   return sums;
 }

@@ -10,7 +10,7 @@ import {
   stat,
 } from "../disk/files.ts";
 import { resolveForRead } from "../disk/permissions.ts";
-import { reasonOf, XorrisoError } from "../errors.ts";
+import { reasonOf, systemError, XorrisoError } from "../errors.ts";
 import { join } from "../names.ts";
 import type { Filter } from "./filter.ts";
 import type { LeftOut, LeftReason, TreeFilterOptions } from "./options.ts";
@@ -250,12 +250,13 @@ class Walker implements Walked {
     why: string,
     cause?: unknown,
   ): void {
+    const doing = `Cannot store "${path}": ${why}`;
+    const code = "SOURCE_UNREADABLE";
+    const failure = systemError(cause, { doing, path, code });
     const said = cause === undefined ? "" : `: ${reasonOf(cause)}`;
-    const error = new XorrisoError(
-      "SOURCE_UNREADABLE",
-      `Cannot store "${path}": ${why}${said}`,
-      { path, cause },
-    );
+    const error = failure instanceof XorrisoError
+      ? failure
+      : new XorrisoError(code, doing + said, { path, cause });
     this.left.push({ name, path, reason, error });
   }
 }
