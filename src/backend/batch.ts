@@ -251,10 +251,10 @@ export class Batch {
     const folders = new Map<string, FolderEntry[]>();
     const pathOf = (folder: string) =>
       folder === "" ? directory : join(directory, folder);
-    for (const [folder, entries] of view.entriesOf(new Set(changed.keys()))) {
+    for (const folder of changed.keys()) {
       folders.set(
         pathOf(folder),
-        entries.map(({ name, type }) => {
+        view.entriesIn(folder).map(({ name, type }) => {
           const link = texts.get(name) ?? index.get(name)?.link;
           return { name: baseName(name), type, link };
         }),

@@ -8,7 +8,7 @@ import type { Entry } from "../iso/mod.ts";
 import { folderOf, join, show } from "../names.ts";
 import type { Pending } from "./change.ts";
 import type { Index } from "./index.ts";
-import type { Named, Operation, View } from "./plan.ts";
+import type { Made, Operation, View } from "./plan.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What was written, and what should have been. */
@@ -48,14 +48,13 @@ export async function checkWritten(
     }
     return;
   }
-  const places = new Map<Operation<Pending>, Outcome>();
+  const places = new Map<Operation<Pending>, Made<Operation<Pending>>>();
   const summed: Entry[] = [];
-  for (const [name, named] of view.changed) {
+  for (const made of view.made()) {
     await breathe();
-    if (named === undefined) continue;
-    for (const maker of named.makers) {
-      places.set(maker, { name, ...named });
-      const entry = maker.last.prepared?.md5 && index.entry(name);
+    for (const maker of made.makers) {
+      places.set(maker, made);
+      const entry = maker.last.prepared?.md5 && index.entry(made.name);
       if (entry) summed.push(entry);
     }
   }
@@ -100,12 +99,6 @@ export async function checkWritten(
   for (const each of removals.length > 0 ? removals : operations) {
     fail(each, why);
   }
-}
-
-/** Where what an operation has made is when all is done. */
-interface Outcome extends Named<Operation<Pending>> {
-  /** Its name. */
-  readonly name: string;
 }
 
 /** Whether no later operation has changed the attributes. */

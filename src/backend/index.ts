@@ -104,7 +104,7 @@ const TYPES: Readonly<Record<IsoType, EntryType>> = {
   socket: "other",
 };
 
-function entryTypeOf({ type }: Entry): EntryType {
+export function entryTypeOf({ type }: Entry): EntryType {
   return TYPES[type];
 }
 

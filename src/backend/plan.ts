@@ -1,8 +1,14 @@
 /** Changes that are not written yet, each checked when it is asked for. */
 
 import { XorrisoError } from "../errors.ts";
-import { folderOf, join, show } from "../names.ts";
-import { type EntryType, foldersAbove, type Index } from "./index.ts";
+import type { Entry } from "../iso/mod.ts";
+import { baseName, folderOf, join, show } from "../names.ts";
+import {
+  type EntryType,
+  entryTypeOf,
+  foldersAbove,
+  type Index,
+} from "./index.ts";
 
 /** One change that has been asked for. */
 export interface PlannedChange {
@@ -54,14 +60,80 @@ function isWhole({ kind, recursive = false }: PlannedChange): boolean {
   return kind === "file" || kind === "remove" && !recursive;
 }
 
-/** What a name would be. */
-export interface Named<Maker> {
-  /** What it is. */
-  readonly type: EntryType;
+/** What a name would be, with all below it, of which it knows what has changed. */
+class ViewNode<Maker> {
+  /** What is in it that is not as the medium has it; undefined is gone. */
+  changed: Map<string, ViewNode<Maker> | undefined> | undefined;
+  /** How many entries it has itself. */
+  count: number;
+  /** Whether it has been named itself. */
+  isKept = false;
   /** The changes that have made it so, the oldest first. */
-  readonly makers: readonly Maker[];
-  /** Its name before, unless something new is stored under it. */
-  readonly origin: string | undefined;
+  makers: readonly Maker[] = [];
+
+  /**
+   * Nothing of it has changed.
+   *
+   * @param origin Its name before, unless something new is stored under it.
+   * @param entry What the medium has of it.
+   */
+  constructor(
+    readonly type: EntryType,
+    readonly origin?: string,
+    readonly entry?: Entry,
+  ) {
+    this.count = entry?.children?.size ?? 0;
+  }
+
+  /** What is in it under a name. */
+  get(part: string): ViewNode<Maker> | undefined {
+    if (this.changed?.has(part)) return this.changed.get(part);
+    const entry = this.entry?.children?.get(part);
+    return entry &&
+      new ViewNode(entryTypeOf(entry), nameIn(this.origin, part), entry);
+  }
+
+  /** Has something in it under a name; undefined takes away what is there. */
+  set(part: string, node: ViewNode<Maker> | undefined): void {
+    this.count += (node ? 1 : 0) - (this.get(part) ? 1 : 0);
+    this.changed ??= new Map();
+    this.changed.set(part, node);
+  }
+
+  /** Everything in it, with its name there. */
+  *entries(): Generator<[part: string, node: ViewNode<Maker>]> {
+    const parts = new Set(this.entry?.children?.keys());
+    for (const part of this.changed?.keys() ?? []) parts.add(part);
+    for (const part of parts) {
+      const node = this.get(part);
+      if (node !== undefined) yield [part, node];
+    }
+  }
+}
+
+/** A name in a folder. */
+function nameIn(folder = "", part: string): string {
+  return folder === "" ? part : `${folder}/${part}`;
+}
+
+/** A name that changes have made what it is. */
+export type Made<Maker> = Pick<ViewNode<Maker>, "makers" | "origin"> & {
+  /** Its name now. */
+  readonly name: string;
+};
+
+/** The names in a folder that changes have made what they are. */
+function* madeIn<Maker>(
+  folder: string,
+  { changed = new Map() }: ViewNode<Maker>,
+): Generator<Made<Maker>> {
+  for (const [part, node] of changed) {
+    if (node === undefined) continue;
+    const name = nameIn(folder, part);
+    const { makers, origin } = node;
+    if (makers.length > 0) yield { name, makers, origin };
+    yield* madeIn(name, node);
+  }
 }
 
 /**
@@ -71,39 +143,34 @@ export interface Named<Maker> {
  * was empty before is nobody's to remove.
  */
 export class View<Maker> {
-  readonly #index: Index;
-  /** Folders that have been named themselves. */
-  readonly #kept = new Set<string>();
-  readonly #changed = new Map<string, Named<Maker> | undefined>();
-  readonly #counts = new Map<string, number>();
+  readonly #root: ViewNode<Maker>;
 
   /** The names of an index. */
   constructor(index: Index) {
-    this.#index = index;
+    this.#root = new ViewNode("directory", "", index.entry(""));
   }
 
-  /** The names that differ from those of the index; undefined is gone. */
-  get changed(): ReadonlyMap<string, Named<Maker> | undefined> {
-    return this.#changed;
-  }
-
-  /** What is under a name; undefined if it is not there. */
-  get(name: string): Named<Maker> | undefined {
-    if (this.#changed.has(name)) return this.#changed.get(name);
-    const type = this.#index.typeOf(name);
-    return type && { type, makers: [], origin: name };
+  /** The names that changes have made what they are. */
+  made(): Generator<Made<Maker>> {
+    return madeIn("", this.#root);
   }
 
   /** What a name is; undefined if it is not there. */
   typeOf(name: string): EntryType | undefined {
-    return this.#changed.has(name)
-      ? this.#changed.get(name)?.type
-      : this.#index.typeOf(name);
+    return this.#find(name)?.type;
   }
 
   /** How many entries a folder has itself. */
   countIn(folder: string): number {
-    return this.#counts.get(folder) ?? this.#index.countIn(folder);
+    return this.#find(folder)?.count ?? 0;
+  }
+
+  /** Name and type of each entry of a folder. */
+  entriesIn(folder: string): { name: string; type: EntryType }[] {
+    return Array.from(
+      this.#find(folder)?.entries() ?? [],
+      ([part, { type }]) => ({ name: nameIn(folder, part), type }),
+    );
   }
 
   /**
@@ -113,112 +180,70 @@ export class View<Maker> {
    * @returns The folders above that go by it, the lowest first.
    */
   apply({ kind, name, from = "" }: PlannedChange, maker: Maker): string[] {
-    const before = this.get(name);
     switch (kind) {
       case "file":
       case "link":
-        this.#add(name, { type: kind, makers: [maker], origin: undefined });
+        this.#put(name, new ViewNode(kind), maker);
         return [];
       case "folder":
       case "attributes": {
-        this.#kept.add(name);
-        const { type = "directory", makers = [], origin } = before ?? {};
-        this.#add(name, { type, makers: [...makers, maker], origin });
+        const node = this.#find(name) ?? new ViewNode("directory");
+        node.isKept = true;
+        this.#put(name, node, maker);
         return [];
       }
       case "move":
-        return this.#move(from, name, maker);
+        this.#put(name, this.#find(from) ?? new ViewNode("file"), maker);
+        return this.#remove(from);
       case "remove":
         return this.#remove(name);
     }
   }
 
-  /** Adds a name, and the folders above it. */
-  #add(name: string, named: Named<Maker>): void {
-    const folder = folderOf(name);
-    if (this.typeOf(name) === undefined) {
-      if (folder !== "" && this.typeOf(folder) === undefined) {
-        const made = { makers: [], origin: undefined } as const;
-        this.#add(folder, { type: "directory", ...made });
-      }
-      this.#counts.set(folder, this.countIn(folder) + 1);
-    }
-    this.#changed.set(name, named);
+  #find(name: string): ViewNode<Maker> | undefined {
+    const parts = name === "" ? [] : name.split("/");
+    return parts.reduce<ViewNode<Maker> | undefined>(
+      (node, part) => node?.get(part),
+      this.#root,
+    );
   }
 
-  /** Removes a name and all below it. */
+  /** The folder above a name; it is made, with those above it, if it is not there. */
+  #folderAbove(name: string): ViewNode<Maker> {
+    let folder = this.#root;
+    for (const part of name.split("/").slice(0, -1)) {
+      const inside = folder.get(part) ?? new ViewNode<Maker>("directory");
+      if (folder.changed?.get(part) !== inside) folder.set(part, inside);
+      folder = inside;
+    }
+    return folder;
+  }
+
+  #put(name: string, node: ViewNode<Maker>, maker: Maker): void {
+    node.makers = [...node.makers, maker];
+    this.#folderAbove(name).set(baseName(name), node);
+  }
+
+  /** Removes a name with all below it. */
   #remove(name: string): string[] {
-    for (const below of this.#below(name)) this.#drop(below);
-    this.#drop(name);
+    this.#folderAbove(name).set(baseName(name), undefined);
     const gone: string[] = [];
     for (
       let folder = folderOf(name);
-      this.#goes(folder);
+      folder !== "" && this.#goes(folder);
       folder = folderOf(folder)
     ) {
-      this.#drop(folder);
+      this.#folderAbove(folder).set(baseName(folder), undefined);
       gone.push(folder);
     }
     return gone;
   }
 
   /** Whether a folder goes, since its last entry has gone. */
-  #goes(folder: string): boolean {
-    if (folder === "" || this.#kept.has(folder)) return false;
-    const wasEmpty = this.#index.typeOf(folder) === "directory" &&
-      this.#index.countIn(folder) === 0;
-    return this.countIn(folder) === 0 && !wasEmpty;
-  }
-
-  /** Gives a name and all below it another one. */
-  #move(from: string, to: string, maker: Maker): string[] {
-    const moved = [from, ...this.#below(from)].map((name) =>
-      [to + name.slice(from.length), this.get(name)] as const
-    );
-    for (const [name, named] of moved) {
-      if (named === undefined) continue;
-      const makers = name === to ? [...named.makers, maker] : named.makers;
-      this.#add(name, { ...named, makers });
-    }
-    return this.#remove(from);
-  }
-
-  /** All names below a folder. */
-  #below(folder: string): string[] {
-    if (this.typeOf(folder) !== "directory") return [];
-    if (this.countIn(folder) === 0) return [];
-    const prefix = `${folder}/`;
-    const names = new Set<string>();
-    for (const [name] of this.#index.below(folder)) names.add(name);
-    for (const name of this.#changed.keys()) {
-      if (name.startsWith(prefix)) names.add(name);
-    }
-    return [...names].filter((name) => this.typeOf(name) !== undefined);
-  }
-
-  /** Name and type of each entry of some folders. */
-  entriesOf(
-    folders: ReadonlySet<string>,
-  ): Map<string, { readonly name: string; readonly type: EntryType }[]> {
-    const names = new Set<string>(this.#changed.keys());
-    for (const folder of folders) {
-      const inside = this.#index.entry(folder)?.children?.keys() ?? [];
-      const prefix = folder === "" ? "" : `${folder}/`;
-      for (const name of inside) names.add(prefix + name);
-    }
-    const inside = [...names].flatMap((name) => {
-      const type = folders.has(folderOf(name)) && this.typeOf(name);
-      return type ? [{ name, type }] : [];
-    });
-    return Map.groupBy(inside, ({ name }) => folderOf(name));
-  }
-
-  #drop(name: string): void {
-    if (this.typeOf(name) === undefined) return;
-    this.#changed.set(name, undefined);
-    this.#kept.delete(name);
-    const folder = folderOf(name);
-    this.#counts.set(folder, this.countIn(folder) - 1);
+  #goes(name: string): boolean {
+    const folder = this.#find(name);
+    if (folder === undefined || folder.count > 0 || folder.isKept) return false;
+    return folder.entry === undefined || folder.entry.children?.size !== 0;
   }
 }
 

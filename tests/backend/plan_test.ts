@@ -7,7 +7,7 @@ import {
 import { XorrisoError } from "../../mod.ts";
 import { Caller, type Pending } from "../../src/backend/change.ts";
 import { Index } from "../../src/backend/index.ts";
-import { Plan, type PlannedChange } from "../../src/backend/plan.ts";
+import { Plan, type PlannedChange, View } from "../../src/backend/plan.ts";
 import { stepsOf } from "../../src/backend/steps.ts";
 import { Entry, Tree } from "../../src/iso/mod.ts";
 import { assertCode } from "../support/helpers.ts";
@@ -260,6 +260,31 @@ Deno.test("Plan.add() moves a folder with all below it, once", () => {
     "move x/y/new (1)",
     "file dir/new (1)",
   ]);
+});
+
+Deno.test("View.apply() moves a folder as one name, whatever is in it", () => {
+  const view = new View<string>(makeIndex({ "/b/dir/empty": "directory" }));
+  view.apply({ kind: "folder", name: "new" }, "make");
+  view.apply({ kind: "file", name: "new/file" }, "store");
+  view.apply({ kind: "move", from: "dir", name: "new/dir" }, "move");
+  view.apply({ kind: "move", from: "new", name: "moved" }, "again");
+  assertEquals([...view.made()], [
+    { name: "moved", makers: ["make", "again"], origin: undefined },
+    { name: "moved/file", makers: ["store"], origin: undefined },
+    { name: "moved/dir", makers: ["move"], origin: "dir" },
+  ]);
+  assertEquals(
+    view.entriesIn("moved/dir").map(({ name }) => name),
+    ["moved/dir/file", "moved/dir/empty"],
+  );
+  // What has been named, or was empty before, stays wherever it is.
+  view.apply({ kind: "file", name: "moved/dir/empty/x" }, "store");
+  const goes = (name: string) => view.apply({ kind: "remove", name }, "remove");
+  assertEquals(goes("moved/dir/empty/x"), []);
+  assertEquals(goes("moved/dir/empty"), []);
+  assertEquals(goes("moved/dir/file"), ["moved/dir"]);
+  assertEquals(goes("moved/file"), []);
+  assertEquals(view.typeOf("moved"), "directory");
 });
 
 Deno.test("Plan.add() agrees with a plain model on random changes", () => {
