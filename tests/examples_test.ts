@@ -1,6 +1,7 @@
 /** The example programs do what they say, with the flags that they tell. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { Burner } from "./burner/burner.ts";
 import { openDrive } from "./support/drives.ts";
 import {
@@ -18,7 +19,7 @@ import {
 import { readTree } from "./support/program.ts";
 
 const EXAMPLES = new URL("../examples/", import.meta.url);
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
+const CONFIG = fromFileUrl(import.meta.resolve("../deno.json"));
 
 /** Runs an example in a process of its own. */
 async function run(
@@ -26,7 +27,7 @@ async function run(
   flags: readonly string[],
   ...args: readonly string[]
 ): Promise<Outcome> {
-  const path = new URL(`${name}.ts`, EXAMPLES).pathname;
+  const path = fromFileUrl(new URL(`${name}.ts`, EXAMPLES));
   return await execute(
     Deno.execPath(),
     ["run", "--quiet", "--no-prompt", ...flags, path, ...args],
@@ -243,7 +244,7 @@ Deno.test("stream.ts keeps links and times, and stores nothing if tar fails", as
 Deno.test("read_image.ts extracts an image without any other program", async () => {
   await using folder = await makeFolder();
   const target = `${folder.path}/extracted`;
-  const image = new URL("photos.iso", EXAMPLES).pathname;
+  const image = fromFileUrl(new URL("photos.iso", EXAMPLES));
   const { code, stderr, stdout } = await run(
     "read_image",
     [`--allow-read=${image},${target}`, `--allow-write=${target}`],

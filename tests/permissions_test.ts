@@ -12,6 +12,7 @@ import {
   assertObjectMatch,
   assertStringIncludes,
 } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import {
   execute,
   exists,
@@ -25,8 +26,8 @@ import {
 } from "./support/helpers.ts";
 import { absent, unless } from "./support/needs.ts";
 
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
-const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
+const CONFIG = fromFileUrl(import.meta.resolve("../deno.json"));
+const CLI = fromFileUrl(import.meta.resolve("../src/cli.ts"));
 const MODULE = new URL("../mod.ts", import.meta.url).href;
 const ISO = new URL("../src/iso/mod.ts", import.meta.url).href;
 

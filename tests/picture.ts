@@ -6,9 +6,10 @@
  * ```
  */
 import { unicodeWidth } from "@std/cli/unicode-width";
+import { fromFileUrl } from "@std/path";
 import { execute } from "./support/helpers.ts";
 
-const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
+const CLI = fromFileUrl(import.meta.resolve("../src/cli.ts"));
 const PICTURE = new URL("../.github/picture.svg", import.meta.url);
 
 /** Sizes in pixels. */

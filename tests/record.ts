@@ -15,8 +15,9 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { fromFileUrl } from "@std/path";
 
-const RECORDINGS = new URL("./recordings/", import.meta.url).pathname;
+const RECORDINGS = fromFileUrl(import.meta.resolve("./recordings/"));
 
 /** The version whose recordings have plain names: Debian 12's. */
 const USUAL = "1.5.4";

@@ -152,7 +152,7 @@ Deno.test("XorrisoBackend.put() rejects a source that moves while it is read", a
   await forEach(motions, async (motion, folder) => {
     const { path, command } = await makeSource(folder, motion, large);
     const sound = await folder.file("sound", "sound");
-    const slow = await slowReads(200);
+    const slow = await slowReads(folder.path, 200);
     await using hooked = await hookXorriso(folder, "-none", [], slow);
     await using backend = await openImage(folder, {
       xorrisoPath: hooked.path,

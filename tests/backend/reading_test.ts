@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { findSession } from "../../src/backend/snapshot.ts";
 import { XorrisoBackend } from "../../mod.ts";
 import {
@@ -27,7 +28,7 @@ import {
   toBytes,
 } from "../support/helpers.ts";
 
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const CONFIG = fromFileUrl(import.meta.resolve("../../deno.json"));
 
 /** Runs a script that may read the image alone, where no program can be found. */
 async function runReader(folder: Folder, body: string): Promise<string> {

@@ -7,6 +7,7 @@
  */
 // deno-lint-ignore-file no-console -- its result goes to standard output
 
+import { fromFileUrl } from "@std/path";
 import { XorrisoBackend } from "@xorriso/backend";
 
 /** What some work took. */
@@ -35,7 +36,7 @@ export async function measure(
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "--quiet", "--v8-flags=--expose-gc"],
-      ...[new URL(import.meta.url).pathname, work, image, path],
+      ...[fromFileUrl(import.meta.url), work, image, path],
     ],
     stderr: "inherit",
   }).output();

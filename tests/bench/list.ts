@@ -1,5 +1,6 @@
 /** Listing, looking for names, and opening. */
 
+import { fromFileUrl } from "@std/path";
 import { XorrisoBackend } from "@xorriso/backend";
 import { type Scene, timed } from "./bench.ts";
 import { measure } from "./child.ts";
@@ -129,7 +130,7 @@ export async function open(scene: Scene): Promise<void> {
       run: () => timed(() => xorriso("-dev", `stdio:${image}`)),
     }],
   });
-  const cli = new URL("../../src/cli.ts", import.meta.url).pathname;
+  const cli = fromFileUrl(import.meta.resolve("../../src/cli.ts"));
   const name = "d000/file-000001.dat";
   await scene.contest({
     work: "list of one name, command line",

@@ -1,5 +1,6 @@
 /** Builds the virtual burner from its C sources. */
 
+import { fromFileUrl } from "@std/path";
 import { createHash } from "node:crypto";
 import { exists } from "../support/helpers.ts";
 
@@ -28,7 +29,7 @@ let built: Promise<Built> | undefined;
 /** Builds the virtual burner, once for each state of its sources. */
 export function buildBurner(): Promise<Built> {
   return built ??= build(
-    new URL("build", import.meta.url).pathname,
+    fromFileUrl(new URL("build", import.meta.url)),
     Deno.env.get("CC") ?? "cc",
   );
 }

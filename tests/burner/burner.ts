@@ -148,9 +148,10 @@ export class Burner implements AsyncDisposable {
     type: MediumType,
     { device = "/dev/sr0", ...blank }: BurnerOptions = {},
   ): Promise<Burner> {
-    const { library, fbctl } = await buildBurner();
+    const { fbctl } = await buildBurner();
     const folder = await makeFolder();
     const { path } = folder;
+    const library = await linkLibrary(path);
     const medium = `${path}/medium`;
     await folder.file("drives", `${device}=${medium}`);
     await folder.file("pids");
@@ -310,12 +311,24 @@ exec '${await findXorriso()}' "$@"`,
  * Shell commands after which xorriso reads files slowly, without any drive: who waits for the middle
  * of that does not miss it. None where there is no C compiler.
  *
+ * @param folder Where it may put something.
  * @param delay Microseconds for each block of 2048 bytes.
  */
-export async function slowReads(delay: number): Promise<string> {
+export async function slowReads(
+  folder: string,
+  delay: number,
+): Promise<string> {
   if (burnerUnavailable() !== undefined) return "";
-  const { library } = await buildBurner();
+  const library = await linkLibrary(folder);
   return `export LD_PRELOAD='${library}' FB_FAULT=source_delay_us=${delay}`;
+}
+
+/** Has the library in a folder: LD_PRELOAD takes no blanks, as the path of this project may have. */
+async function linkLibrary(folder: string): Promise<string> {
+  const { library } = await buildBurner();
+  const path = `${folder}/burner.so`;
+  await Deno.symlink(library, path);
+  return path;
 }
 
 /** Registers a test that needs the virtual burner. */

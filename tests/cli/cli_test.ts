@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import {
   execute,
   exists,
@@ -18,7 +19,7 @@ import {
 import { noSmallDisk, onSmallDisk, unless } from "../support/needs.ts";
 import { putImage, readTree, run, succeed } from "../support/program.ts";
 
-const CLI = new URL("../../src/cli.ts", import.meta.url).pathname;
+const CLI = fromFileUrl(import.meta.resolve("../../src/cli.ts"));
 
 /** Flags that are enough for everything here but nothing else. */
 const ENOUGH = ["--allow-run=xorriso", "--allow-read", "--allow-write"];

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import {
   HARMLESS,
   isUnderDev,
@@ -49,7 +50,7 @@ async function runWith(
        catch (error) { console.log(error.name + ": " + error.message); }`,
     )
   }`;
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = fromFileUrl(import.meta.resolve("../../deno.json"));
   const { stdout, stderr } = await execute(Deno.execPath(), [
     ...["run", "-q", "--no-prompt", "-c", config, ...flags, script],
   ]);

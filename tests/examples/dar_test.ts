@@ -12,7 +12,7 @@ test("a full and a differential archive go by streams and restore the folder", a
   const { path } = home;
   const cli = fromFileUrl(import.meta.resolve("../../src/cli.ts"));
   const script = `set -eu
-    cli() { deno run --quiet --no-prompt --allow-read --allow-write --allow-run=xorriso '${cli}' "$@"; }
+    cli() { deno run --quiet --no-prompt --allow-read --allow-write --allow-run=xorriso "$0" "$@"; }
     store() { cli put xorriso://${path}/a.iso - --create --quiet --as "$1"; }
     load() { cli get xorriso://${path}/a.iso "$1" --to - --quiet; }
     restore() { load "$1" | dar -q -Q -x - --sequential-read -R restored -w; }
@@ -32,7 +32,7 @@ test("a full and a differential archive go by streams and restore the folder", a
   }
   await Deno.symlink("small", `${path}/files/link`);
   assertEquals(
-    await home.succeed(["bash", "-o", "pipefail", "-c", script]),
+    await home.succeed(["bash", "-o", "pipefail", "-c", script, cli]),
     "",
   );
   assertEquals(await home.leftovers(), []);

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { createHash } from "node:crypto";
 import { fileBlocks, memoryBlocks } from "../../src/iso/blocks.ts";
 import { BLOCK } from "../../src/medium.ts";
@@ -115,7 +116,11 @@ hasherTest(
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--no-prompt", "--no-check"],
-        ...[`--allow-read=${path}`, "--config", urlOf("deno.json").pathname],
+        ...[
+          `--allow-read=${path}`,
+          "--config",
+          fromFileUrl(urlOf("deno.json")),
+        ],
         `data:application/typescript,${encodeURIComponent(script)}`,
       ],
       stdin: "null",

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { Buffer } from "node:buffer";
 import { XorrisoError } from "../../src/errors.ts";
 import { resolveTarget } from "../../src/disk/targets.ts";
@@ -291,7 +292,7 @@ Deno.test("copyMany() leaves nothing when the disk takes no more", async () => {
       "sh",
       Deno.execPath(),
       ...["run", "-q", "-A", "--no-check", "--no-code-cache", "--config"],
-      new URL("../../deno.json", import.meta.url).pathname,
+      fromFileUrl(import.meta.resolve("../../deno.json")),
       await at.folder.file("script.ts", script),
     ],
   }).output();
@@ -309,7 +310,7 @@ Deno.test({
   name: "copyMany() rejects with NotCapable without permission",
   permissions: { read: true },
   async fn() {
-    const image = new URL(import.meta.url).pathname;
+    const image = fromFileUrl(import.meta.url);
     const entry = { path: "/x", size: 10, sections: [{ lba: 0, size: 10 }] };
     const job = { entry, target: "/nowhere/x" };
     const { NotCapable } = Deno.errors;

@@ -1,6 +1,7 @@
 /** Stopping a burn: in an orderly way, whoever asks for it. */
 
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { Xorriso } from "../../src/session/xorriso.ts";
 import { Burner, burnerTests, type MediumType } from "../burner/burner.ts";
 import { store, textsOf } from "../support/backends.ts";
@@ -122,7 +123,7 @@ together("a signal stops a burn that is about to begin, too", async () => {
 together(
   "Ctrl-C stops the program while it burns, with exit code 130",
   async () => {
-    const cli = new URL("../../src/cli.ts", import.meta.url).pathname;
+    const cli = fromFileUrl(import.meta.resolve("../../src/cli.ts"));
     const types: MediumType[] = ["cd-r", "bd-r", "dvd+rw"];
     const cases = types.map((type) => [type, async () => {
       await using folder = await makeFolder();

@@ -1,9 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { Burner, burnerTest } from "../burner/burner.ts";
 import { urlOf } from "../support/drives.ts";
 import { execute, type Folder, makeFolder } from "../support/helpers.ts";
 
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const CONFIG = fromFileUrl(import.meta.resolve("../../deno.json"));
 
 const MODULE = new URL("../../mod.ts", import.meta.url).href;
 

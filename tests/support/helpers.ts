@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, AssertionError } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { fromFileUrl } from "@std/path";
 import { createHash } from "node:crypto";
 import { XorrisoError, type XorrisoErrorCode } from "../../src/errors.ts";
 import { commandLine, unquote } from "../../src/dialogue/protocol.ts";
@@ -472,7 +473,7 @@ export async function runDeno(
   /** Further flags: `--deny-write=/sources`. */
   flags: readonly string[] = [],
 ): Promise<Outcome> {
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = fromFileUrl(import.meta.resolve("../../deno.json"));
   const script = `data:application/typescript,${encodeURIComponent(code)}`;
   const [command = "", ...args] = [
     ...wrapper,

@@ -30,7 +30,7 @@ export async function makeOrphan(
   const { path } = folder;
   const module = new URL("../../src/session/xorriso.ts", import.meta.url).href;
   // The middle of what takes 1.5 s is not missed, however busy the machine is.
-  const slow = await slowReads(100);
+  const slow = await slowReads(path, 100);
   const { path: xorrisoPath, newest } = await traceXorriso(folder, slow);
   const large = await makeSparse(`${path}/large`, ORPHANED);
   const ended = runDeno(

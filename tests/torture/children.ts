@@ -1,12 +1,13 @@
 /** Programs of their own: processes that run this module. */
 
 import { delay } from "@std/async/delay";
+import { fromFileUrl } from "@std/path";
 import type { Random } from "./random.ts";
 import type { Doubt, Promised } from "./promised.ts";
 
 /** Where a program of this folder lies. */
 export function programPath(name: string): string {
-  return new URL(name, import.meta.url).pathname;
+  return fromFileUrl(new URL(name, import.meta.url));
 }
 
 /** The arguments with which Deno runs a program of this project. */
@@ -14,7 +15,7 @@ export function denoArgs(
   program: string,
   ...args: readonly string[]
 ): string[] {
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = fromFileUrl(import.meta.resolve("../../deno.json"));
   return [
     ...["run", "-q", "--no-prompt", "--no-check", "-A", "-c", config],
     ...[program, ...args],
