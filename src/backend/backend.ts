@@ -174,7 +174,8 @@ export class XorrisoBackend implements AsyncDisposable {
 
   /**
    * Makes many changes in one session, in their order, together with what else
-   * is pending. One that fails does not stop the others.
+   * is pending. One that fails does not stop the others. A stream that gives
+   * nothing for 2 s may divide them, if other calls wait to be stored.
    *
    * @param changes What is to be done; their number is not limited.
    * @returns One result for each change, in their order. The session is on the

@@ -94,7 +94,7 @@ export async function stepsOf(
 /**
  * Has the files of a folder come in falling order of their names, where nothing
  * else comes between: xorriso goes through the names before a new one (100,000
- * files in one folder take it 1 s so, and 7 minutes as they come).
+ * files in one folder take it 1 s so, and minutes in another order).
  */
 async function sortFiles(steps: readonly Step[]): Promise<Step[]> {
   const runs: Step[][] = [];
