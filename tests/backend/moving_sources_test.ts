@@ -116,8 +116,8 @@ async function storeMoving(
 Deno.test("XorrisoBackend.put() rejects a source that moves before it is staged", async () => {
   await forEach(ALL, async (motion, folder) => {
     const { path, command } = await makeSource(folder, motion);
-    // The first two are those of the older versions.
-    await using hooked = await hookXorriso(folder, "-map", ["", "", command]);
+    // The first line is that of the older versions.
+    await using hooked = await hookXorriso(folder, "-map", ["", command]);
     await storeMoving(folder, hooked, motion, path);
   });
 });
@@ -334,7 +334,7 @@ Deno.test("XorrisoBackend.put() rejects all when the repair fails", async (t) =>
     [
       "because another program writes, too",
       "-map",
-      ["", "", "rm $f", "touch $image"],
+      ["", "rm $f", "touch $image"],
       ["SOURCE_UNREADABLE", "MEDIUM_CHANGED"],
     ],
   ];
