@@ -93,12 +93,14 @@ const MAX_LINK = 4095;
 export function checkLink(text: string): void {
   const isText = typeof text === "string" && text !== "" &&
     text.isWellFormed() && !text.includes("\0");
-  if (isText && !isLonger(text, MAX_LINK)) return;
+  // Of a longer part xorriso stores the beginning.
+  const fits = isText && !isLonger(text, MAX_LINK) &&
+    text.split("/").every((part) => !isLonger(part, MAX_PART));
+  if (fits) return;
+  const start = String(text).slice(0, 40);
   throw new TypeError(
-    `Cannot store a link to ${
-      show(String(text).slice(0, 40))
-    }: its text must have 1 to ` +
-      `${MAX_LINK} bytes without NUL`,
+    `Cannot store a link to ${show(start)}: its text must have 1 to ` +
+      `${MAX_LINK} bytes without NUL, and each part of it at most ${MAX_PART}`,
   );
 }
 

@@ -319,7 +319,8 @@ function filesIn(index: Index): string[] {
 
 /** The name below a base, which it must be below. */
 function below(name: string, base: string): string {
-  const inside = relative(base === "" ? "/" : `/${base}`, `/${name}`);
+  const folder = withoutSlash(base);
+  const inside = relative(folder === "" ? "/" : `/${folder}`, `/${name}`);
   if (inside !== undefined) return inside;
   throw new TypeError(
     `Cannot restore ${show(name)}: it is not below the base ${show(base)}`,

@@ -21,7 +21,7 @@ import type {
   TreeEvent,
   TreeResult,
 } from "./options.ts";
-import { selectEntries } from "./select.ts";
+import { normalizeName, selectEntries } from "./select.ts";
 import {
   type Destination,
   type Double,
@@ -92,7 +92,9 @@ export async function getTree(
       { path: first },
     );
   }
-  const base = options.base ?? baseOf(wanted, entries);
+  const base = options.base === undefined
+    ? baseOf(wanted, entries)
+    : normalizeName(options.base);
   const restoring = new Restoring(backend, base, options);
   await restoring.run(found, target);
   return restoring.result;

@@ -916,6 +916,8 @@ Deno.test("XorrisoBackend.getList() leaves out the base of names, and refuses ot
   assertEquals(await namesIn(out), ["c", "d"]);
   assertEquals(await Deno.readTextFile(`${out}/c`), "c");
   assertEquals(await Deno.readTextFile(`${out}/d/e`), "e");
+  const [slashed] = await backend.getList(["a/b/c"], out, { base: "a/b/" });
+  assertEquals(slashed?.error, undefined);
 });
 
 Deno.test("XorrisoBackend.getList() never leaves its folder", async () => {

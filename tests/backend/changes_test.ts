@@ -405,7 +405,8 @@ Deno.test("XorrisoBackend.apply() refuses what cannot be recorded, before it wri
     { kind: "folder" },
     { kind: "move", name: "a" },
     { kind: "link", name: "a", target: "b" },
-    { kind: "link", name: "a", text: "x".repeat(5000) }, // xorriso 1.5.4 dies of it
+    { kind: "link", name: "a", text: "x/".repeat(2500) }, // xorriso 1.5.4 dies of it
+    { kind: "link", name: "a", text: `b/${"x".repeat(256)}` },
     { kind: "folder", name: "a", attributes: { mode: 0o10000 } },
     { kind: "folder", name: "a", attributes: { uid: -1 } },
     { kind: "folder", name: "a", attributes: { mtime: new Date(NaN) } },
@@ -414,7 +415,7 @@ Deno.test("XorrisoBackend.apply() refuses what cannot be recorded, before it wri
   // What a caller without types may give.
   const results = await apply(backend, changes as unknown as Change[]);
   const wanted = [
-    ...Array(5).fill("TypeError"),
+    ...Array(6).fill("TypeError"),
     ...Array(4).fill("RangeError"),
   ];
   assertEquals(results, wanted);

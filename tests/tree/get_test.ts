@@ -76,7 +76,7 @@ Deno.test("getTree() leaves out what base names, and what patterns match", async
   await using at = await makeStored({ a: "a", "d/b": "b", "d/c.tmp": "c" });
   const { backend, to } = at;
   await getTree(backend, ["tree/a", "tree/d"], to, {
-    base: "tree",
+    base: "tree/",
     exclude: ["**/*.tmp"],
   });
   assertEquals(Object.keys(await textsIn(to)), ["a", "d/b"]);
