@@ -154,7 +154,9 @@ export async function readImageSnapshot(
       `xorriso-backend : WARNING : nothing can be stored in "${blocks.name}": ` +
         behind,
     );
-  } else if (image.head !== "sound") {
+  }
+  // That an older session is shown is told in any case; of a copy of a disc it is not so.
+  if (image.head !== "sound" && image.head !== "behind") {
     onMessage?.(
       `xorriso-backend : WARNING : the beginning of "${blocks.name}" is ` +
         `${image.head}; its newest whole session is shown`,

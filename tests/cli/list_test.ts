@@ -73,6 +73,19 @@ Deno.test("list tells what is odd about an image", async () => {
   assertMatch(json.stderr, /^{"warning":{"message":"the beginning/);
 });
 
+Deno.test("list tells that an older session is shown, also where something lies behind that", async () => {
+  await using folder = await makeFolder();
+  const url = await putImage(folder.path, { a: "a" });
+  const { size } = await Deno.stat(`${folder.path}/a.iso`);
+  await succeed("move", url, "a", "b");
+  await Deno.truncate(`${folder.path}/a.iso`, size + 2048);
+  await patch(`${folder.path}/a.iso`, size, new Uint8Array(2048).fill(1));
+  const { stdout, stderr } = await run(["list", url]);
+  assertEquals(stdout, "a\n");
+  assertMatch(stderr, /^Warning: nothing can be stored in .*: 2048 bytes lie/m);
+  assertMatch(stderr, /^Warning: the beginning of .* is cut/m);
+});
+
 Deno.test("list exits with 3 if nothing is found for a name, and tells the others", async () => {
   await using folder = await makeFolder();
   const url = await putImage(folder.path, { "photos/a": "a", b: "b" });

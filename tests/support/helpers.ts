@@ -350,6 +350,15 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Kills a process, unless it has ended by itself. */
+export function killIfAlive(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** Whether a program can be started, wherever in PATH it is. */
 export async function isInstalled(program: string): Promise<boolean> {
   try {
