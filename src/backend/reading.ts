@@ -50,7 +50,7 @@ export class Reading {
     options: GetOptions,
   ): Promise<void> {
     const { verify = true } = options;
-    const signal = this.#either(options.signal);
+    const signal = this.#untilEnd(options.signal);
     const sink = target instanceof WritableStream
       ? target
       : absolutePath(target);
@@ -81,7 +81,7 @@ export class Reading {
   ): Promise<NameResult[]> {
     const { base = "", verify = true } = options;
     const path = absolutePath(folder);
-    const signal = this.#either(options.signal);
+    const signal = this.#untilEnd(options.signal);
     const snapshot = await this.#store.snapshot();
     const errors = new Map<string, unknown>();
     const entries = new Map<string, Entry>();
@@ -179,7 +179,7 @@ export class Reading {
     names: readonly string[] | undefined,
     options: Omit<RestoreOptions, "verify">,
   ): Promise<VerifyResult[]> {
-    const signal = this.#either(options.signal);
+    const signal = this.#untilEnd(options.signal);
     const snapshot = await this.#store.snapshot();
     const wanted = names ?? filesIn(snapshot.index);
     const results = new Map<string, Omit<VerifyResult, "name">>();
@@ -210,7 +210,7 @@ export class Reading {
   }
 
   /** The signal of a call, which the end of the backend is, too. */
-  #either(signal: AbortSignal | undefined): AbortSignal {
+  #untilEnd(signal: AbortSignal | undefined): AbortSignal {
     return signal === undefined
       ? this.#ended.signal
       : AbortSignal.any([signal, this.#ended.signal]);

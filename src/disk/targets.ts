@@ -5,9 +5,7 @@
  * part file, and then renamed. Whatever fails before leaves the target as it was, and no part file.
  */
 
-import { notify } from "../async.ts";
 import { dirname } from "@std/path/posix/dirname";
-import type { Progress } from "../options.ts";
 import { systemError, systemName, XorrisoError } from "../errors.ts";
 import { join } from "../names.ts";
 import { type DiskAttributes, setAttributesSync } from "./attributes.ts";
@@ -30,19 +28,6 @@ export interface TargetFile extends Placing {
   readonly target: string;
   /** Whether the folder has just been made, so that nothing has the name. @default {false} */
   readonly isFree?: boolean | undefined;
-}
-
-/** Counts bytes and reports how many are done. */
-export function meter(
-  total: number | undefined,
-  onProgress: ((progress: Progress) => void) | undefined,
-  phase: Progress["phase"] = "restoring",
-): (bytes: number) => void {
-  let done = 0;
-  return (bytes) => {
-    done += bytes;
-    notify(onProgress, { phase, done, total, rate: undefined });
-  };
 }
 
 /** The file beside a target that takes its name when it is complete; else it goes. */

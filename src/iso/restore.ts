@@ -1,10 +1,9 @@
 /** Files copied to targets on disk, or read and compared with their checksums. */
 
-import { nextTurn } from "../async.ts";
+import { nextTurn, notify } from "../async.ts";
 import { CHUNK } from "../disk/files.ts";
 import { loadMd5 } from "../disk/md5.ts";
 import {
-  meter,
   PartFile,
   requireReplaceable,
   type TargetFile,
@@ -241,9 +240,13 @@ async function doMany<Wanted extends FileCheck>(
   signal?.throwIfAborted();
   const failures = new Map<Wanted, unknown>();
   const total = files.reduce((sum, { entry }) => sum + entry.size, 0);
-  const report = meter(total, onProgress, phase);
-  const batches = [...portionsOf(files)];
-  using hasher = Hasher.forBytes(blocks, bytesToHash(batches), signal);
+  let done = 0;
+  const report = (bytes: number) => {
+    done += bytes;
+    notify(onProgress, { phase, done, total, rate: undefined });
+  };
+  const portions = [...portionsOf(files)];
+  using hasher = Hasher.forBytes(blocks, bytesToHash(portions), signal);
   const attempt = async (file: Wanted, work: () => Promise<void>) => {
     try {
       signal?.throwIfAborted();
@@ -254,11 +257,11 @@ async function doMany<Wanted extends FileCheck>(
   };
   const underWay = new Set<Promise<void>>();
   const buffer = new Uint8Array(CHUNK);
-  for (const batch of batches) {
+  for (const portion of portions) {
     if (signal?.aborted) break;
-    const bytesOf = await readPortion(blocks, batch, buffer, signal);
+    const bytesOf = await readPortion(blocks, portion, buffer, signal);
     let begun = performance.now();
-    for (const file of batch.files) {
+    for (const file of portion.files) {
       if (bytesOf === undefined) {
         const task = attempt(file, () => large(file, { hasher, report }))
           .finally(() => underWay.delete(task));
@@ -281,8 +284,9 @@ async function doMany<Wanted extends FileCheck>(
   return failures;
 }
 
-function bytesToHash(batches: readonly Portion<FileCheck>[]): number {
-  return batches.filter(({ range }) => range === undefined)
+/** How many bytes of large files are to be hashed. */
+function bytesToHash(portions: readonly Portion<FileCheck>[]): number {
+  return portions.filter(({ range }) => range === undefined)
     .flatMap(({ files }) => files)
     .reduce((sum, { entry, md5 }) => md5 ? sum + storedSize(entry) : sum, 0);
 }
@@ -298,25 +302,27 @@ interface Portion<Wanted> {
 function* portionsOf<Wanted extends FileCheck>(
   files: readonly Wanted[],
 ): Generator<Portion<Wanted>> {
-  let batch: Wanted[] = [];
+  let together: Wanted[] = [];
   let start = 0;
   let end = -Infinity;
   const flush = function* (): Generator<Portion<Wanted>> {
     const range = { position: start, length: end - start };
-    if (batch.length > 0) yield { files: batch, range };
-    batch = [];
+    if (together.length > 0) yield { files: together, range };
+    together = [];
   };
   for (
-    const file of files.toSorted((a, b) => place(a.entry) - place(b.entry))
+    const file of files.toSorted((a, b) =>
+      positionOf(a.entry) - positionOf(b.entry)
+    )
   ) {
-    const at = place(file.entry);
+    const at = positionOf(file.entry);
     const stop = at + file.entry.size;
     const small = isSmall(file.entry);
     if (!small || at > end + GAP || stop > start + CHUNK) {
       yield* flush();
       start = end = at;
     }
-    if (small) batch.push(file);
+    if (small) together.push(file);
     else yield { files: [file] };
     end = Math.max(end, stop);
   }
@@ -324,7 +330,7 @@ function* portionsOf<Wanted extends FileCheck>(
 }
 
 /** Where the content of a file begins; the address of an empty file means nothing. */
-function place({ size, sections }: FileContent): number {
+function positionOf({ size, sections }: FileContent): number {
   return size === 0 ? 0 : (sections[0]?.lba ?? 0) * BLOCK;
 }
 
@@ -333,7 +339,7 @@ function isSmall({ size, sections, compression }: FileContent): boolean {
     compression === undefined;
 }
 
-/** Reads what a batch needs; undefined where its files are to be read one by one. */
+/** Reads what a portion needs; undefined where its files are to be read one by one. */
 async function readPortion(
   blocks: Blocks,
   { range }: Portion<unknown>,
@@ -348,7 +354,7 @@ async function readPortion(
     return undefined; // so that only the files that cannot be read fail
   }
   return (entry) => {
-    const at = entry.size === 0 ? 0 : place(entry) - range.position;
+    const at = entry.size === 0 ? 0 : positionOf(entry) - range.position;
     return buffer.subarray(at, at + entry.size);
   };
 }
