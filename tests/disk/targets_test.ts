@@ -120,3 +120,33 @@ Deno.test("PartFile gives its room back at once when it is given up", async () =
   part[Symbol.dispose]();
   assertEquals((await file.stat()).size, 0);
 });
+
+/** Has files keep to one name, as on FAT. */
+function forbidLinks(): Disposable {
+  const { linkSync } = Deno;
+  Deno.linkSync = () => {
+    const error = new Deno.errors.PermissionDenied("Operation not permitted");
+    throw Object.assign(error, { code: "EPERM" });
+  };
+  return { [Symbol.dispose]: () => void (Deno.linkSync = linkSync) };
+}
+
+Deno.test("PartFile.place() replaces nothing where files have one name only, either", async () => {
+  await using folder = await makeFolder();
+  const { path } = folder;
+  await folder.file("taken", "mine");
+  await Deno.symlink("nowhere", `${path}/link`);
+  using _ = forbidLinks();
+  for (const name of ["free", "taken", "link"]) {
+    const target = { target: `${path}/${name}`, replace: false };
+    using part = PartFile.create(target, toBytes("content"));
+    if (name === "free") part.place();
+    else {
+      const error = assertThrows(() => part.place(), XorrisoError);
+      assertEquals(error.code, "TARGET_EXISTS");
+    }
+  }
+  assertEquals(await Deno.readTextFile(`${path}/free`), "content");
+  assertEquals(await Deno.readTextFile(`${path}/taken`), "mine");
+  assertEquals(await Deno.readLink(`${path}/link`), "nowhere");
+});
