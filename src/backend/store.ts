@@ -428,7 +428,7 @@ export class Store {
     { path, identity }: ImageFile,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    if (this.#snapshot !== undefined) return false;
+    if (this.#closed || this.#snapshot !== undefined) return false;
     const opening = this.#blocks ??= fileBlocks(path, identity);
     await this.#show(
       opening.then((blocks) =>

@@ -27,3 +27,14 @@ Deno.test("Store.known is nothing that was forgotten while it was read", async (
     await store.close();
   }
 });
+
+Deno.test("Store.close() leaves no file open that a session was just being opened for", async () => {
+  await using folder = await makeFolder();
+  const image = await makeImage(folder, { "/a": "one" });
+  const store = await Store.open(image, "/", {});
+  await store.end();
+  const opening = store.session();
+  await store.close();
+  // Left open files fail the test by themselves.
+  await (await opening).closed;
+});
