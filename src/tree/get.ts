@@ -123,6 +123,8 @@ class Restoring {
   } satisfies TreeResult;
   /** Whether modes and owners are restored. */
   #kept = { mode: true, owner: false };
+  /** Files whose contents have been restored. */
+  readonly #copied = new Set<Destination>();
 
   constructor(
     backend: XorrisoBackend,
@@ -236,7 +238,7 @@ class Restoring {
     targets: readonly Destination[],
   ): Promise<void> {
     if (this.#options.dryRun) {
-      for (const { entry } of targets) this.#done(entry, entry.size);
+      for (const target of targets) this.#doneCopy(target);
       return;
     }
     for (const there of ["nothing", "other"] as const) {
@@ -250,13 +252,19 @@ class Restoring {
           overwrite: there === "other" ? "always" : "never",
         },
       );
-      for (const [index, { entry }] of group.entries()) {
+      for (const [index, target] of group.entries()) {
         await breathe();
         const error = results[index]?.error;
-        if (error === undefined) this.#done(entry, entry.size);
-        else this.#leave(entry, error);
+        if (error === undefined) this.#doneCopy(target);
+        else this.#leave(target.entry, error);
       }
     }
+  }
+
+  /** Counts a file whose content was restored, and notes that it can be given further names. */
+  #doneCopy(target: Destination): void {
+    this.#copied.add(target);
+    this.#done(target.entry, target.entry.size);
   }
 
   /** Counts a file, and the bytes that were written of it. */
@@ -270,10 +278,7 @@ class Restoring {
   async #link(tree: TargetTree, { target, first }: Double): Promise<void> {
     await this.#goOn();
     const { entry, path, there } = target;
-    // Size and time alone do not show that what is there has this content.
-    if (first.there === "same" && !await this.#isSound(first)) {
-      return await this.#copy(tree, [target]);
-    }
+    if (!await this.#isSound(first)) return await this.#copy(tree, [target]);
     try {
       if (!this.#options.dryRun) {
         makeHardLink(first.path, path, there === "other");
@@ -286,8 +291,12 @@ class Restoring {
     }
   }
 
-  /** Whether a file that is there has the content that is recorded. */
-  async #isSound({ entry: { name }, path }: Destination): Promise<boolean> {
+  /** Whether what is under a file's name now has the content that is recorded. */
+  async #isSound(file: Destination): Promise<boolean> {
+    // If it could not be restored, something else may be there.
+    if (file.there !== "same") return this.#copied.has(file);
+    const { entry: { name }, path } = file;
+    // Size and time alone do not show what content it has.
     const { md5 } = await this.#backend.query(name, { md5: true }) ?? {};
     return md5 !== undefined &&
       md5 === await md5Of({ name: path, path }).catch(() => undefined);

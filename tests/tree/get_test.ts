@@ -12,6 +12,7 @@ import {
   execute,
   type Folder,
   makeFolder,
+  patch,
   runShell,
   toBytes,
 } from "../support/helpers.ts";
@@ -299,6 +300,46 @@ Deno.test("getTree() gives no second name to a file that only looks the same", a
   await Deno.utime(there, time, time);
   await getTree(backend, "tree", `${folder.path}/to`);
   assertEquals(await textsIn(`${folder.path}/to`), { a: "WRONG", b: "right" });
+});
+
+/** Has a stranger put a file into a folder at once. */
+function putIn(folder: string, name: string): void {
+  Deno.writeTextFileSync(`${folder}/${name}`, "theirs");
+}
+
+Deno.test("getTree() gives no second name to a file that it could not restore", async () => {
+  await using at = await makeLinked();
+  const { backend, to } = at;
+  const { files, left } = await getTree(backend, "tree", to, {
+    onEntry({ name }) {
+      // The folder has just been made.
+      if (name === "tree/d") putIn(`${to}/d`, "a");
+    },
+  });
+  assertEquals(await textsIn(to), { "d/a": "theirs", "d/b": "one inode" });
+  assertEquals([files, left.map(({ name }) => name)], [1, ["tree/d/a"]]);
+});
+
+Deno.test("getTree() keeps both names of an old file where the stored one is damaged", async () => {
+  await using folder = await makeFolder();
+  const first = await folder.file("tree/a", "right");
+  await Deno.link(first, `${folder.path}/tree/b`);
+  await age(first);
+  await using backend = await openImage(folder);
+  await putTree(backend, `${folder.path}/tree`);
+  const lba = (await backend.query("tree/a"))?.extents[0]?.lba ?? 0;
+  await patch(`${folder.path}/test.iso`, lba * 2048, toBytes("WRONG"));
+  const to = `${folder.path}/to`;
+  await folder.file("to/a", "old a");
+  await folder.file("to/b", "old b");
+  const { files, left } = await getTree(backend, "tree", to, {
+    overwrite: "always",
+  });
+  assertEquals(await textsIn(to), { a: "old a", b: "old b" });
+  assertEquals([files, left.map(({ name }) => name)], [
+    0,
+    ["tree/a", "tree/b"],
+  ]);
 });
 
 Deno.test("getTree() changes nothing with dryRun, not even attributes that differ", async () => {
