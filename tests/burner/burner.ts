@@ -391,7 +391,8 @@ function parseState(text: string): DriveState {
 async function findXorriso(): Promise<string> {
   for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
     const path = `${folder}/xorriso`;
-    if (folder !== "" && await exists(path)) return path;
+    // A folder that may not be read has none for this user.
+    if (folder !== "" && await exists(path).catch(() => false)) return path;
   }
   throw new Error('Cannot find "xorriso" in PATH: install it');
 }

@@ -185,7 +185,7 @@ Deno.test(
     const [program = "", ...before] = await onSmallDisk(
       8 << 20,
       disk,
-      `cp '${folder.path}/a.iso' "$2" && mount -o remount,ro "$2"`,
+      `cp '${folder.path}/a.iso' "$2" && mount -o remount,bind,ro "$2"`,
     );
     for (
       const [words, code, message] of [

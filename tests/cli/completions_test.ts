@@ -5,11 +5,12 @@ import { absent, unless } from "../support/needs.ts";
 
 /** Runs a script in a shell, behind the completions for it. */
 async function complete(shell: string, script: string): Promise<string[]> {
+  await using home = await makeFolder();
   const completions = await succeed("completions", shell);
   const { stdout, stderr } = await execute(
     shell,
     ["-c", `${completions}\n${script}`],
-    { env: { HOME: "/nonexistent" } },
+    { env: { HOME: home.path } },
   );
   assertEquals(stderr, "");
   return stdout.split("\n").filter((line) => line !== "");
