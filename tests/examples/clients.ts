@@ -141,8 +141,6 @@ export class Home implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // git-annex keeps contents in folders that nobody may write to.
-    await runProgram("chmod", ["-R", "u+w", this.path]);
     await this.#folder[Symbol.asyncDispose]();
   }
 }

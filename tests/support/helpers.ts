@@ -30,8 +30,19 @@ export async function makeFolder(dir?: string): Promise<Folder> {
       await Deno.writeFile(file, toBytes(content));
       return file;
     },
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+    [Symbol.asyncDispose]: () => removeAll(path),
   };
+}
+
+/** Removes a folder, also where it has others that this user may not write to. */
+async function removeAll(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    await runProgram("chmod", ["-R", "u+rwX", path]);
+    await Deno.remove(path, { recursive: true });
+  }
 }
 
 /** The bytes of a text, or the bytes themselves. */
