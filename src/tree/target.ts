@@ -56,7 +56,10 @@ export function separateLinks(
 
 /** What a disk keeps of which nothing is known. */
 const KEEPS_ALL: Abilities = {
-  ...{ isRoot: false, mode: undefined, owner: undefined, slack: 0 },
+  isRoot: false,
+  mode: undefined,
+  owner: undefined,
+  slack: 0,
 };
 
 /** Permissions of a folder until all in it is restored. */

@@ -4,7 +4,6 @@ import {
   assertInstanceOf,
   assertStringIncludes,
 } from "@std/assert";
-import { createHash } from "node:crypto";
 import { relative } from "@std/path/posix/relative";
 import { XorrisoBackend } from "../../mod.ts";
 import {
@@ -28,6 +27,7 @@ import {
   hash,
   makeFifo,
   makeFolder,
+  md5,
   noise,
   patch,
   readAll,
@@ -506,7 +506,6 @@ Deno.test("XorrisoBackend.list() tells checksums where it is asked to", async ()
   await using folder = await makeFolder();
   await using backend = await openImage(folder, {}, "/dir");
   await store(backend, { a: "a", "sub/b": "b" });
-  const md5 = (text: string) => createHash("md5").update(text).digest("hex");
   const entries = await backend.list({ md5: true });
   assertEquals(
     Object.fromEntries(entries.map(({ name, md5 }) => [name, md5])),

@@ -1,5 +1,4 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { createHash } from "node:crypto";
 import { delay } from "@std/async/delay";
 import {
   checkSource,
@@ -15,13 +14,10 @@ import {
   type Folder,
   makeFifo,
   makeFolder,
+  md5,
   noise,
   toBytes,
 } from "../support/helpers.ts";
-
-function md5(bytes: Uint8Array): string {
-  return createHash("md5").update(bytes).digest("hex");
-}
 
 Deno.test("openSource() follows links and takes file URLs", async () => {
   await using folder = await makeFolder();

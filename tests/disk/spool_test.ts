@@ -5,21 +5,17 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { createHash } from "node:crypto";
 import { checkSource } from "../../src/disk/sources.ts";
 import { spool } from "../../src/disk/spool.ts";
 import {
   assertRejectsCode,
   exists,
   makeFolder,
+  md5,
   noise,
   rejection,
   runDeno,
 } from "../support/helpers.ts";
-
-function md5(bytes: Uint8Array): string {
-  return createHash("md5").update(bytes).digest("hex");
-}
 
 Deno.test("spool() keeps bytes and streams, and knows their MD5", async () => {
   await using folder = await makeFolder();
